@@ -1,0 +1,43 @@
+# Two commands do everything: `make run` and `make test`. They need Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check format lock bench clean
+
+run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
+	@$(BIN)/bootstrap run
+	@for query in "cap on liability" "who may see the confidential information" "return or destroy documents at the end"; do \
+	    printf '\n$$ bootstrap search -k 3 "%s"\n' "$$query"; $(BIN)/bootstrap search -k 3 "$$query" || exit 1; \
+	done
+
+test: $(STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(STAMP)  ## Lint, types, layers.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP)  ## Put the code in order.
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(STAMP)  ## The speed figures of the README.
+	@$(BIN)/python benchmarks/throughput.py
+
+lock:  ## Write requirements.lock anew from pyproject.toml (needs uv).
+	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header --no-annotate \
+	    --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "installing into $(VENV) (once, some minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+clean:  ## Remove the virtual environment; the corpus in .bootstrap stays.
+	@rm -rf $(VENV)

@@ -1,0 +1,36 @@
+"""The `bootstrap` command. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+
+import sys
+
+import click
+from rich.markup import escape
+
+from bootstrap_assets.cli.console import errors
+from bootstrap_assets.cli.database import db
+from bootstrap_assets.cli.environment import doctor, env
+from bootstrap_assets.cli.run import run
+from bootstrap_assets.cli.search import search
+from bootstrap_assets.cli.status import status
+from bootstrap_assets.errors import BootstrapError, ConfigurationError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="bootstrap-assets")
+def bootstrap() -> None:
+    """Fill your own PostgreSQL + pgvector with a reference corpus of contracts, and keep it right."""
+
+
+for command in (run, status, search, db, env, doctor):
+    bootstrap.add_command(command)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on stderr, not a traceback."""
+    try:
+        bootstrap.main(standalone_mode=True)
+    except ConfigurationError as error:
+        errors.print(f"[bold red]bootstrap:[/] {escape(str(error))}")
+        sys.exit(2)
+    except BootstrapError as error:
+        errors.print(f"[bold red]bootstrap:[/] {escape(str(error))}")
+        sys.exit(1)

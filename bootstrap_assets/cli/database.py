@@ -1,0 +1,97 @@
+"""`bootstrap db`: the database as a thing to start, stop, look into and migrate."""
+
+import os
+import shutil
+import sys
+
+import click
+from rich.markup import escape
+
+from bootstrap_assets.cli.console import out
+from bootstrap_assets.cli.environment import DAGSTER_SCHEMA
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.store import schema, server
+from bootstrap_assets.store.database import connect, database_url, describe
+
+
+@click.group()
+def db() -> None:
+    """Start, stop, look into and migrate the database."""
+
+
+@db.command()
+def up() -> None:
+    """Start the embedded server (or reach yours) and bring the schema up to date."""
+    url = database_url(load_settings())
+    version = schema.upgrade(url)
+    out.print(f"PostgreSQL is up at {escape(describe(url))}, schema {version}", soft_wrap=True)
+
+
+@db.command()
+def down() -> None:
+    """Stop the embedded server. The data stays."""
+    settings = load_settings()
+    if settings.database_url:
+        raise ConfigurationError("BOOTSTRAP_DATABASE_URL is set: that server is not ours to stop")
+    out.print("stopped" if server.stop(settings.root) else "it was not running")
+
+
+@db.command()
+def url() -> None:
+    """Print the connection string."""
+    print(database_url(load_settings()))
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> None:
+    """Open psql on the database; ARGUMENTS are psql's own."""
+    address = database_url(load_settings())
+    program = server.program("psql")
+    path = str(program) if program.exists() else shutil.which("psql")
+    if path is None:
+        raise ConfigurationError("psql is not installed")
+    sys.stdout.flush()
+    os.execv(path, [path, address, *arguments])
+
+
+@db.command()
+@click.argument("revision", default="head")
+def upgrade(revision: str) -> None:
+    """Bring the schema up, to REVISION or to the newest."""
+    out.print(f"schema {schema.upgrade(database_url(load_settings()), revision)}")
+
+
+@db.command()
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def downgrade(revision: str, yes: bool) -> None:
+    """Bring the schema down to REVISION. `base` drops every table of ours, with its data."""
+    _confirm(yes, f"Bring the schema down to {revision}? What that version does not know is lost.")
+    schema.downgrade(database_url(load_settings()), revision)
+    out.print(f"schema {revision}")
+
+
+@db.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Empty the corpus: drop and make the schema anew, and forget Dagster's runs."""
+    settings = load_settings()
+    address = database_url(settings)
+    _confirm(yes, f"Drop the whole corpus, its vectors included, in {describe(address)}?")
+    _reset(settings, address)
+    out.print("the corpus is empty")
+
+
+def _reset(settings: Settings, address: str) -> None:
+    schema.upgrade(address)
+    schema.downgrade(address, "base")
+    schema.upgrade(address)
+    with connect(address, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {DAGSTER_SCHEMA} CASCADE")
+
+
+def _confirm(yes: bool, question: str) -> None:
+    if not yes:
+        click.confirm(question, abort=True)

@@ -1,0 +1,146 @@
+"""`bootstrap env` and `bootstrap doctor`: what Dagster needs to know, and whether everything is in place."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from rich.markup import escape
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.cli.console import out
+from bootstrap_assets.embed.choose import choose_embedder
+from bootstrap_assets.embed.protocol import InputType
+from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import schema, server
+from bootstrap_assets.store.database import connect, database_url, describe
+
+DAGSTER_SCHEMA = "dagster"
+
+
+def prepare_environment(settings: Settings) -> dict[str, str]:
+    """Start the database, make the Dagster home, and give the variables that Dagster needs to find both."""
+    url = database_url(settings)
+    home = settings.root / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    with as_file(files("bootstrap_assets") / "dagster.yaml") as template:
+        shutil.copyfile(template, home / "dagster.yaml")
+    with connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}")
+    return {
+        "BOOTSTRAP_HOME": str(settings.root),
+        "DAGSTER_HOME": str(home),
+        "BOOTSTRAP_DAGSTER_URL": dagster_url(url),
+        "DAGSTER_EVENT_BATCH_SIZE": "500",  # a step marks all its partitions in one statement, not in hundreds
+    }
+
+
+def dagster_url(url: str) -> str:
+    """The same database as SQLAlchemy wants it, in Dagster's own schema, with every parameter kept."""
+    from sqlalchemy.engine import URL
+
+    parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value not in (None, "")}
+    # Dagster writes an event per batch: it need not wait for the disk each time. A crash of the server, not of a
+    # run, could lose the last of them; the corpus itself says what is done.
+    options = f"{parts.pop('options', '')} -csearch_path={DAGSTER_SCHEMA} -csynchronous_commit=off".strip()
+    host = parts.pop("host", None)
+    socket = {"host": host} if host and host.startswith("/") else {}
+    return URL.create(
+        "postgresql+psycopg2",
+        username=parts.pop("user", None),
+        password=parts.pop("password", None),
+        host=None if socket else host,
+        port=int(parts.pop("port")) if "port" in parts else None,
+        database=parts.pop("dbname", None),
+        query={**parts, **socket, "options": options},
+    ).render_as_string(hide_password=False)
+
+
+@click.command()
+def env() -> None:
+    """Print the variables Dagster needs; use it as: eval "$(bootstrap env)".
+
+    Starts the embedded server if it does not run. The output may hold a password.
+    """
+    for name, value in prepare_environment(load_settings()).items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@click.command()
+def doctor() -> None:
+    """Check everything a run needs, and say what to do about what is missing."""
+    settings = load_settings()
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("Python", _python),
+        ("home", _home),
+        ("database", _database),
+        ("schema", _schema),
+        ("embedder", _embedder),
+        ("data", _data),
+    ]
+    failed = False
+    for name, check in checks:
+        try:
+            out.print(f"[green]ok[/]      {name:<10}{escape(check(settings))}", soft_wrap=True)
+        except (BootstrapError, OSError, psycopg.Error) as error:
+            failed = True
+            out.print(f"[red]problem[/] {name:<10}{escape(str(error))}", soft_wrap=True)
+    sys.exit(1 if failed else 0)
+
+
+def _python(_settings: Settings) -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _home(settings: Settings) -> str:
+    settings.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.root).free
+    return f"{settings.root}, {free / 1e9:.0f} GB free"
+
+
+def _database(settings: Settings) -> str:
+    kind = "yours" if settings.database_url else "embedded"
+    url = database_url(settings)
+    with connect(url) as connection:
+        schema.check_server(connection)
+        version = connection.info.server_version
+    return f"{kind}, PostgreSQL {version // 10_000}.{version % 10_000}, {describe(url)}"
+
+
+def _schema(settings: Settings) -> str:
+    with connect(database_url(settings)) as connection:
+        version = schema.current(connection)
+        if version is None:
+            return "none yet: the first run makes it"
+        schema.require_current(connection)
+    return f"version {version}"
+
+
+def _embedder(settings: Settings) -> str:
+    embedder = choose_embedder(settings)
+    model = embedder.model
+    if model.provider == "local":
+        embedder.embed(["a clause"], InputType.QUERY)
+        return f"local, {model.name}, {model.dimensions} dimensions, no key needed"
+    return (
+        f"{model.provider}, {model.name}, {model.dimensions} dimensions, key is set (not tried: that would cost)"
+    )
+
+
+def _data(settings: Settings) -> str:
+    if settings.data == "official":
+        return "official: downloaded when needed"
+    found = [Path(a.path).name for source in SOURCES.values() for a in pipeline.fetch(settings, source)]
+    return f"{settings.data}: {', '.join(found)}"
+
+
+def is_embedded_running(settings: Settings) -> bool:
+    """Whether the embedded server is in use and up."""
+    return settings.database_url is None and server.is_running(settings.root)

@@ -1,0 +1,144 @@
+"""`bootstrap run`: the Dagster job, as a child process, with its progress read from the database."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from bootstrap_assets.cli.console import errors, out
+from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
+from bootstrap_assets.cli.status import print_status, read_status
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES, get_source
+from bootstrap_assets.store import schema
+from bootstrap_assets.store.database import connect, database_url
+
+POLL = 0.2
+"""Seconds between two looks at the progress."""
+
+
+@click.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--data", metavar="sample|official|DIR", help="What to load; DIR holds <source>/<archives>.")
+@click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
+@click.option("--allow-deletes", is_flag=True, help="Let a source lose more than a fifth of its records.")
+def run(sources: tuple[str, ...], data: str | None, force_refresh: bool, allow_deletes: bool) -> None:
+    """Load, embed and index the corpus: every SOURCE, or those named. Goes on where it was interrupted."""
+    for name in sources:
+        get_source(name)
+    settings = load_settings(**({"data": _absolute(data)} if data else {}))
+    _check_data(settings)
+    started = time.monotonic()
+    schema.upgrade(database_url(settings))
+    resource = {"data": settings.data, "force_refresh": force_refresh, "allow_deletes": allow_deletes}
+    answer = _execute(settings, {"sources": list(sources), "resource": resource})
+    print_status(read_status(settings))
+    _print_end(settings, answer, time.monotonic() - started)
+    sys.exit(0 if answer["success"] else 1)
+
+
+def _absolute(data: str) -> str:
+    return data if data in ("sample", "official") else str(Path(data).expanduser().resolve())
+
+
+def _check_data(settings: Settings) -> None:
+    if settings.data not in ("sample", "official") and not Path(settings.data).is_dir():
+        raise ConfigurationError(f"--data: there is no folder {settings.data}")
+
+
+def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
+    log = settings.root / "logs" / f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | prepare_environment(settings)
+    command = [sys.executable, "-m", "bootstrap_assets.defs.execute", json.dumps(request)]
+    with log.open("wb") as file:
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=file)
+        try:
+            _show_progress(settings, child, request["sources"] or list(SOURCES))
+            printed = child.communicate()[0].decode()
+        except KeyboardInterrupt:
+            child.wait()
+            errors.print("\nstopped: what was embedded is kept, `bootstrap run` goes on from there")
+            sys.exit(1)
+    return _answer(printed, log)
+
+
+def _answer(printed: str, log: Path) -> dict[str, Any]:
+    lines = printed.strip().splitlines()
+    try:
+        answer: dict[str, Any] = json.loads(lines[-1])
+    except (IndexError, json.JSONDecodeError):
+        tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
+        answer = {"success": False, "failures": [{"asset": "run", "message": tail[0]}], "assets": {}}
+    answer["log"] = str(log)
+    return answer
+
+
+def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources: list[str]) -> None:
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description:<14}"),
+        BarColumn(30),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+    )
+    url = database_url(settings)
+    with (
+        Progress(*columns, console=errors, transient=True) as display,
+        connect(url, autocommit=True) as connection,
+    ):
+        tasks = {name: display.add_task(name, total=None, start=False, told="waiting") for name in sources}
+        since = datetime.now(UTC)
+        while child.poll() is None:
+            try:
+                child.wait(POLL)
+            except subprocess.TimeoutExpired:
+                _refresh(display, tasks, connection.execute(_PROGRESS, (since,)).fetchall())
+
+
+_PROGRESS = """
+SELECT source, status, total_records, processed_records, embedded_records FROM bootstrap_progress
+WHERE started_at >= %s
+"""
+
+
+def _refresh(display: Progress, tasks: dict[str, TaskID], rows: list[tuple[Any, ...]]) -> None:
+    for source, state, total, processed, embedded in rows:
+        if source not in tasks:
+            continue
+        display.start_task(tasks[source])
+        if state == "in_progress" and not (total and embedded):
+            told = f"reading, {processed:,} records" if processed else "reading"
+        else:
+            told = f"{embedded:,} of {total:,} records have vectors"
+        display.update(tasks[source], total=total or None, completed=embedded, told=told)
+
+
+def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> None:
+    assets = answer["assets"].values()
+    texts = sum(asset.get("texts_embedded", 0) for asset in assets)
+    changes = sum(asset.get(what, 0) for asset in assets for what in ("new", "changed", "deleted"))
+    dollars = sum(asset.get("dollars", 0.0) for asset in assets)
+    if not answer["success"]:
+        for failure in answer["failures"]:
+            errors.print(f"[bold red]{failure['asset']}:[/] {escape(failure['message'])}", soft_wrap=True)
+        errors.print(f"failed after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
+        return
+    if texts or changes:
+        cost = f", ${dollars:.4f}" if dollars else ""
+        out.print(f"\nDone in {seconds:.1f} s: {changes:,} records changed, {texts:,} texts embedded{cost}.")
+    else:
+        out.print(f"\nDone in {seconds:.1f} s: everything was up to date, there was nothing to do.")
+    if is_embedded_running(settings):
+        out.print(
+            "[dim]PostgreSQL goes on running; `bootstrap db down` stops it, `bootstrap db psql` looks into it.[/]"
+        )

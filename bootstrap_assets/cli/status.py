@@ -1,0 +1,108 @@
+"""`bootstrap status`: what is in the corpus and how the last work on it ended."""
+
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from bootstrap_assets.cli.console import out, print_json
+from bootstrap_assets.records import Granularity
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import index, progress, schema
+from bootstrap_assets.store.database import Connection, connect, database_url
+
+COLOURS = {"completed": "green", "in_progress": "yellow", "failed": "red", "pending": "dim"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def status(as_json: bool) -> None:
+    """Show what is in the corpus, by source, and the state of its vectors and index."""
+    document = read_status(load_settings())
+    if as_json:
+        print_json(document)
+    else:
+        print_status(document)
+
+
+def read_status(settings: Settings) -> dict[str, Any]:
+    """The status as plain values; sources nothing was done for yet are there too, as pending."""
+    with connect(database_url(settings)) as connection:
+        schema.require_current(connection)
+        return status_document(connection)
+
+
+def status_document(connection: Connection) -> dict[str, Any]:
+    """The status over an open connection."""
+    document = progress.status(connection)
+    known = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
+    document["sources"] = known | document["sources"]
+    document["index"] = index.state(connection)
+    return document
+
+
+def print_status(document: dict[str, Any]) -> None:
+    """The status as a table, for people."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (("source", "left"), ("status", "left"), ("records", "right"), ("vectors", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("errors", justify="right", no_wrap=True)
+    table.add_column("what they are")
+    for name, source in document["sources"].items():
+        errors = source["error_count"]
+        table.add_row(
+            name,
+            f"[{COLOURS.get(source['status'], 'none')}]{source['status']}[/]",
+            f"{source['total_records']:,}",
+            f"{source['embedded_records']:,}",
+            f"[red]{errors:,}[/]" if errors else "0",
+            _grains(source["by_granularity"]),
+        )
+    out.print(table)
+    _print_rest(document)
+
+
+def _grains(counts: dict[str, int]) -> str:
+    """`94 documents, 3,765 sections`, from the largest unit to the smallest."""
+    known = [(grain.value, counts.get(grain.value, 0)) for grain in Granularity]
+    return ", ".join(f"{count:,} {grain}{'s' * (count != 1)}" for grain, count in known if count)
+
+
+def _print_rest(document: dict[str, Any]) -> None:
+    space, found = document["space"], document["index"]
+    if space is None:
+        out.print("\nThe corpus is empty: `bootstrap run` fills it.")
+        return
+    state = "valid" if found["valid"] else "invalid" if found["exists"] else "not built yet"
+    out.print(
+        f"\n{document['texts']:,} distinct texts, {space['vectors']:,} vectors of {space['dimensions']} dimensions"
+        f" ({space['provider']}, {space['model']}); index {state}",
+        soft_wrap=True,
+    )
+    for name, source in document["sources"].items():
+        batches = source["batches"]
+        if batches["total"] != batches["complete"]:
+            out.print(f"{name}: {batches['complete']} of {batches['total']} batches complete")
+        if source["warnings"]:
+            warnings = ", ".join(f"{count} {kind}" for kind, count in sorted(source["warnings"].items()))
+            out.print(f"[dim]{name}: noticed while parsing: {escape(warnings)}[/]", soft_wrap=True)
+        if source["message"]:
+            out.print(f"[red]{name}: {escape(source['message'])}[/]", soft_wrap=True)
+
+
+def _pending() -> dict[str, Any]:
+    return {
+        "status": "pending",
+        "documents": 0,
+        "total_records": 0,
+        "processed_records": 0,
+        "embedded_records": 0,
+        "error_count": 0,
+        "by_granularity": {},
+        "batches": {"total": 0, "complete": 0, "failed": 0},
+        "warnings": {},
+        "seconds": None,
+        "message": None,
+    }

@@ -1,0 +1,61 @@
+"""Runs the job `bootstrap` in this process: `python -m bootstrap_assets.defs.execute '{"sources": [...]}'`.
+
+`bootstrap run` starts it as a child. One process spends no three seconds on each step, and the run is recorded
+in the instance like any other. The last line on stdout is a JSON document of what was done.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from bootstrap_assets.sources.registry import SOURCES
+
+
+def execute(sources: list[str], resource: dict[str, Any]) -> dict[str, Any]:
+    """Materialise some sources (empty: all) and the index; `resource` configures the corpus resource."""
+    config = {"resources": {"corpus": {"config": resource}}}
+    job = dg.load_from_defs_folder(path_within_project=Path(__file__).parent).get_job_def("bootstrap")
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance, run_config=config, asset_selection=_keys(sources), raise_on_error=False
+        )
+        return {"success": result.success, "run_id": result.run_id} | _told(result)
+
+
+def _keys(sources: list[str]) -> list[dg.AssetKey]:
+    names = [f"{source}{stage}" for source in sources or SOURCES for stage in ("_archive", "_records", "")]
+    return [dg.AssetKey(name) for name in [*names, "reference_index"]]
+
+
+def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    failures = []
+    done: dict[str, dict[str, Any]] = {}
+    for event in result.all_events:
+        if event.event_type is DagsterEventType.STEP_FAILURE:
+            failures.append({"asset": event.step_key, "message": _reason(event)})
+        elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
+            metadata = event.materialization.metadata
+            values = {name: value.value for name, value in metadata.items() if hasattr(value, "value")}
+            done.setdefault(event.asset_key.to_user_string(), {}).update(values)
+    return {"failures": failures, "assets": done}
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "unknown"
+
+
+if __name__ == "__main__":
+    request = json.loads(sys.argv[1])
+    answer = execute(request["sources"], request["resource"])
+    print(json.dumps(answer, default=str))  # noqa: T201
+    sys.exit(0 if answer["success"] else 1)

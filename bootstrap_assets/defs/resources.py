@@ -1,0 +1,49 @@
+"""The one resource: the corpus, opened for the length of a step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from pydantic import Field
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.errors import PermanentError
+from bootstrap_assets.settings import Settings, load_settings
+
+
+class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where the corpus lies and what a run may do to it. Everything else comes from the environment."""
+
+    data: str | None = Field(
+        default=None,
+        description="`sample`, `official` or a folder with <source>/<archives>; unset: BOOTSTRAP_DATA.",
+    )
+    force_refresh: bool = Field(default=False, description="Download again what has changed on the server.")
+    allow_deletes: bool = Field(
+        default=False, description="Let a parse delete more than a fifth of a source's records."
+    )
+
+    def settings(self) -> Settings:
+        """The settings of this run."""
+        return load_settings(**({"data": self.data} if self.data else {}))
+
+    @contextmanager
+    def open(self) -> Iterator[pipeline.Corpus]:
+        """The corpus, for one step."""
+        with pipeline.open_corpus(self.settings()) as corpus:
+            yield corpus
+
+
+@contextmanager
+def failing_for_good() -> Iterator[None]:
+    """Turn a permanent error into a failure that Dagster does not retry; others reach the retry policy."""
+    try:
+        yield
+    except PermanentError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+@dg.definitions
+def resources() -> dg.Definitions:
+    """The resource under the name that the assets ask for."""
+    return dg.Definitions(resources={"corpus": CorpusResource()})

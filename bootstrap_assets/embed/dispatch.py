@@ -1,0 +1,37 @@
+"""Several requests in flight at once, never more than `workers`; answers are handed out as they come."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+def dispatch(
+    requests: Iterable[Request], work: Callable[[Request], Answer], *, workers: int
+) -> Iterator[tuple[Request, Answer]]:
+    """Run `work` on each request in a thread pool; yields (request, answer) in the order of completion.
+
+    Requests are drawn only as workers get free, so that memory holds no more than those in flight. An error
+    of `work` is raised once the requests in flight have ended, and the answers of these are yielded before.
+    """
+    pending = iter(requests)
+    running: dict[Future[Answer], Request] = {}
+    failure: BaseException | None = None
+    with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
+        while True:
+            if failure is None:
+                for request in islice(pending, workers - len(running)):
+                    running[pool.submit(work, request)] = request
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                request = running.pop(future)
+                error = future.exception()
+                if error is None:
+                    yield request, future.result()
+                failure = failure or error
+    if failure is not None:
+        raise failure

@@ -1,0 +1,58 @@
+"""What an embedder is: a model and one method."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+class InputType(StrEnum):
+    """What a text is embedded as; some models put different prompts before the two."""
+
+    DOCUMENT = "document"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model and its limits.
+
+    `context`: tokens a text may have; longer ones are pooled from their parts. `request_texts` and
+    `request_tokens`: what one request may hold. `dollars`: per million tokens. `parallel`: whether several
+    requests at once are any faster.
+    """
+
+    provider: str
+    name: str
+    dimensions: int
+    context: int
+    request_texts: int
+    request_tokens: int
+    dollars: float
+    parallel: bool = True
+
+    def cost(self, tokens: int) -> float:
+        """Dollars for that many tokens."""
+        return tokens * self.dollars / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """An answer: unit vectors of shape (texts, dimensions), and the tokens that were charged."""
+
+    vectors: npt.NDArray[np.float32]
+    tokens: int
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors. Called from several threads at once."""
+
+    @property
+    def model(self) -> Model:
+        """The model and its limits."""
+
+    def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
+        """Embed at most `model.request_texts` texts, in order."""

@@ -1,0 +1,223 @@
+"""Fills the vectors a source lacks: leases, packing across batches, requests in flight, storing at once.
+
+What is missing is asked of the database; whatever interrupted an earlier run, the same question gives what is
+left. No provider call happens inside a transaction, and every answer is committed by itself.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+
+from bootstrap_assets.batches import Text, batch_of, pack
+from bootstrap_assets.embed.dispatch import dispatch
+from bootstrap_assets.embed.protocol import Embedder, InputType
+from bootstrap_assets.errors import BootstrapError, VectorError
+from bootstrap_assets.store import progress, vectors
+from bootstrap_assets.store.database import Database
+from bootstrap_assets.store.leases import Leases, leasing
+from bootstrap_assets.store.vectors import BatchPlan, Work
+
+MARGIN = 0.9
+"""Share of a provider's token limits that we fill, because we estimate tokens."""
+
+_READ_TEXTS = 2_000
+_LOCAL_WORKERS = 2  # one request is computed while the one before is stored
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """A batch that is complete: how many distinct texts it holds, and how many of them were new in this run."""
+
+    batch: int
+    texts: int
+    embedded: int
+
+
+@dataclass(slots=True)
+class Filled:
+    """What the embedding stage did to a source. `seconds` of wall time, `cost` in dollars."""
+
+    texts: int = 0
+    already: int = 0
+    pooled: int = 0
+    tokens: int = 0
+    requests: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    records: int = 0
+    embedded_records: int = 0
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    texts: int
+    tokens: int
+    cost: float
+
+
+class Filler:
+    """One run of the embedding stage over some batches of a source."""
+
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        work: Work,
+        *,
+        workers: int,
+        on_batch: Callable[[BatchDone], None],
+    ) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._work = work
+        self._workers = workers if embedder.model.parallel else _LOCAL_WORKERS
+        self._on_batch = on_batch
+        self._outstanding: Counter[int] = Counter()
+        self._unfinished: dict[int, BatchPlan] = {}
+        self._pooling: Counter[int] = Counter()
+        self._filled = Filled()
+
+    def run(self) -> Filled:
+        """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
+        started = time.monotonic()
+        todo = self._plan()
+        try:
+            with leasing(self._database, self._work.space.id) as leases:
+                while todo:
+                    todo = self._pass(leases, todo)
+                    if todo:  # another process has these: wait for one, holding nothing
+                        leases.wait(next(iter(todo)))
+            self._pool()
+        except Exception as error:
+            self._fail(error)
+            raise
+        self._count()
+        self._filled.seconds = time.monotonic() - started
+        return self._filled
+
+    def _plan(self) -> Mapping[int, Sequence[bytes]]:
+        with self._database.connection() as connection:
+            plans = vectors.plan(connection, self._work)
+            progress.plan_batches(connection, self._work, plans)
+            progress.count_embedded(connection, self._work.space, self._work.source)
+            missing = vectors.missing(connection, self._work)
+            oversized = vectors.oversized(connection, self._work)
+        self._pooling.update(batch_of(text.content_hash, self._work.count) for text in oversized)
+        self._filled.already = sum(plan.texts - plan.missing for plan in plans)
+        for plan in plans:
+            if plan.missing:
+                self._unfinished[plan.batch] = plan
+            else:
+                self._on_batch(BatchDone(plan.batch, plan.texts, 0))
+        return missing
+
+    def _pass(self, leases: Leases, todo: Mapping[int, Sequence[bytes]]) -> Mapping[int, Sequence[bytes]]:
+        """Work on every batch whose lease is free; returns the others."""
+        busy: dict[int, Sequence[bytes]] = {}
+        model = self._embedder.model
+        requests = pack(
+            self._read(leases, todo, busy),
+            max_texts=model.request_texts,
+            max_tokens=int(model.request_tokens * MARGIN),
+        )
+        for request, stored in dispatch(requests, self._embed_and_store, workers=self._workers):
+            self._tally(stored)
+            for batch, texts in Counter(self._batch(text) for text in request).items():
+                self._settle(leases, batch, texts)
+        return busy
+
+    def _read(
+        self, leases: Leases, todo: Mapping[int, Sequence[bytes]], busy: dict[int, Sequence[bytes]]
+    ) -> Iterator[Text]:
+        for batch, hashes in todo.items():
+            if not leases.acquire(batch):
+                busy[batch] = hashes
+                continue
+            self._enter([batch], "embedding")
+            self._outstanding[batch] = 1  # until it is read to its end
+            for start in range(0, len(hashes), _READ_TEXTS):
+                with self._database.connection() as connection:
+                    texts = vectors.still_missing(
+                        connection, self._work.space, hashes[start : start + _READ_TEXTS]
+                    )
+                self._outstanding[batch] += len(texts)
+                yield from texts
+            self._settle(leases, batch, 1)
+
+    def _embed_and_store(self, request: Sequence[Text]) -> "_Stored":
+        started = time.monotonic()
+        answer = self._embedder.embed([text.content for text in request], InputType.DOCUMENT)
+        seconds = time.monotonic() - started
+        cost = self._embedder.model.cost(answer.tokens)
+        space, source = self._work.space, self._work.source
+        with self._database.connection() as connection:
+            stored = vectors.store(connection, space, request, answer.vectors)
+            vectors.record_usage(
+                connection,
+                space,
+                source,
+                texts=len(request),
+                tokens=answer.tokens,
+                cost=cost,
+                seconds=seconds,
+            )
+            hashes = [text.content_hash for text in request]
+            progress.advance(connection, source, hashes, self._batch(request[-1]))
+        return _Stored(stored, answer.tokens, cost)
+
+    def _tally(self, stored: "_Stored") -> None:
+        self._filled.texts += stored.texts
+        self._filled.tokens += stored.tokens
+        self._filled.requests += 1
+        self._filled.cost += stored.cost
+
+    def _settle(self, leases: Leases, batch: int, texts: int) -> None:
+        self._outstanding[batch] -= texts
+        if not self._outstanding[batch]:
+            leases.release(batch)
+            if not self._pooling[batch]:
+                self._complete(batch)
+
+    def _pool(self) -> None:
+        """Texts too long for the model get the mean of their parts, which are all there now."""
+        with self._database.connection() as connection:
+            oversized = vectors.oversized(connection, self._work)
+        left = 0
+        for text in oversized:
+            with self._database.connection() as connection:
+                pooled = vectors.pool(connection, self._work.space, text)
+            left += not pooled
+            self._filled.pooled += pooled
+            self._pooling[self._batch(text)] -= pooled
+        if left:
+            raise VectorError(f"{left} long texts have parts without a vector")
+        for batch in list(self._unfinished):
+            self._complete(batch)
+
+    def _complete(self, batch: int) -> None:
+        plan = self._unfinished.pop(batch, None)
+        if plan is not None:  # else it only lent parts to a long text of another batch
+            self._enter([batch], "complete")
+            self._on_batch(BatchDone(batch, plan.texts, plan.missing))
+
+    def _fail(self, error: Exception) -> None:
+        started = [batch for batch, texts in self._outstanding.items() if texts]
+        with suppress(psycopg.Error, BootstrapError):  # the database may be what failed: keep the first error
+            self._enter(started, "failed", error=f"{type(error).__name__}: {error}")
+
+    def _enter(self, batches: Sequence[int], stage: str, *, error: str | None = None) -> None:
+        with self._database.connection() as connection:
+            progress.enter(connection, self._work.source, batches, stage, error=error)
+
+    def _count(self) -> None:
+        with self._database.connection() as connection:
+            counted = progress.count_embedded(connection, self._work.space, self._work.source)
+        self._filled.records, self._filled.embedded_records, self._filled.errors = counted
+
+    def _batch(self, text: Text) -> int:
+        return batch_of(text.content_hash, self._work.count)

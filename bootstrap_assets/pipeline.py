@@ -1,0 +1,189 @@
+"""The whole way of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
+
+    fetch ──> load ──> embed ──> build_index
+    archive   records  vectors   HNSW + full text
+
+Each stage hands over through rows in PostgreSQL, so any stage can run again, alone, or on another machine.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap_assets import sample
+from bootstrap_assets.embed.choose import choose_embedder
+from bootstrap_assets.embed.protocol import Embedder
+from bootstrap_assets.errors import ArchiveError, ConfigurationError
+from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
+from bootstrap_assets.settings import Settings
+from bootstrap_assets.sources import download
+from bootstrap_assets.sources.passages import cut
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.sources.spec import Source, find_archives
+from bootstrap_assets.store import corpus as corpus_store
+from bootstrap_assets.store import index, progress, schema, spaces
+from bootstrap_assets.store.corpus import Loaded
+from bootstrap_assets.store.database import Database, database_url
+from bootstrap_assets.store.index import Indexed
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.vectors import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A file of a source, as published: where it lies, its size in bytes and its SHA-256."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What every stage works with: settings, an open database, an embedder and its space."""
+
+    settings: Settings
+    database: Database
+    embedder: Embedder
+    space: Space
+
+
+@contextmanager
+def open_corpus(settings: Settings) -> Iterator[Corpus]:
+    """Open the database, started and migrated if need be, and the space of the embedder that is set."""
+    embedder = choose_embedder(settings)
+    url = database_url(settings)
+    schema.upgrade(url)
+    with Database(url, size=settings.embed_workers + 4) as database:
+        model = embedder.model
+        with database.connection() as connection:
+            space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
+        yield Corpus(settings, database, embedder, space)
+
+
+def bootstrap(
+    corpus: Corpus, sources: Sequence[Source] | None = None, *, force: bool = False, allow_deletes: bool = False
+) -> tuple[dict[str, Filled], Indexed]:
+    """The whole way, for all sources or some: returns what was embedded of each, and what became of the index."""
+    filled: dict[str, Filled] = {}
+    for source in sources if sources is not None else SOURCES.values():
+        archives = fetch(corpus.settings, source, force=force)
+        load(corpus, source, archives, allow_deletes=allow_deletes)
+        filled[source.name] = embed(corpus, source)
+    return filled, build_index(corpus)
+
+
+def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Archive]:
+    """The archives of a source: bundled, downloaded, or lying in a folder. ArchiveError where there are none.
+
+    `force` downloads again what has changed on the server.
+    """
+    return [_describe(path) for path in _locate(settings, source, force=force)]
+
+
+def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_deletes: bool = False) -> Loaded:
+    """Parse a source's archives and bring its rows to what they say, in one transaction.
+
+    Does nothing where the corpus already holds what these archives give.
+    """
+    options = corpus.settings.source_options.get(source.name, {}) | dict(source.options)
+    fingerprint = _fingerprint(source, options, archives)
+    database = corpus.database
+    with progress.working_on(database, source.name, afresh=True), database.connection() as connection:
+        if corpus_store.is_loaded(connection, source.name, fingerprint):
+            loaded = corpus_store.counts(connection, source.name)
+            loaded.unchanged_archive = True
+            return loaded
+        loaded = corpus_store.load(
+            connection,
+            source.name,
+            source.parse([archive.path for archive in archives], options),
+            cut=lambda text: [text[passage.start : passage.end] for passage in cut(text)],
+            allow_deletes=allow_deletes,
+            on_records=_teller(database, source.name),
+        )
+        progress.loaded(connection, source.name, fingerprint, loaded.records)
+        return loaded
+
+
+def embed(
+    corpus: Corpus,
+    source: Source,
+    *,
+    batches: Sequence[int] | None = None,
+    on_batch: Callable[[BatchDone], None] = lambda _batch: None,
+) -> Filled:
+    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
+    settings = corpus.settings
+    work = Work(
+        space=corpus.space,
+        source=source.name,
+        count=settings.batches,
+        limit=int(corpus.embedder.model.context * MARGIN),
+        requested=list(batches) if batches is not None else None,
+    )
+    with progress.working_on(corpus.database, source.name):
+        filler = Filler(corpus.database, corpus.embedder, work, workers=settings.embed_workers, on_batch=on_batch)
+        filled = filler.run()
+        done = filled.embedded_records == filled.records
+        with corpus.database.connection() as connection:
+            progress.finish(connection, source.name, "completed" if done else "pending")
+    return filled
+
+
+def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
+    """Build or keep the index of the space, and promote it when it covers the corpus."""
+    return index.build(corpus.database, corpus.space, rebuild=rebuild)
+
+
+def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
+    if settings.data == "official":
+        return _download(settings, source, force=force)
+    if settings.data == "sample":
+        written = sample.write_sample(settings.root / "sample")
+        return [path for path in written if path.parent.name == source.name]
+    folder = Path(settings.data).expanduser()
+    if not folder.is_dir():
+        raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
+    found = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
+    if not found:
+        raise ArchiveError(
+            f"{source.name}: no archive in {folder / source.name}; "
+            f"put {', '.join(remote.filename for remote in source.remotes)} there"
+        )
+    return found
+
+
+def _download(settings: Settings, source: Source, *, force: bool) -> list[Path]:
+    folder = settings.root / "downloads" / source.name
+    lock = download.ChecksumLock(folder)
+    return [download.fetch(remote, folder, lock=lock, force=force).path for remote in source.remotes]
+
+
+def _describe(path: Path) -> Archive:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Archive(path, path.stat().st_size, digest)
+
+
+def _fingerprint(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:
+    parts = [source.version, options, [[archive.path.name, archive.sha256] for archive in archives]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _teller(database: Database, source: str, every: float = 0.5) -> Callable[[int], None]:
+    """Tells the records parsed so far, at most every half second, outside the load's own transaction."""
+    last = time.monotonic()
+
+    def tell(records: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every:
+            last = time.monotonic()
+            with database.connection() as connection:
+                progress.parsed(connection, source, records)
+
+    return tell

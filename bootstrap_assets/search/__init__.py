@@ -1,0 +1,1 @@
+"""From a question to records: vector search, full text, and both fused."""

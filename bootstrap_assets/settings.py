@@ -1,0 +1,89 @@
+"""The only place that reads the environment. Every setting is listed in the README's table."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bootstrap_assets.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """What the user can set. Read from the environment; see `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix="BOOTSTRAP_", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path(".bootstrap"), description="Embedded server, downloads, logs, Dagster home.")
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL with pgvector; without it the embedded server is used."
+    )
+    data: str = Field(
+        default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
+    )
+    embedder: Literal["auto", "local", "voyage"] = Field(
+        default="auto", description="`auto` takes voyage when a key is there, else local."
+    )
+    voyage_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("VOYAGE_API_KEY", "voyage_api_key"),
+        description="Key of Voyage AI.",
+    )
+    voyage_model: str = Field(default="voyage-law-2", description="Model asked of Voyage AI.")
+    voyage_base_url: str | None = Field(
+        default=None, description="Another address of the Voyage API, for a proxy or a test server."
+    )
+    voyage_dimensions: int | None = Field(
+        default=None, ge=1, description="Dimensions asked of a model that offers several."
+    )
+    batches: int = Field(
+        default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
+    )
+    embed_workers: int = Field(
+        default=8, ge=1, le=64, description="Requests in flight at once (one suffices for the local model)."
+    )
+    commonaccord_patterns: str = Field(
+        default="G/Agt-NDA/**,G/NW-NDA/**",
+        description="Which prose objects to take, as comma-separated patterns below Doc/; `**` takes all.",
+    )
+
+    @field_validator("database_url", "voyage_api_key", "voyage_base_url", "voyage_dimensions", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @cached_property
+    def root(self) -> Path:
+        """`home` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def provider(self) -> Literal["local", "voyage"]:
+        """The embedder that `auto` stands for."""
+        if self.embedder == "auto":
+            return "voyage" if self.voyage_api_key else "local"
+        return self.embedder
+
+    @property
+    def source_options(self) -> dict[str, dict[str, object]]:
+        """Settings of single sources, by source."""
+        patterns = [part.strip() for part in self.commonaccord_patterns.split(",") if part.strip()]
+        return {"commonaccord": {"patterns": patterns}}
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]) if problem["loc"] else "?"
+        variable = name if name.isupper() else f"BOOTSTRAP_{name.upper()}"
+        lines.append(f"{variable}: {problem['msg']}")
+    return "wrong setting: " + "; ".join(lines)

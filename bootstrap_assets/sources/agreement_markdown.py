@@ -1,0 +1,122 @@
+"""The little Markdown that agreements are written in: to plain text, in blocks that know where they stand.
+
+Not a full Markdown renderer: that would number lists anew and swallow the numbering which *is* an agreement's
+structure ("- (a) …", "**5.1.** …").
+"""
+
+import html
+import re
+from dataclasses import dataclass
+
+LETTER = re.compile(r"\(([a-z]{1,5}|[A-Z]|\d{1,2})\)(?:\s+|$)")
+NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,3})+)\.?(?=[\s\"“A-Z]|$)\s*|(\d{1,2})\.(?:\s+|$)")
+TERM = re.compile(r"[\"“]([^\"“”]{1,80})[\"”]")
+
+_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*\s*\Z")
+_RULE = re.compile(r"([-*_=])(?:\s*\1){2,}\s*\Z")
+_TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?\Z")
+_LIST_MARK = re.compile(r"[-*+]\s+")
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_UNESCAPED_AT = 0xE000  # private use: keeps an escaped sign out of reach until the marks are gone
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, list item or heading: its place in the plain text, and its Markdown as it stood."""
+
+    start: int
+    end: int
+    raw: str
+    is_heading: bool
+
+
+def to_blocks(markdown: str) -> tuple[str, list[Block]]:
+    """The plain text of a Markdown document, blocks parted by a blank line, and its blocks."""
+    text: list[str] = []
+    blocks: list[Block] = []
+    length = 0
+    for raw, is_heading in _raw_blocks(_without_comments(markdown)):
+        plain = plain_text(raw)
+        if not plain:
+            continue
+        if blocks:
+            text.append("\n\n")
+            length += 2
+        blocks.append(Block(length, length + len(plain), raw, is_heading))
+        text.append(plain)
+        length += len(plain)
+    return "".join(text), blocks
+
+
+def plain_text(raw: str) -> str:
+    """Markdown inside a block to plain text: emphasis, links, tags and escapes are gone, spaces are single."""
+    text = _ESCAPED.sub(lambda match: chr(_UNESCAPED_AT + ord(match[1])), raw)
+    text = re.sub(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])", r"\1", text)
+    text = re.sub(r"<(https?://[^<>\s]+)>", r"\1", text)
+    text = re.sub(r"[ \t]*<br\s*/?>[ \t]*\n?", "\n", text, flags=re.IGNORECASE)
+    text = re.sub(r"</?[A-Za-z][^<>]*>", "", text)
+    text = re.sub(r"`+|~~", "", text)
+    text = re.sub(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}", "", text)
+    # Four and more underscores are a line to fill in, one inside a word is a letter.
+    text = re.sub(r"(?<!\w)_{1,3}(?![_\s])|(?<![_\s])_{1,3}(?!\w)", "", text)
+    text = html.unescape(text)
+    text = "".join(chr(ord(sign) - _UNESCAPED_AT) if 0xE021 <= ord(sign) <= 0xE07E else sign for sign in text)
+    lines = (line.strip() for line in re.sub(r"[ \t\xa0]+", " ", text).split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+def _raw_blocks(markdown: str) -> list[tuple[str, bool]]:
+    """Markdown blocks with their list marks and heading marks taken off; wrapped lines are joined."""
+    blocks: list[tuple[str, bool]] = []
+    lines: list[str] = []
+
+    def close() -> None:
+        if lines:
+            blocks.append(("".join(lines).strip(), False))
+            lines.clear()
+
+    for line in markdown.splitlines():
+        content = re.sub(r"\A(?:>\s?)+", "", line.strip())
+        heading = _HEADING.match(content)
+        if heading or not content or _RULE.match(content) or content.startswith(("|", "```")):
+            close()
+            if heading:
+                blocks.append((heading[1], True))
+            elif content.startswith("|") and not _TABLE_RULE.match(content):
+                blocks.append((_table_row(content), False))
+            continue
+        mark = _LIST_MARK.match(content)
+        if mark or (lines and _begins_anew(content, "".join(lines).rstrip())):
+            close()
+        content = content[mark.end() :] if mark else content
+        hard_break = line.endswith(("  ", "\\"))
+        lines.append(content.removesuffix("\\") + ("\n" if hard_break else " "))
+    close()
+    return blocks
+
+
+def _begins_anew(line: str, before: str) -> bool:
+    """Whether a line without a blank line before it still starts a clause of its own.
+
+    It does if it carries a number or is a definition, and the line before it is finished: an enumeration
+    inside a sentence may have been wrapped just before its "(b)".
+    """
+    plain, ended = plain_text(line), plain_text(before)
+    if NUMBER.match(plain):
+        return ended.endswith((".", ":", ";"))
+    if LETTER.match(plain):
+        return ended.endswith((".", ":", ";", "; and", "; or"))
+    return bool(TERM.match(plain)) and ended.endswith(".")
+
+
+def _table_row(line: str) -> str:
+    return "; ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
+
+
+def _without_comments(markdown: str) -> str:
+    kept: list[str] = []
+    position = 0
+    while (start := markdown.find("<!--", position)) >= 0 and (end := markdown.find("-->", start)) >= 0:
+        kept.append(markdown[position:start])
+        position = end + 3
+    return "".join([*kept, markdown[position:]])

@@ -1,0 +1,216 @@
+"""ContractNLI: non-disclosure agreements with, for 17 hypotheses, a label and the spans that are its evidence.
+
+The official layout is `contract-nli/{train,dev,test}.json`. `NotMentioned` has no span, so the choices of a
+contract are kept in its metadata too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bootstrap_assets.errors import FormatError
+from bootstrap_assets.records import Document, Finding, ParsedDocument, Record, clean_text, content_hash
+from bootstrap_assets.sources.contract_nli_spans import (
+    NAME,
+    Annotation,
+    Wordings,
+    error,
+    read_annotations,
+    span_records,
+    warning,
+)
+from bootstrap_assets.sources.json_input import Malformed, clean, load_json, member, read_text, zip_or_nothing
+from bootstrap_assets.sources.sections import UniqueIds, whole_and_sections
+from bootstrap_assets.sources.spec import Parsed, Remote, Source
+
+HOMEPAGE = "https://stanfordnlp.github.io/contract-nli/"
+OFFICIAL = "https://stanfordnlp.github.io/contract-nli/resources/contract-nli.zip"
+SPLITS = ("train", "dev", "test")
+
+
+def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
+    """Read the official zip, or single files of its kind, one split at a time.
+
+    Raises ArchiveError or FormatError where a file is damaged or not the official one.
+    """
+    reader = _Reader()
+    for path in paths:
+        yield from _parse_path(path, reader)
+    if not reader.splits:
+        raise FormatError(f"{NAME}: no train.json, dev.json or test.json among the archives; see {OFFICIAL}")
+    for split in SPLITS:
+        if split not in reader.splits:
+            message = f"there is no {split}.json: its contracts are not in the corpus"
+            place = ", ".join(path.name for path in paths)
+            yield warning("missing_split", message, place)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What is remembered from file to file: ids given, contracts seen, splits met."""
+
+    ids: UniqueIds = field(default_factory=UniqueIds)
+    seen: set[bytes] = field(default_factory=set)
+    splits: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One open file: where it is, which split it is, and the wording of its hypotheses."""
+
+    place: str
+    split: str
+    wordings: Wordings
+
+
+def _parse_path(path: Path, reader: _Reader) -> Parsed:
+    with zip_or_nothing(path) as archive:
+        if archive is None:
+            names = {path.stem.lower(): path.name}
+        else:
+            stems = {Path(name).stem.lower(): name for name in archive.names() if name.lower().endswith(".json")}
+            names = {split: stems[split] for split in SPLITS if split in stems}
+            if not names:
+                held = ", ".join(archive.names()[:8]) or "nothing"
+                raise FormatError(
+                    f"{path.name}: holds none of train.json, dev.json, test.json (it holds {held}); the official"
+                    f" ContractNLI archive is {OFFICIAL}"
+                )
+        for split, name in names.items():
+            place = path.name if archive is None else f"{path.name}: {name}"
+            text, findings = read_text(path, archive, name, NAME)
+            yield from findings
+            yield from _parse_file(text, place, split, reader)
+
+
+def _parse_file(text: str, place: str, split: str, reader: _Reader) -> Parsed:
+    _refuse_lines(text, place)
+    data = load_json(text, place)
+    del text
+    _refuse_reexport(data, place)
+    try:
+        documents = member(data, "documents", list, place)
+        labels = member(data, "labels", dict, place)
+    except Malformed as problem:
+        raise FormatError(f"{problem}; the official ContractNLI archive is {OFFICIAL}") from problem
+    file = _File(place, split, {clean_text(key): _wording(value) for key, value in labels.items()})
+    reader.splits.add(split)
+    good = 0
+    problems: list[Finding] = []
+    for number, raw in enumerate(documents):
+        try:
+            parsed = _document(raw, f"{place}: documents[{number}]", file, reader)
+        except Malformed as problem:
+            problems.append(error("malformed", problem.problem, problem.place))
+            yield problems[-1]
+            continue
+        good += isinstance(parsed, ParsedDocument)
+        yield parsed
+    if problems and not good:
+        raise FormatError(f"{problems[0].place}: {problems[0].message}; no document in this file can be read")
+
+
+def _document(raw: object, place: str, file: _File, reader: _Reader) -> ParsedDocument | Finding:
+    wanted = _identity(raw, place)
+    text = clean_text(member(raw, "text", str, place))
+    if not text.strip():
+        return error("empty_text", "the contract's text is empty", place, wanted)
+    sets = member(raw, "annotation_sets", list, place) if "annotation_sets" in _keys(raw) else []
+    spans = member(raw, "spans", list, place)
+    digest = content_hash(f"{wanted}\x1f{text}\x1f{clean(sets)!r}")
+    if digest in reader.seen:
+        message = "this contract was read before, with the same labels: taken once"
+        return warning("duplicate_document", message, place, wanted)
+    reader.seen.add(digest)
+    source_id = reader.ids.take_document(wanted, text)
+    annotations, findings = read_annotations(sets, place)
+    document = _make_document(raw, source_id, text, file, annotations)
+    records = whole_and_sections(document)
+    if source_id != wanted:
+        message = f"another contract has the id {wanted!r}: this one is kept as {source_id!r}"
+        findings.append(warning("duplicate_id", message, place, source_id))
+    for annotation in annotations:
+        made, noticed = span_records(document, spans, annotation, file.wordings)
+        records += made
+        findings += noticed
+    return ParsedDocument(document, tuple(_with_split(records, file.split)), tuple(findings))
+
+
+def _make_document(raw: object, source_id: str, text: str, file: _File, annotations: list[Annotation]) -> Document:
+    keys = _keys(raw)
+    name = keys.get("file_name")
+    url = keys.get("url")
+    kept = {key: clean(keys[key]) for key in ("file_name", "document_type") if keys.get(key) is not None}
+    return Document(
+        source=NAME,
+        source_id=source_id,
+        title=clean_text(name) if isinstance(name, str) and name.strip() else source_id,
+        text=text,
+        licence=SOURCE.licence,
+        attribution=SOURCE.attribution,
+        url=clean_text(url) if isinstance(url, str) and url.strip() else HOMEPAGE,
+        metadata={
+            **kept,
+            "split": file.split,
+            "labels": {f"{annotation.key}{annotation.suffix}": annotation.choice for annotation in annotations},
+        },
+    )
+
+
+def _with_split(records: list[Record], split: str) -> Iterator[Record]:
+    for record in records:
+        yield replace(record, metadata={**record.metadata, "split": split})
+
+
+def _identity(raw: object, place: str) -> str:
+    value = _keys(raw).get("id")
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).strip():
+        raise Malformed(place, "the key 'id' is missing or is neither a number nor a text")
+    return clean_text(str(value).strip())
+
+
+def _keys(raw: object) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _wording(value: object) -> tuple[str, str]:
+    """Short description and hypothesis of one label; empty where the file does not give them."""
+    texts = [_keys(value).get(key) for key in ("short_description", "hypothesis")]
+    category, hypothesis = (clean_text(text) if isinstance(text, str) else "" for text in texts)
+    return category, hypothesis
+
+
+def _refuse_lines(text: str, place: str) -> None:
+    first = text.lstrip()[:1_000_000].split("\n", 1)[0]
+    if place.lower().endswith(".parquet"):
+        raise FormatError(_not_official(place, "Parquet"))
+    if place.lower().endswith(".jsonl") or re.match(r'\{\s*"(?:premise|hypothesis|label)"', first):
+        raise FormatError(_not_official(place, "JSON Lines"))
+
+
+def _refuse_reexport(data: object, place: str) -> None:
+    if isinstance(data, list):
+        raise FormatError(_not_official(place, "one JSON list"))
+    if isinstance(data, dict) and {"premise", "hypothesis"} & set(data):
+        raise FormatError(_not_official(place, "one object of premises and hypotheses"))
+
+
+def _not_official(place: str, shape: str) -> str:
+    return (
+        f"{place}: this is not the official ContractNLI file but a re-export from a hub ({shape}; such files"
+        f" have premise, hypothesis and label, and no contracts with spans). The official archive is {OFFICIAL}"
+    )
+
+
+SOURCE = Source(
+    name=NAME,
+    title="ContractNLI",
+    description="Non-disclosure agreements with labelled evidence for 17 hypotheses",
+    homepage=HOMEPAGE,
+    licence="CC BY 4.0",
+    attribution="Yuta Koreeda and Christopher D. Manning, 2021",
+    remotes=(Remote("contract-nli.zip", OFFICIAL),),
+    parse=parse,
+)

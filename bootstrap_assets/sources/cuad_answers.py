@@ -1,0 +1,91 @@
+"""CUAD's answers: where an answer really stands in its contract, and the normalised answers of the CSV."""
+
+import csv
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from bootstrap_assets.records import clean_text
+from bootstrap_assets.sources.archive import decode
+from bootstrap_assets.sources.cuad_contracts import canonical
+
+_ANSWER_COLUMN = re.compile(r"(.+?)\s*-\s*answer\s*", re.IGNORECASE)
+_LARGEST_CELL = 16 * 1024**2
+
+
+def locate(text: str, answer: str, start: int | None) -> tuple[int, int] | None:
+    """The offsets of an answer in a text: where it says if that is true, else its occurrence nearest to there.
+
+    If it occurs nowhere to the letter, white space of any length counts as equal. None if it is not there.
+    """
+    wanted = max(start or 0, 0)
+    if start == wanted and text.startswith(answer, wanted):
+        return wanted, wanted + len(answer)
+    after = text.find(answer, wanted)
+    before = text.rfind(answer, 0, wanted + len(answer))
+    found = [at for at in (before, after) if at >= 0]
+    if found:
+        best = min(found, key=lambda at: abs(at - wanted))
+        return best, best + len(answer)
+    loose = re.compile(r"\s+".join(map(re.escape, answer.split())))
+    matches = [match.span() for match in loose.finditer(text)]
+    return min(matches, key=lambda span: abs(span[0] - wanted), default=None)
+
+
+class NormalisedAnswers:
+    """The table master_clauses.csv: for each contract, by file name, an answer per category.
+
+    File names differ from the titles in case, spaces, suffix and signs ("SALES & MARKETING.PDF" is the contract
+    "SALES _ MARKETING"), so they are compared by their letters and digits where they are not equal.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, dict[str, str], str]] = []
+
+    def add(self, content: bytes, place: str) -> None:
+        """Take in a table, in UTF-8 or (as spreadsheets save it) Windows-1252. Raises csv.Error if unreadable."""
+        text, invalid = decode(content)
+        if invalid:
+            text = content.decode("cp1252", errors="replace")
+        limit = csv.field_size_limit(_LARGEST_CELL)
+        try:
+            rows = list(csv.reader(io.StringIO(clean_text(text), newline="")))
+        finally:
+            csv.field_size_limit(limit)
+        header = rows[0] if rows else []
+        columns = {
+            index: canonical(match[1])
+            for index, name in enumerate(header)
+            if (match := _ANSWER_COLUMN.fullmatch(name.strip()))
+        }
+        for number, row in enumerate(rows[1:], start=2):
+            if row and row[0].strip():
+                answers = {
+                    category: row[index].strip()
+                    for index, category in columns.items()
+                    if index < len(row) and row[index].strip()
+                }
+                self._rows.append((row[0].strip(), answers, f"{place}, row {number}"))
+
+    def by_title(self, titles: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
+        """The answers for each title, and (file name, place) of the rows that belong to none of them."""
+        exact = set(titles)
+        loose: dict[str, set[str]] = defaultdict(set)
+        for title in exact:
+            loose[_letters(title)].add(title)
+        found: dict[str, dict[str, str]] = {}
+        unmatched: list[tuple[str, str]] = []
+        for name, answers, place in self._rows:
+            stem = re.sub(r"\.(pdf|txt|docx?|html?)\Z", "", name, flags=re.IGNORECASE)
+            candidates = {stem} & exact or loose.get(_letters(stem), set())
+            if len(candidates) != 1:
+                unmatched.append((name, place))
+                continue
+            title = next(iter(candidates))
+            found[title] = {**answers, **found.get(title, {})}
+        return found, unmatched
+
+
+def _letters(name: str) -> str:
+    return "".join(word for word in re.findall(r"[^\W_]+", name.casefold()) if word != "and")

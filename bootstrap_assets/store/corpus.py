@@ -1,0 +1,275 @@
+"""The records stage: all documents, records and texts of a source change in one transaction.
+
+Rows are staged by binary COPY as the parser yields them, then merged: what is new is inserted, what changed is
+updated, what vanished is deleted, and a guard stops a parse that would delete too much.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from bootstrap_assets.errors import FormatError, MassDeleteError
+from bootstrap_assets.records import (
+    Document,
+    Finding,
+    ParsedDocument,
+    Record,
+    Severity,
+    content_hash,
+    estimate_tokens,
+)
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.statements import statement
+
+DELETE_GUARD = 0.20
+"""The largest share of a source's records that a parse may delete without being told to."""
+
+PARTS_ABOVE = 4_000
+"""Estimated tokens above which a text's parts are stored: below the context of every model we know."""
+
+_FLUSH_CHARACTERS = 4_000_000
+_MERGE_LOCK = 0x6D657267  # "merg": one merge at a time, so that two sources never race for a shared text
+
+Cut = Callable[[str], Iterable[str]]
+"""Cuts a text into the passages it is pooled from."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What the records stage did to a source."""
+
+    documents: int = 0
+    records: int = 0
+    new: int = 0
+    changed: int = 0
+    deleted: int = 0
+    texts_new: int = 0
+    errors: int = 0
+    warnings: int = 0
+    by_granularity: dict[str, int] = field(default_factory=dict)
+    unchanged_archive: bool = False
+
+    @property
+    def unchanged(self) -> int:
+        """Records that were there before, just so."""
+        return self.records - self.new - self.changed
+
+
+def is_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
+    """Whether the source's records are those of this fingerprint already."""
+    row = connection.execute(statement("loaded"), {"source": source, "fingerprint": fingerprint}).fetchone()
+    return bool(row and row[0])
+
+
+def counts(connection: Connection, source: str) -> Loaded:
+    """What is in the corpus of a source now."""
+    loaded = Loaded()
+    for documents, granularity, records in connection.execute(statement("count_corpus"), {"source": source}):
+        loaded.documents = documents
+        loaded.by_granularity[granularity] = records
+        loaded.records += records
+    return loaded
+
+
+def load(
+    connection: Connection,
+    source: str,
+    parsed: Iterable[ParsedDocument | Finding],
+    *,
+    cut: Cut,
+    allow_deletes: bool = False,
+    on_records: Callable[[int], None] = lambda _records: None,
+) -> Loaded:
+    """Bring a source's rows to what `parsed` says, in the transaction of `connection`.
+
+    Raises MassDeleteError, before anything changed, where more than DELETE_GUARD of the source's records
+    would go. `on_records` is told the number of records staged so far.
+    """
+    connection.execute(statement("create_staging"))
+    staging = _Staging(connection, source, cut)
+    for entry in parsed:
+        staging.add(entry)
+        on_records(staging.records)
+    staging.flush()
+    connection.execute(statement("analyze_staging"))
+    _guard(connection, source, staging.records, allow_deletes=allow_deletes)
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MERGE_LOCK,))
+    merged = _merge(connection, source)
+    _keep_findings(connection, source, staging.findings)
+    merged.errors = sum(finding.severity is Severity.ERROR for finding in staging.findings)
+    merged.warnings = len(staging.findings) - merged.errors
+    return merged
+
+
+class _Staging:
+    """Collects rows and copies them into the staging tables, a few megabytes at a time."""
+
+    def __init__(self, connection: Connection, source: str, cut: Cut) -> None:
+        self._connection = connection
+        self._source = source
+        self._cut = cut
+        self._texts: set[bytes] = set()
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _STAGES}
+        self._characters = 0
+        self.records = 0
+        self.findings: list[Finding] = []
+
+    def add(self, entry: ParsedDocument | Finding) -> None:
+        if isinstance(entry, Finding):
+            self.findings.append(entry)
+            return
+        self.findings.extend(entry.findings)
+        self._add_document(entry.document)
+        for record in entry.records:
+            self._add_record(record)
+        if self._characters > _FLUSH_CHARACTERS:
+            self.flush()
+
+    def flush(self) -> None:
+        for table, rows in self._rows.items():
+            columns, types = _STAGES[table]
+            try:
+                copy_rows(self._connection, table, columns, types, rows)
+            except psycopg.errors.UniqueViolation as error:
+                raise FormatError(
+                    f"{self._source}: two entries have one id: {error.diag.message_detail}"
+                ) from None
+            rows.clear()
+        self._characters = 0
+
+    def _add_document(self, document: Document) -> None:
+        self._characters += len(document.text)
+        self._rows["stage_documents"].append(
+            (
+                document.id,
+                document.source_id,
+                document.title,
+                document.text,
+                document.licence,
+                document.attribution,
+                document.url,
+                Jsonb(dict(document.metadata)),
+                content_hash(document.text),
+            )
+        )
+
+    def _add_record(self, record: Record) -> None:
+        self.records += 1
+        self._rows["stage_records"].append(
+            (
+                record.id,
+                record.document_id,
+                self._add_text(record.content),
+                record.source_id,
+                record.granularity.value,
+                record.section_path,
+                record.category,
+                record.hypothesis_id,
+                record.hypothesis,
+                record.nli_label.value if record.nli_label else None,
+                record.char_start,
+                record.char_end,
+                Jsonb(dict(record.metadata)),
+            )
+        )
+
+    def _add_text(self, text: str) -> bytes:
+        digest = content_hash(text)
+        if digest in self._texts:
+            return digest
+        self._texts.add(digest)
+        self._characters += len(text)
+        tokens = estimate_tokens(text)
+        self._rows["stage_texts"].append((digest, text, tokens))
+        if tokens > PARTS_ABOVE:
+            self._add_parts(digest, text)
+        return digest
+
+    def _add_parts(self, whole: bytes, text: str) -> None:
+        for ordinal, part in enumerate(self._cut(text)):
+            self._rows["stage_parts"].append((whole, ordinal, self._add_text(part)))
+
+
+_STAGES: Mapping[str, tuple[list[str], list[str]]] = {
+    "stage_documents": (
+        "id source_id title raw_text licence attribution url metadata content_hash".split(),
+        "uuid text text text text text text jsonb bytea".split(),
+    ),
+    "stage_texts": ("content_hash content tokens".split(), "bytea text int4".split()),
+    "stage_parts": ("content_hash ordinal part_hash".split(), "bytea int4 bytea".split()),
+    "stage_records": (
+        (
+            "id document_id content_hash source_id granularity section_path category hypothesis_id hypothesis "
+            "nli_label char_start char_end metadata"
+        ).split(),
+        "uuid uuid bytea text text text text int4 text text int4 int4 jsonb".split(),
+    ),
+}
+
+
+def copy_rows(
+    connection: Connection,
+    table: str,
+    columns: list[str],
+    types: list[str],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
+    """Write rows into a table by binary COPY."""
+    command = psycopg.sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        psycopg.sql.Identifier(table), psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: bool) -> None:
+    row = connection.execute(statement("count_vanishing"), {"source": source}).fetchone()
+    before, vanishing = row or (0, 0)
+    if vanishing > DELETE_GUARD * before and not allow_deletes:
+        raise MassDeleteError(
+            f"{source}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
+            f"not among them. That is more than {DELETE_GUARD:.0%}, so nothing was changed. "
+            "If it is meant, run again with --allow-deletes."
+        )
+
+
+def _merge(connection: Connection, source: str) -> Loaded:
+    named = {"source": source}
+    texts_new = connection.execute(statement("merge_texts")).rowcount
+    connection.execute(statement("merge_parts"))
+    connection.execute(statement("merge_documents"), named)
+    new, changed = connection.execute(statement("merge_records"), named).fetchone() or (0, 0)
+    deleted = connection.execute(statement("delete_vanished_records"), named).rowcount
+    connection.execute(statement("delete_vanished_documents"), named)
+    if deleted or changed:
+        while connection.execute(statement("delete_orphaned_texts")).rowcount:
+            pass  # a long text takes its parts along: they are orphans the next time round
+    merged = counts(connection, source)
+    merged.new, merged.changed, merged.deleted, merged.texts_new = new, changed, deleted, texts_new
+    return merged
+
+
+def _keep_findings(connection: Connection, source: str, findings: list[Finding]) -> None:
+    named = {"source": source}
+    connection.execute(statement("forget_findings"), named)
+    with connection.cursor() as cursor:
+        for name, severity in (("record_failure", Severity.ERROR), ("record_finding", Severity.WARNING)):
+            cursor.executemany(statement(name), list(_finding_rows(findings, severity)))
+    connection.execute(statement("resolve_failures"), named)
+
+
+def _finding_rows(findings: list[Finding], severity: Severity) -> Iterator[dict[str, Any]]:
+    for finding in findings:
+        if finding.severity is severity:
+            yield {
+                "source": finding.source,
+                "source_id": finding.source_id,
+                "class": finding.kind,
+                "message": finding.message,
+                "place": finding.place,
+            }

@@ -1,0 +1,98 @@
+"""Connections: one pool per process, opened on an embedded or an outside server."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from bootstrap_assets.errors import DatabaseUnavailable
+from bootstrap_assets.settings import Settings
+from bootstrap_assets.store import server
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_TIMEOUT = 10
+"""Seconds to wait for a server that does not answer."""
+
+
+def database_url(settings: Settings) -> str:
+    """The connection string: the user's server, or the embedded one, started if need be."""
+    if settings.database_url:
+        return settings.database_url.get_secret_value()
+    return server.start(settings.root)
+
+
+def connect(url: str, *, autocommit: bool = False) -> Connection:
+    """A single connection outside the pool; DatabaseUnavailable where nothing answers."""
+    try:
+        return psycopg.connect(
+            url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT, application_name="bootstrap-assets"
+        )
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(_unreachable(url, error)) from None
+    except psycopg.ProgrammingError as error:
+        raise DatabaseUnavailable(f"BOOTSTRAP_DATABASE_URL is no connection string: {_redact(error)}") from None
+
+
+class Database:
+    """A pool of connections that know the vector type. A connection taken is a transaction."""
+
+    def __init__(self, url: str, *, size: int = 12) -> None:
+        self.url = url
+        connect(url).close()  # fails at once and with a clear message, where the pool would try again and again
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=size,
+            configure=_configure,
+            kwargs={"application_name": "bootstrap-assets", "connect_timeout": CONNECT_TIMEOUT},
+            open=True,
+        )
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, rolled back on an exception."""
+        try:
+            with self._pool.connection(timeout=60) as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(_unreachable(self.url, error)) from None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _configure(connection: Connection) -> None:
+    if psycopg.types.TypeInfo.fetch(connection, "vector") is not None:
+        register_vector(connection)
+    connection.commit()
+
+
+def describe(url: str) -> str:
+    """A connection string for people: host, port and database, no password."""
+    try:
+        info = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return "(unreadable connection string)"
+    return f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
+
+
+def _unreachable(url: str, error: Exception) -> str:
+    return f"no answer from PostgreSQL at {describe(url)}: {_redact(error)}"
+
+
+def _redact(error: Exception) -> str:
+    """An error in one line, without a password that a connection string in it may carry."""
+    line = " ".join(str(error).split())
+    return re.sub(r"(://[^:/@\s]+:)[^@\s]+@|(password=)\S+", r"\1\2***", line)

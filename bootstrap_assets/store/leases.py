@@ -1,0 +1,42 @@
+"""Leases: a batch of a space is worked on by one process at a time.
+
+A lease is a session advisory lock, so a process that dies frees it at once. Identical texts share a batch,
+so two sources that share a text never pay for it twice, even at the same time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bootstrap_assets.store.database import Connection, Database, connect
+
+_CLASS = 0x6261 << 16  # "ba": the upper half of the lock's first key; the space's id is the lower
+
+
+class Leases:
+    """The leases this process holds in one space. Used from one thread."""
+
+    def __init__(self, connection: Connection, space_id: int) -> None:
+        self._connection = connection
+        self._key = _CLASS | space_id
+
+    def acquire(self, batch: int) -> bool:
+        """Take the lease of a batch; False where another process has it."""
+        query = "SELECT pg_try_advisory_lock(%s, %s)"
+        row = self._connection.execute(query, (self._key, batch)).fetchone()
+        return bool(row and row[0])
+
+    def release(self, batch: int) -> None:
+        """Give the lease of a batch back."""
+        self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", (self._key, batch))
+
+    def wait(self, batch: int) -> None:
+        """Wait until no other process has the lease of a batch. Hold no lease meanwhile."""
+        self._connection.execute("SELECT pg_advisory_lock(%s, %s)", (self._key, batch))
+        self.release(batch)
+
+
+@contextmanager
+def leasing(database: Database, space_id: int) -> Iterator[Leases]:
+    """Leases on a connection of their own, which frees them all when it is closed."""
+    with connect(database.url, autocommit=True) as connection:
+        yield Leases(connection, space_id)

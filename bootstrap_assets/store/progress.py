@@ -1,0 +1,134 @@
+"""What is told while the work goes on: bootstrap_progress, one row per source, and bootstrap_batches."""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+
+from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.store import spaces
+from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.statements import statement
+from bootstrap_assets.store.vectors import BatchPlan, Work
+
+
+@contextmanager
+def working_on(database: Database, source: str, *, afresh: bool = False) -> Iterator[None]:
+    """Mark a source as in progress; and as failed, with the reason, if the block raises.
+
+    `afresh` begins the source's time anew; without it a later stage goes on with the time of the one before.
+    """
+    with database.connection() as connection:
+        connection.execute(statement("begin_source"), {"source": source, "afresh": afresh})
+    try:
+        yield
+    except Exception as error:
+        with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
+            finish(connection, source, "failed", message=f"{type(error).__name__}: {error}")
+        raise
+
+
+def finish(connection: Connection, source: str, status: str, *, message: str | None = None) -> None:
+    """Set how the work on a source ended."""
+    named = {"source": source, "status": status, "message": message}
+    connection.execute(statement("finish_source"), named)
+
+
+def parsed(connection: Connection, source: str, records: int) -> None:
+    """Tell how many records were parsed so far."""
+    connection.execute(statement("parsed_so_far"), {"source": source, "records": records})
+
+
+def loaded(connection: Connection, source: str, fingerprint: str, records: int) -> None:
+    """Tell that a source's records are in the corpus, and what they were parsed from."""
+    named = {"source": source, "fingerprint": fingerprint, "records": records}
+    connection.execute(statement("loaded_source"), named)
+
+
+def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan]) -> None:
+    """Bring the batches' rows to what the vectors say."""
+    requested = work.requested if work.requested is not None else list(range(work.count))
+    named = {
+        "source": work.source,
+        "count": work.count,
+        "requested": requested,
+        "batches": [plan.batch for plan in plans],
+        "texts": [plan.texts for plan in plans],
+        "missing": [plan.missing for plan in plans],
+    }
+    connection.execute(statement("plan_batches"), named)
+
+
+def enter(
+    connection: Connection, source: str, batches: Sequence[int], stage: str, *, error: str | None = None
+) -> None:
+    """Move batches to a stage of their life, with the time."""
+    owner = f"{socket.gethostname()}:{os.getpid()}" if stage == "embedding" else None
+    named = {"source": source, "batches": list(batches), "stage": stage, "owner": owner, "error": error}
+    connection.execute(statement("enter_stage"), named)
+
+
+def advance(connection: Connection, source: str, hashes: Sequence[bytes], batch: int) -> None:
+    """Count the records of texts that were just stored."""
+    named = {"source": source, "hashes": list(hashes), "last": hashes[-1], "batch": batch}
+    connection.execute(statement("advance_source"), named)
+
+
+def count_embedded(connection: Connection, space: Space, source: str) -> tuple[int, int, int]:
+    """Count a source's records afresh: total, with a vector, failed."""
+    query = statement("count_embedded").format(vectors=space.vectors)
+    total, embedded, errors = connection.execute(query, {"source": source}).fetchone() or (0, 0, 0)
+    return total, embedded, errors
+
+
+def status(connection: Connection) -> dict[str, Any]:
+    """Everything `bootstrap status` tells about sources, texts and vectors, as plain values."""
+    sources: dict[str, Any] = {}
+    query = statement("source_status").format()
+    for row in connection.execute(query):
+        (
+            name,
+            state,
+            message,
+            documents,
+            total,
+            processed,
+            embedded,
+            errors,
+            grains,
+            batches,
+            findings,
+            took,
+        ) = row
+        sources[name] = {
+            "status": state,
+            "documents": documents,
+            "total_records": total,
+            "processed_records": processed,
+            "embedded_records": embedded,
+            "error_count": errors,
+            "by_granularity": grains,
+            "batches": batches,
+            "warnings": findings,
+            "seconds": float(took) if took is not None else None,
+            "message": message,
+        }
+    texts = connection.execute(statement("count_texts")).fetchone() or (0,)
+    return {"sources": sources, "texts": texts[0], "space": _space(connection)}
+
+
+def _space(connection: Connection) -> dict[str, Any] | None:
+    space = spaces.newest(connection)
+    if space is None:
+        return None
+    return {
+        "provider": space.provider,
+        "model": space.model,
+        "dimensions": space.dimensions,
+        "vectors": spaces.count(connection, space),
+        "state": space.state,
+    }

@@ -1,0 +1,141 @@
+"""The schema's version: checks of the server, migrations up and down under an advisory lock."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.store.database import Connection, connect
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+VERSION_TABLE = "bootstrap_schema_version"
+MIN_POSTGRES = 15
+MIN_PGVECTOR = (0, 8, 4)
+"""The first release with the fixes to parallel HNSW builds, vacuum and graph repair (pgvector changelog)."""
+
+_LOCK = 0x626F6F74  # "boot": held while migrating
+
+
+def current(connection: Connection) -> str | None:
+    """The database's schema version, None for an empty one."""
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (VERSION_TABLE,)).fetchone()
+    if not row or not row[0]:
+        return None
+    version = connection.execute(
+        sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(VERSION_TABLE))
+    ).fetchone()
+    return str(version[0]) if version else None
+
+
+def upgrade(url: str, revision: str = "head") -> str | None:
+    """Check the server and bring its schema up; returns the version. Does nothing where it is up to date."""
+    with connect(url) as connection:
+        check_server(connection)
+        version = current(connection)
+        if version == (head() if revision == "head" else revision):
+            return version
+        _refuse_newer(version)
+    _migrate(url, "upgrade", revision)
+    with connect(url) as connection:
+        return current(connection)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Bring the schema down to a version; `base` drops all tables of this package and their data."""
+    _migrate(url, "downgrade", revision)
+
+
+def check_server(connection: Connection) -> None:
+    """Raise SchemaError where the server is too old or has no usable pgvector."""
+    major = connection.info.server_version // 10_000
+    if major < MIN_POSTGRES:
+        raise SchemaError(f"PostgreSQL {major} is too old: {MIN_POSTGRES} or newer is needed")
+    row = connection.execute(
+        "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"
+    ).fetchone()
+    if row is None:
+        raise SchemaError("this PostgreSQL server has no pgvector: install the extension `vector` on it")
+    _check_pgvector(available=row[0], installed=row[1])
+
+
+def require_current(connection: Connection) -> None:
+    """Raise SchemaError unless the schema is the one this package knows."""
+    version = current(connection)
+    if version == head():
+        return
+    _refuse_newer(version)
+    raise SchemaError("the database has no corpus schema yet, or an older one: run `bootstrap db upgrade`")
+
+
+@cache
+def head() -> str:
+    """The newest schema version this package knows."""
+    return max(path.name.split("_")[0] for path in _versions())
+
+
+def _versions() -> list[Path]:
+    return sorted((Path(__file__).parent / "migrations" / "versions").glob("[0-9]*.py"))
+
+
+def _refuse_newer(version: str | None) -> None:
+    known = {path.name.split("_")[0] for path in _versions()}
+    if version is not None and version not in known:
+        raise SchemaError(
+            f"the database has schema {version}, newer than this version of bootstrap-assets knows ({head()}): "
+            "update bootstrap-assets"
+        )
+
+
+def _check_pgvector(*, available: str, installed: str | None) -> None:
+    wanted = ".".join(map(str, MIN_PGVECTOR))
+    if installed is None and _parts(available) < MIN_PGVECTOR:
+        raise SchemaError(f"the server offers pgvector {available}: {wanted} or newer is needed")
+    if installed is not None and _parts(installed) < MIN_PGVECTOR:
+        how = "run `ALTER EXTENSION vector UPDATE`" if _parts(available) >= MIN_PGVECTOR else "update it"
+        raise SchemaError(f"the database has pgvector {installed}: {wanted} or newer is needed; {how}")
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def _migrate(url: str, direction: str, revision: str) -> None:
+    # Alembic and SQLAlchemy take half a second to import, and most commands find nothing to migrate.
+    import sqlalchemy
+    from alembic import command
+
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: connect(url), poolclass=sqlalchemy.pool.NullPool
+    )
+    with connect(url, autocommit=True) as guard, engine.connect() as connection:
+        guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        if direction == "upgrade":
+            _create_extension(guard)
+        config = _config()
+        config.attributes["connection"] = connection
+        getattr(command, direction)(config, revision)
+        connection.commit()
+    engine.dispose()
+
+
+def _create_extension(connection: Connection) -> None:
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except psycopg.errors.InsufficientPrivilege:
+        raise SchemaError(
+            "this role may not create the extension: have an administrator run "
+            "`CREATE EXTENSION vector` in this database once"
+        ) from None
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

@@ -1,0 +1,92 @@
+"""Embedding spaces: one table of vectors per model and dimension; only the active one is searched."""
+
+import re
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from bootstrap_assets.errors import VectorError
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.statements import statement
+
+_LOCK = 0x73706163  # "spac": held while a space is made or promoted
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A model's vectors: where they lie and whether they are searched."""
+
+    id: int
+    name: str
+    provider: str
+    model: str
+    dimensions: int
+    table: str
+    state: str
+
+    @property
+    def vectors(self) -> sql.Identifier:
+        """The table, as it stands in a statement."""
+        return sql.Identifier(self.table)
+
+
+def ensure(connection: Connection, provider: str, model: str, dimensions: int) -> Space:
+    """The space of a model, made where it does not exist. VectorError where its table has other dimensions."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
+    space = _one(connection, "find_space", named)
+    if space is None:
+        slug = re.sub(r"[^a-z0-9]+", "_", f"{provider}_{model}_{dimensions}".lower())[:40]
+        named |= {"name": f"{provider}/{model}/{dimensions}", "table_name": f"reference_vectors_{slug}"}
+        connection.execute(statement("add_space"), named)
+        space = _one(connection, "find_space", named)
+        assert space is not None
+    _create_table(connection, space)
+    return space
+
+
+def active(connection: Connection) -> Space | None:
+    """The space that is searched, None before the first was promoted."""
+    return _one(connection, "active_space", {})
+
+
+def newest(connection: Connection) -> Space | None:
+    """The active space, else the one made last."""
+    return _one(connection, "newest_space", {})
+
+
+def count(connection: Connection, space: Space) -> int:
+    """Number of vectors in a space."""
+    row = connection.execute(statement("count_vectors").format(vectors=space.vectors)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def uncovered(connection: Connection, space: Space) -> int:
+    """Number of records, of all sources, whose text has no vector in a space."""
+    row = connection.execute(statement("count_uncovered").format(vectors=space.vectors)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def promote(connection: Connection, space: Space) -> None:
+    """Make a space the one that is searched, in one transaction: readers see the old or the new, never none."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    connection.execute(statement("retire_others"), {"id": space.id})
+    connection.execute(statement("activate_space"), {"id": space.id})
+    connection.execute(statement("replace_view").format(vectors=space.vectors))
+
+
+def _one(connection: Connection, name: str, parameters: dict[str, object]) -> Space | None:
+    row = connection.execute(statement(name), parameters).fetchone()
+    return Space(*row) if row else None
+
+
+def _create_table(connection: Connection, space: Space) -> None:
+    connection.execute(
+        statement("create_vectors").format(vectors=space.vectors, dimensions=sql.Literal(space.dimensions))
+    )
+    row = connection.execute(statement("column_dimensions"), {"table": space.table}).fetchone()
+    if row and row[0] != space.dimensions:
+        raise VectorError(
+            f"the model {space.model} gives {space.dimensions} dimensions, but the table {space.table} of its "
+            f"embedding space holds vectors of {row[0]}"
+        )

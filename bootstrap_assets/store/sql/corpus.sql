@@ -1,0 +1,115 @@
+-- The records stage: stage everything, then merge in one transaction.
+
+-- name: create_staging
+CREATE TEMP TABLE stage_documents (
+    id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
+    metadata jsonb, content_hash bytea
+) ON COMMIT DROP;
+CREATE TEMP TABLE stage_texts (content_hash bytea PRIMARY KEY, content text, tokens integer) ON COMMIT DROP;
+CREATE TEMP TABLE stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
+CREATE TEMP TABLE stage_records (
+    id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
+    section_path text, category text, hypothesis_id integer, hypothesis text, nli_label text,
+    char_start integer, char_end integer, metadata jsonb
+) ON COMMIT DROP
+
+-- name: analyze_staging
+ANALYZE stage_documents, stage_texts, stage_parts, stage_records
+
+-- name: count_vanishing
+SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM stage_records s WHERE s.id = r.id))
+FROM reference_records r WHERE r.source = %(source)s
+
+-- name: merge_texts
+INSERT INTO reference_texts (content_hash, content, tokens)
+SELECT content_hash, content, tokens FROM stage_texts ORDER BY content_hash
+ON CONFLICT (content_hash) DO NOTHING
+
+-- name: merge_parts
+WITH stale AS (
+    DELETE FROM reference_text_parts p USING (SELECT DISTINCT content_hash FROM stage_parts) s
+    WHERE p.content_hash = s.content_hash
+      AND NOT EXISTS (SELECT 1 FROM stage_parts x WHERE x.content_hash = p.content_hash
+                      AND x.ordinal = p.ordinal AND x.part_hash = p.part_hash)
+)
+INSERT INTO reference_text_parts (content_hash, ordinal, part_hash)
+SELECT content_hash, ordinal, part_hash FROM stage_parts
+ON CONFLICT (content_hash, ordinal) DO UPDATE SET part_hash = EXCLUDED.part_hash
+WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
+
+-- name: merge_documents
+INSERT INTO reference_documents AS d
+    (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash)
+SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash
+FROM stage_documents
+ON CONFLICT (id) DO UPDATE SET
+    title = EXCLUDED.title, raw_text = EXCLUDED.raw_text, licence = EXCLUDED.licence,
+    attribution = EXCLUDED.attribution, url = EXCLUDED.url, metadata = EXCLUDED.metadata,
+    content_hash = EXCLUDED.content_hash, updated_at = now()
+WHERE (d.title, d.content_hash, d.licence, d.attribution, d.url, d.metadata)
+    IS DISTINCT FROM (EXCLUDED.title, EXCLUDED.content_hash, EXCLUDED.licence, EXCLUDED.attribution,
+                      EXCLUDED.url, EXCLUDED.metadata)
+
+-- name: merge_records
+WITH merged AS (
+    INSERT INTO reference_records AS r
+        (id, document_id, content_hash, source, source_id, granularity, section_path, category, hypothesis_id,
+         hypothesis, nli_label, char_start, char_end, metadata)
+    SELECT id, document_id, content_hash, %(source)s, source_id, granularity, section_path, category,
+           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata
+    FROM stage_records
+    ON CONFLICT (id) DO UPDATE SET
+        document_id = EXCLUDED.document_id, content_hash = EXCLUDED.content_hash,
+        granularity = EXCLUDED.granularity, section_path = EXCLUDED.section_path,
+        category = EXCLUDED.category, hypothesis_id = EXCLUDED.hypothesis_id,
+        hypothesis = EXCLUDED.hypothesis, nli_label = EXCLUDED.nli_label, char_start = EXCLUDED.char_start,
+        char_end = EXCLUDED.char_end, metadata = EXCLUDED.metadata, updated_at = now()
+    WHERE (r.document_id, r.content_hash, r.granularity, r.section_path, r.category, r.hypothesis_id,
+           r.hypothesis, r.nli_label, r.char_start, r.char_end, r.metadata)
+        IS DISTINCT FROM
+          (EXCLUDED.document_id, EXCLUDED.content_hash, EXCLUDED.granularity, EXCLUDED.section_path,
+           EXCLUDED.category, EXCLUDED.hypothesis_id, EXCLUDED.hypothesis, EXCLUDED.nli_label,
+           EXCLUDED.char_start, EXCLUDED.char_end, EXCLUDED.metadata)
+    RETURNING xmax = 0 AS inserted
+)
+SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM merged
+
+-- name: delete_vanished_records
+DELETE FROM reference_records r
+WHERE r.source = %(source)s AND NOT EXISTS (SELECT 1 FROM stage_records s WHERE s.id = r.id)
+
+-- name: delete_vanished_documents
+DELETE FROM reference_documents d
+WHERE d.source = %(source)s AND NOT EXISTS (SELECT 1 FROM stage_documents s WHERE s.id = d.id)
+
+-- name: delete_orphaned_texts
+DELETE FROM reference_texts t
+WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
+
+-- name: count_corpus
+SELECT (SELECT count(*) FROM reference_documents WHERE source = %(source)s), granularity, count(*)
+FROM reference_records WHERE source = %(source)s GROUP BY granularity ORDER BY granularity
+
+-- name: record_failure
+INSERT INTO bootstrap_failures (source, source_id, stage, class, message, place)
+VALUES (%(source)s, %(source_id)s, 'parse', %(class)s, %(message)s, %(place)s)
+ON CONFLICT (source, stage, class, place, source_id, content_hash) DO UPDATE SET
+    message = EXCLUDED.message, attempts = bootstrap_failures.attempts + 1, last_seen = clock_timestamp(),
+    resolved_at = NULL
+
+-- name: resolve_failures
+UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
+WHERE source = %(source)s AND stage = 'parse' AND resolved_at IS NULL AND last_seen < now()
+
+-- name: forget_findings
+DELETE FROM bootstrap_findings WHERE source = %(source)s
+
+-- name: record_finding
+INSERT INTO bootstrap_findings (source, source_id, kind, message, place)
+VALUES (%(source)s, %(source_id)s, %(class)s, %(message)s, %(place)s)
+
+-- name: loaded
+SELECT p.fingerprint = %(fingerprint)s AND p.total_records = (
+    SELECT count(*) FROM reference_records WHERE source = %(source)s)
+FROM bootstrap_progress p WHERE p.source = %(source)s

@@ -1,0 +1,87 @@
+-- bootstrap_progress and bootstrap_batches: what is told while the work goes on. What is left to do is never
+-- read from here, but asked of the vectors themselves.
+
+-- name: begin_source
+INSERT INTO bootstrap_progress (source, status, started_at, heartbeat_at)
+VALUES (%(source)s, 'in_progress', now(), now())
+ON CONFLICT (source) DO UPDATE SET
+    status = 'in_progress', message = NULL, heartbeat_at = now(), completed_at = NULL, updated_at = now(),
+    started_at = CASE WHEN %(afresh)s OR bootstrap_progress.status <> 'in_progress' THEN now()
+                      ELSE bootstrap_progress.started_at END
+
+-- name: parsed_so_far
+UPDATE bootstrap_progress SET processed_records = %(records)s, heartbeat_at = now(), updated_at = now()
+WHERE source = %(source)s
+
+-- name: loaded_source
+UPDATE bootstrap_progress SET
+    fingerprint = %(fingerprint)s, total_records = %(records)s, processed_records = %(records)s,
+    embedded_records = 0, heartbeat_at = now(), updated_at = now()
+WHERE source = %(source)s
+
+-- name: count_embedded
+UPDATE bootstrap_progress p SET
+    embedded_records = (SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash)
+                        WHERE r.source = p.source),
+    error_count = (SELECT count(*) FROM bootstrap_failures f
+                   WHERE f.source = p.source AND f.resolved_at IS NULL),
+    heartbeat_at = now(), updated_at = now()
+WHERE source = %(source)s
+RETURNING total_records, embedded_records, error_count
+
+-- name: advance_source
+UPDATE bootstrap_progress SET
+    embedded_records = embedded_records + (
+        SELECT count(*) FROM reference_records WHERE source = %(source)s AND content_hash = ANY(%(hashes)s)),
+    last_processed_hash = %(last)s, last_batch_index = %(batch)s, heartbeat_at = now(), updated_at = now()
+WHERE source = %(source)s
+
+-- name: finish_source
+UPDATE bootstrap_progress SET
+    status = %(status)s, message = %(message)s, heartbeat_at = now(), updated_at = now(),
+    completed_at = CASE WHEN %(status)s = 'completed' THEN now() END
+WHERE source = %(source)s
+
+-- name: plan_batches
+WITH planned AS (
+    SELECT * FROM unnest(%(batches)s::int[], %(texts)s::int[], %(missing)s::int[]) AS p (batch, texts, missing)
+), gone AS (
+    DELETE FROM bootstrap_batches b WHERE b.source = %(source)s
+        AND (b.batch >= %(count)s
+             OR b.batch = ANY(%(requested)s) AND NOT EXISTS (SELECT 1 FROM planned p WHERE p.batch = b.batch))
+)
+INSERT INTO bootstrap_batches AS b (source, batch, stage, texts, embedded, stage_timestamps)
+SELECT %(source)s, batch, CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END, texts, texts - missing,
+       jsonb_build_object(CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END, now())
+FROM planned
+ON CONFLICT (source, batch) DO UPDATE SET
+    stage = EXCLUDED.stage, texts = EXCLUDED.texts, embedded = EXCLUDED.embedded,
+    stage_timestamps = b.stage_timestamps || EXCLUDED.stage_timestamps, last_error = NULL
+WHERE (b.stage, b.texts, b.embedded) IS DISTINCT FROM (EXCLUDED.stage, EXCLUDED.texts, EXCLUDED.embedded)
+
+-- name: enter_stage
+UPDATE bootstrap_batches SET
+    stage = %(stage)s, heartbeat_at = now(), lease_owner = %(owner)s, last_error = %(error)s,
+    stage_timestamps = stage_timestamps || jsonb_build_object(%(stage)s::text, now()),
+    attempts = attempts + (%(stage)s = 'embedding')::int,
+    embedded = CASE WHEN %(stage)s = 'complete' THEN texts ELSE embedded END
+WHERE source = %(source)s AND batch = ANY(%(batches)s)
+
+-- name: source_status
+SELECT p.source, p.status, p.message,
+       (SELECT count(*) FROM reference_documents d WHERE d.source = p.source),
+       p.total_records, p.processed_records, p.embedded_records, p.error_count,
+       (SELECT coalesce(jsonb_object_agg(g.granularity, g.records), '{{}}') FROM (
+            SELECT granularity, count(*) AS records FROM reference_records r
+            WHERE r.source = p.source GROUP BY granularity) g),
+       (SELECT jsonb_build_object('total', count(*), 'complete', count(*) FILTER (WHERE stage = 'complete'),
+                                  'failed', count(*) FILTER (WHERE stage = 'failed'))
+        FROM bootstrap_batches b WHERE b.source = p.source),
+       (SELECT coalesce(jsonb_object_agg(f.kind, f.findings), '{{}}') FROM (
+            SELECT kind, count(*) AS findings FROM bootstrap_findings f
+            WHERE f.source = p.source GROUP BY kind) f),
+       extract(epoch FROM coalesce(p.completed_at, p.heartbeat_at) - p.started_at)
+FROM bootstrap_progress p ORDER BY p.source
+
+-- name: count_texts
+SELECT count(*) FROM reference_texts

@@ -1,0 +1,47 @@
+-- name: find_space
+SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
+WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimensions)s AND element_type = 'vector'
+
+-- name: active_space
+SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces WHERE state = 'active'
+
+-- name: newest_space
+SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
+ORDER BY state = 'active' DESC, id DESC LIMIT 1
+
+-- name: add_space
+INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name)
+VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s)
+
+-- name: create_vectors
+-- parallel_workers: a long vector is TOASTed, so the heap is small and PostgreSQL would plan no parallel worker
+-- for the index build; the build honours this setting.
+CREATE TABLE IF NOT EXISTS {vectors} (
+    content_hash bytea PRIMARY KEY REFERENCES reference_texts ON DELETE CASCADE,
+    embedding    vector({dimensions}) NOT NULL,
+    tokens       integer NOT NULL,
+    pooled       boolean NOT NULL DEFAULT false,
+    created_at   timestamptz NOT NULL DEFAULT now()
+) WITH (parallel_workers = 2)
+
+-- name: column_dimensions
+SELECT atttypmod FROM pg_attribute WHERE attrelid = %(table)s::regclass AND attname = 'embedding'
+
+-- name: count_vectors
+SELECT count(*) FROM {vectors}
+
+-- name: count_uncovered
+SELECT count(*) FROM reference_records r
+WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+
+-- name: retire_others
+UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s
+
+-- name: activate_space
+UPDATE embedding_spaces SET state = 'active', promoted_at = now() WHERE id = %(id)s AND state <> 'active'
+
+-- name: replace_view
+CREATE OR REPLACE VIEW reference_embeddings AS
+SELECT r.id, r.document_id, r.source, t.content, v.embedding::vector AS embedding, r.granularity,
+       r.section_path, r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
+FROM reference_records r JOIN reference_texts t USING (content_hash) JOIN {vectors} v USING (content_hash)

@@ -1,0 +1,128 @@
+"""Vectors of a space: what is missing, and storing what came, checked, by binary COPY and merge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bootstrap_assets.batches import Text
+from bootstrap_assets.errors import VectorError
+from bootstrap_assets.store.corpus import copy_rows
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.statements import statement
+
+Vectors = npt.NDArray[np.float32]
+"""Unit vectors, one a row: shape (texts, dimensions)."""
+
+NORM_TOLERANCE = 0.05
+"""How far from 1 a vector's length may be; providers give unit vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """A batch of a source: distinct texts in it, and how many of them have no vector."""
+
+    batch: int
+    texts: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
+
+    Texts above `limit` estimated tokens do not fit the model: they are pooled from their parts.
+    """
+
+    space: Space
+    source: str
+    count: int
+    limit: int
+    requested: list[int] | None = None
+
+    def named(self) -> dict[str, object]:
+        """As parameters of the statements."""
+        return {
+            "source": self.source,
+            "count": self.count,
+            "limit": self.limit,
+            "requested": self.requested,
+        }
+
+
+def plan(connection: Connection, work: Work) -> list[BatchPlan]:
+    """The batches that hold texts, with what is missing."""
+    query = statement("plan").format(vectors=work.space.vectors)
+    return [BatchPlan(*row) for row in connection.execute(query, work.named())]
+
+
+def missing(connection: Connection, work: Work) -> dict[int, list[bytes]]:
+    """Hashes of the texts to be sent, by batch. Parts of long texts may lie in batches not asked for."""
+    query = statement("missing").format(vectors=work.space.vectors)
+    return {batch: list(hashes) for batch, hashes in connection.execute(query, work.named())}
+
+
+def still_missing(connection: Connection, space: Space, hashes: Sequence[bytes]) -> list[Text]:
+    """Those of the texts that have no vector now."""
+    query = statement("still_missing").format(vectors=space.vectors)
+    return [Text(*row) for row in connection.execute(query, {"hashes": list(hashes)})]
+
+
+def check(vectors: Vectors, *, texts: int, dimensions: int) -> None:
+    """Raise VectorError unless there is a finite unit vector of the right dimension for each text."""
+    if vectors.ndim != 2 or len(vectors) != texts:
+        raise VectorError(f"asked for {texts} vectors, got {len(vectors)}")
+    if vectors.shape[1] != dimensions:
+        raise VectorError(f"expected vectors of {dimensions} dimensions, got {vectors.shape[1]}")
+    if not np.isfinite(vectors).all():
+        raise VectorError("a vector holds values that are not finite")
+    lengths = np.linalg.norm(vectors, axis=1)
+    if np.abs(lengths - 1).max(initial=0) > NORM_TOLERANCE:
+        worst = lengths[np.abs(lengths - 1).argmax()]
+        raise VectorError(f"a vector has the length {worst:.3g}; unit vectors were expected")
+
+
+def store(
+    connection: Connection, space: Space, texts: Sequence[Text], vectors: Vectors, *, pooled: bool = False
+) -> int:
+    """Check and store the vectors of texts; returns how many were new. A text that vanished is left out."""
+    check(vectors, texts=len(texts), dimensions=space.dimensions)
+    connection.execute(statement("create_vector_staging"))
+    rows = ((text.content_hash, vector, text.tokens, pooled) for text, vector in zip(texts, vectors, strict=True))
+    columns = ["content_hash", "embedding", "tokens", "pooled"]
+    copy_rows(connection, "stage_vectors", columns, ["bytea", "vector", "int4", "bool"], rows)
+    return connection.execute(statement("merge_vectors").format(vectors=space.vectors)).rowcount
+
+
+def oversized(connection: Connection, work: Work) -> list[Text]:
+    """Texts (without their content) that do not fit the model and have no vector yet."""
+    query = statement("oversized").format(vectors=work.space.vectors)
+    return [Text(digest, "", tokens) for digest, tokens in connection.execute(query, work.named())]
+
+
+def pool(connection: Connection, space: Space, text: Text) -> bool:
+    """Store the token-weighted mean of a long text's part vectors; False while one of them is missing."""
+    query = statement("part_vectors").format(vectors=space.vectors)
+    parts = connection.execute(query, {"hash": text.content_hash}).fetchall()
+    if not parts or any(vector is None for vector, _ in parts):
+        return False
+    mean = weighted_mean(np.stack([vector.to_numpy() for vector, _ in parts]), [tokens for _, tokens in parts])
+    store(connection, space, [text], mean[np.newaxis], pooled=True)
+    return True
+
+
+def weighted_mean(vectors: Vectors, tokens: Sequence[int]) -> Vectors:
+    """The mean of part vectors, each weighted by its tokens, as a unit vector."""
+    mean = np.average(vectors, axis=0, weights=np.asarray(tokens, dtype=np.float64))
+    unit: Vectors = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return unit
+
+
+def record_usage(
+    connection: Connection, space: Space, source: str, *, texts: int, tokens: int, cost: float, seconds: float
+) -> None:
+    """Enter a request that was answered into the ledger; cost in dollars."""
+    named = {"space": space.id, "source": source, "texts": texts, "tokens": tokens, "cost": cost}
+    connection.execute(statement("record_usage"), named | {"seconds": seconds, "outcome": "ok"})

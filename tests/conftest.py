@@ -1,0 +1,125 @@
+"""A real PostgreSQL for all tests of a worker, and a fresh database, cloned from a template, for each."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bootstrap_assets.embed.choose import choose_embedder
+from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.store import schema, server, spaces
+from bootstrap_assets.store.database import Database
+from tests.fakes.voyage_server import VoyageServer
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+TEMPLATE = "corpus_template"
+
+_numbers = itertools.count()
+
+
+def pytest_report_header() -> str:
+    from importlib.metadata import version
+
+    return f"dagster {version('dagster')}, psycopg {version('psycopg')}, voyageai {version('voyageai')}"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings, the key or the Dagster home of the person who runs it."""
+    for name in list(os.environ):
+        if name.startswith(("BOOTSTRAP_", "VOYAGE_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A server of this worker's own; gives the connection string of its maintenance database.
+
+    Not below pytest's own folder: as root the server runs as another user, and each pytest that starts on the
+    machine takes the rights to that folder away from others.
+    """
+    home = Path(tempfile.mkdtemp(prefix="bootstrap-tests-"))
+    url = server.start(home)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            connection.execute(f"ALTER SYSTEM SET {setting}")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    schema.upgrade(_database_in(url, TEMPLATE))
+    yield url
+    server.stop(home)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """An empty corpus, migrated, for one test."""
+    name = f"corpus_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield _database_in(postgres, name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def blank_database_url(postgres: str) -> Iterator[str]:
+    """A database with nothing in it at all."""
+    name = f"blank_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield _database_in(postgres, name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with Database(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def voyage() -> Iterator[VoyageServer]:
+    """The fake provider, over HTTP."""
+    with VoyageServer() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, voyage: VoyageServer) -> Settings:
+    """Settings of a test: its own home and database, and the fake provider."""
+    return load_settings(
+        home=tmp_path / "home",
+        database_url=database_url,
+        embedder="voyage",
+        voyage_api_key="test-key",
+        voyage_base_url=voyage.url,
+        batches=16,
+        embed_workers=4,
+    )
+
+
+@pytest.fixture
+def corpus(settings: Settings, database: Database) -> Corpus:
+    """Everything a stage of the pipeline works with, on an empty corpus."""
+    return open_for_test(settings, database)
+
+
+def open_for_test(settings: Settings, database: Database) -> Corpus:
+    """A corpus on an open database, with the embedder that the settings ask for."""
+    embedder = choose_embedder(settings)
+    model = embedder.model
+    with database.connection() as connection:
+        space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
+    return Corpus(settings, database, embedder, space)
+
+
+def _database_in(url: str, name: str) -> str:
+    return url.replace(f"/{server.DATABASE}?", f"/{name}?")

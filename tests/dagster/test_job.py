@@ -1,0 +1,154 @@
+"""The job as it runs: everything in one run, partitions after a partial failure, permanent errors."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from bootstrap_assets.cli.environment import prepare_environment
+from bootstrap_assets.definitions import defs
+from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
+from bootstrap_assets.errors import MassDeleteError, TransientError
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES
+from tests.fakes.voyage_server import Refusal, VoyageServer
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch, settings: Settings, voyage: VoyageServer) -> None:
+    """A shell whose corpus is this test's own and whose provider is the fake one."""
+    assert settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(settings.root))
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("VOYAGE_API_KEY", "test-key")
+    monkeypatch.setenv("BOOTSTRAP_VOYAGE_BASE_URL", voyage.url)
+    monkeypatch.setenv("BOOTSTRAP_EMBED_WORKERS", "1")
+
+
+def run(instance: dg.DagsterInstance, *assets: str) -> dg.ExecuteInProcessResult:
+    return (
+        defs()
+        .resolve_job_def("bootstrap")
+        .execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
+        )
+    )
+
+
+def green(instance: dg.DagsterInstance, source: str) -> set[str]:
+    return set(instance.get_materialized_partitions(dg.AssetKey(source)))
+
+
+def test_one_run_materialises_every_batch_of_every_source(
+    environ: None, instance: dg.DagsterInstance, voyage: VoyageServer
+) -> None:
+    result = run(instance)
+    assert result.success
+    for source in SOURCES:
+        assert len(green(instance, source)) == 128
+    assert instance.get_latest_materialization_event(dg.AssetKey("reference_index")) is not None
+    assert voyage.texts_paid == len(voyage.paid)
+
+
+def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
+    environ: None,
+    monkeypatch: pytest.MonkeyPatch,
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    voyage: VoyageServer,
+) -> None:
+    from dataclasses import replace
+
+    from bootstrap_assets.embed import models
+    from bootstrap_assets.store.database import Database
+
+    law = models._VOYAGE["voyage-law-2"]
+    monkeypatch.setitem(models._VOYAGE, "voyage-law-2", replace(law, model=replace(law.model, request_texts=40)))
+    asked = 0
+
+    def fail_at_the_third(_texts: list[str]) -> None:
+        nonlocal asked
+        asked += 1
+        if asked >= 3:
+            raise Refusal(400, "this one is refused")
+
+    voyage.refuse = fail_at_the_third
+    result = run(instance, "bonterms_archive", "bonterms_records", "bonterms")
+    assert not result.success
+    materialised = green(instance, "bonterms")
+    assert settings.database_url
+    with Database(settings.database_url.get_secret_value()) as database, database.connection() as connection:
+        rows = connection.execute(
+            """SELECT to_char(b, 'FM000') FROM (
+                   SELECT reference_batch(r.content_hash, 128) AS b, bool_and(v.content_hash IS NOT NULL) AS done
+                   FROM reference_records r LEFT JOIN reference_vectors_voyage_voyage_law_2_1024 v
+                   USING (content_hash) GROUP BY 1) x WHERE done"""
+        ).fetchall()
+    complete = {row[0] for row in rows}
+    assert materialised == complete
+    assert 0 < len(materialised) < 128
+    voyage.refuse = None
+    assert run(instance, "bonterms").success
+    assert len(green(instance, "bonterms")) == 128
+    assert voyage.texts_paid_twice == 0
+
+
+def test_the_index_waits_for_all_sources(
+    environ: None, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cuad").mkdir()
+    (tmp_path / "cuad" / "CUAD_v1.zip").write_text("not an archive")
+    monkeypatch.setenv("BOOTSTRAP_DATA", str(tmp_path))
+    assert not run(instance).success
+    assert instance.get_latest_materialization_event(dg.AssetKey("reference_index")) is None
+
+
+def test_a_permanent_error_is_not_retried_and_a_transient_one_is() -> None:
+    with pytest.raises(dg.Failure) as raised, failing_for_good():
+        raise MassDeleteError("too many")
+    assert raised.value.allow_retries is False
+    assert raised.value.description == "too many"
+    with pytest.raises(TransientError), failing_for_good():
+        raise TransientError("later")
+
+
+def test_the_resource_takes_its_data_from_the_run_or_else_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BOOTSTRAP_DATA", "official")
+    assert CorpusResource().settings().data == "official"
+    assert CorpusResource(data="sample").settings().data == "sample"
+
+
+def test_dagster_job_execute_works_in_a_prepared_shell(tmp_path: Path, database_url: str) -> None:
+    settings = load_settings(home=tmp_path / "home", database_url=database_url)
+    environment = (
+        os.environ
+        | prepare_environment(settings)
+        | {
+            "BOOTSTRAP_DATABASE_URL": database_url,
+            "BOOTSTRAP_BATCHES": "4",
+        }
+    )
+    dagster = Path(sys.executable).parent / "dagster"
+    command = [str(dagster), "job", "execute", "-m", "bootstrap_assets.definitions", "-j", "bootstrap"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "RUN_SUCCESS" in done.stderr
+    from bootstrap_assets.cli.status import read_status
+
+    status = read_status(settings)
+    assert {source["status"] for source in status["sources"].values()} == {"completed"}
+    assert status["index"] == {"exists": True, "valid": True}

@@ -1,0 +1,240 @@
+"""The `bootstrap` command: what it prints, and its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bootstrap_assets import cli, pipeline
+from bootstrap_assets.cli import environment
+from bootstrap_assets.cli.environment import dagster_url
+from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.settings import load_settings
+from tests.integration.test_index import local_space
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> dict[str, str]:
+    """A shell in which the corpus is this test's own, and the embedder local."""
+    variables = {
+        "BOOTSTRAP_HOME": str(tmp_path / "home"),
+        "BOOTSTRAP_DATABASE_URL": database_url,
+        "BOOTSTRAP_BATCHES": "8",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.bootstrap, arguments)
+
+
+def shell(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    """The command as a user's shell runs it."""
+    command = [str(Path(sys.executable).parent / "bootstrap"), *arguments]
+    return subprocess.run(command, env=os.environ | more, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def small(corpus: Corpus, environ: dict[str, str]) -> Corpus:
+    """A corpus with one source of the sample in it."""
+    local = local_space(corpus)
+    source = pipeline.SOURCES["bonterms"]
+    pipeline.load(local, source, pipeline.fetch(local.settings, source))
+    pipeline.embed(local, source)
+    pipeline.build_index(local)
+    return local
+
+
+def test_status_json_is_one_document_of_the_promised_shape(small: Corpus) -> None:
+    result = invoke("status", "--json")
+    document: dict[str, Any] = json.loads(result.stdout)
+    assert list(document["sources"]) == ["cuad", "contract_nli", "bonterms", "commonaccord"]
+    bonterms = document["sources"]["bonterms"]
+    assert bonterms["status"] == "completed"
+    assert bonterms["embedded_records"] == bonterms["total_records"] == bonterms["processed_records"]
+    assert bonterms["documents"] == 4
+    assert bonterms["error_count"] == 0
+    assert set(bonterms["by_granularity"]) == {"template", "section", "clause"}
+    assert set(bonterms["batches"]) == {"total", "complete", "failed"}
+    assert document["sources"]["cuad"]["status"] == "pending"
+    assert document["space"]["provider"] == "local"
+    assert document["space"]["dimensions"] == 256
+    assert document["space"]["vectors"] == document["texts"]
+    assert document["index"] == {"exists": True, "valid": True}
+
+
+def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> None:
+    document = json.loads(invoke("search", "liability", "-k", "2", "--json").stdout)
+    assert document["query"] == "liability"
+    assert document["mode"] == "hybrid"
+    assert len(document["results"]) == 2
+    assert set(document["results"][0]) == {
+        "rank",
+        "score",
+        "record_id",
+        "source",
+        "source_id",
+        "document",
+        "granularity",
+        "section_path",
+        "category",
+        "hypothesis_id",
+        "nli_label",
+        "content",
+    }
+
+
+def test_search_prints_hits_for_people(small: Corpus) -> None:
+    printed = invoke("search", "liability", "-k", "2").stdout
+    assert "1. " in printed
+    assert "bonterms" in printed
+
+
+def test_status_prints_a_table(small: Corpus) -> None:
+    printed = invoke("status").stdout
+    assert "completed" in printed
+    assert "index valid" in printed
+
+
+def test_an_unknown_granularity_is_wrong_usage(environ: dict[str, str]) -> None:
+    assert invoke("search", "x", "--granularity", "word").exit_code == 2
+
+
+def test_an_unknown_source_is_wrong_usage(environ: dict[str, str]) -> None:
+    result = shell("run", "cuads")
+    assert result.returncode == 2
+    assert "unknown source 'cuads'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_data_folder_is_wrong_usage(environ: dict[str, str]) -> None:
+    result = shell("run", "--data", "/nowhere/at/all")
+    assert result.returncode == 2
+    assert "no folder /nowhere/at/all" in result.stderr
+
+
+def test_a_database_that_is_down_is_a_failure_without_a_traceback(environ: dict[str, str]) -> None:
+    result = shell("status", BOOTSTRAP_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/corpus")
+    assert result.returncode == 1
+    assert "127.0.0.1:1/corpus" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_an_empty_database_says_what_to_do(environ: dict[str, str], blank_database_url: str) -> None:
+    result = shell("status", BOOTSTRAP_DATABASE_URL=blank_database_url)
+    assert result.returncode == 1
+    assert "bootstrap db upgrade" in result.stderr
+
+
+def test_a_run_goes_all_the_way_and_a_second_has_nothing_to_do(environ: dict[str, str]) -> None:
+    first = shell("run", "bonterms")
+    assert first.returncode == 0, first.stderr
+    assert "127 records changed" in first.stdout
+    second = shell("run", "bonterms")
+    assert second.returncode == 0, second.stderr
+    assert "nothing to do" in second.stdout
+    printed = json.loads(shell("status", "--json").stdout)
+    assert printed["sources"]["bonterms"]["status"] == "completed"
+    assert printed["index"]["valid"]
+
+
+def test_a_run_that_fails_says_why_and_names_the_log(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bonterms").mkdir()
+    (tmp_path / "bonterms" / "Mutual-NDA.zip").write_text("<!DOCTYPE html><title>Sign in</title>")
+    result = shell("run", "bonterms", "--data", str(tmp_path))
+    assert result.returncode == 1
+    assert "Mutual-NDA.zip" in result.stderr
+    log = Path(result.stderr.split("the whole log:")[1].strip())
+    assert log.is_file()
+    assert "bonterms" in invoke("status").stdout
+
+
+def test_env_prints_what_dagster_needs(environ: dict[str, str]) -> None:
+    printed = shell("env").stdout
+    assert f"export DAGSTER_HOME={environ['BOOTSTRAP_HOME']}/dagster" in printed
+    assert (Path(environ["BOOTSTRAP_HOME"]) / "dagster" / "dagster.yaml").is_file()
+    assert "export BOOTSTRAP_DAGSTER_URL=" in printed
+    assert "export DAGSTER_EVENT_BATCH_SIZE=" in printed
+
+
+def test_doctor_is_content_with_a_sound_installation(environ: dict[str, str]) -> None:
+    result = invoke("doctor")
+    assert result.exit_code == 0, result.output
+    assert "problem" not in result.output
+
+
+def test_doctor_names_what_is_wrong(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "voyage")
+    result = invoke("doctor")
+    assert result.exit_code == 1
+    assert "VOYAGE_API_KEY" in result.output
+
+
+def test_a_key_appears_in_nothing_that_is_printed(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOYAGE_API_KEY", "pa-secret-key")
+    for arguments in (["doctor"], ["env"], ["status"]):
+        assert "pa-secret-key" not in invoke(*arguments).output
+
+
+def test_db_url_and_upgrade_and_reset(environ: dict[str, str], small: Corpus) -> None:
+    assert invoke("db", "url").stdout.strip() == environ["BOOTSTRAP_DATABASE_URL"]
+    assert "schema 0001" in invoke("db", "upgrade").stdout
+    assert invoke("db", "reset", "--yes").exit_code == 0
+    assert json.loads(invoke("status", "--json").stdout)["texts"] == 0
+
+
+def test_db_reset_asks_first(environ: dict[str, str], small: Corpus) -> None:
+    assert invoke("db", "reset").exit_code == 1
+    assert json.loads(invoke("status", "--json").stdout)["texts"] > 0
+
+
+def test_db_down_leaves_a_server_alone_that_is_not_ours(environ: dict[str, str]) -> None:
+    result = shell("db", "down")
+    assert result.returncode == 2
+    assert "not ours to stop" in result.stderr
+
+
+def test_db_psql_reaches_the_corpus(environ: dict[str, str]) -> None:
+    result = shell("db", "psql", "-Atc", "SELECT count(*) FROM reference_embeddings")
+    assert result.stdout.strip() == "0"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql://me:p%40ss@db.example:6432/corpus?sslmode=require",
+            "postgresql+psycopg2://me:p%40ss@db.example:6432/corpus?",
+        ),
+        ("host=db.example dbname=corpus user=me", "postgresql+psycopg2://me@db.example/corpus?"),
+        ("postgresql://me@/corpus?host=/tmp/socket", "postgresql+psycopg2://me@/corpus?host=%2Ftmp%2Fsocket"),
+    ],
+)
+def test_dagster_gets_the_same_database_in_a_schema_of_its_own(url: str, expected: str) -> None:
+    assert dagster_url(url).startswith(expected)
+    assert "search_path%3Ddagster" in dagster_url(url)
+    assert ("sslmode=require" in dagster_url(url)) == ("sslmode" in url)
+
+
+def test_the_embedded_server_is_used_when_no_other_is_named(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.delenv("BOOTSTRAP_DATABASE_URL")
+    assert shell("db", "up").returncode == 0
+    try:
+        assert environment.is_embedded_running(load_settings())
+        assert shell("db", "psql", "-Atc", "SELECT 1").stdout.strip() == "1"
+    finally:
+        assert "stopped" in shell("db", "down").stdout
+    assert not environment.is_embedded_running(load_settings())
+    assert "not running" in shell("db", "down").stdout

@@ -1,0 +1,181 @@
+"""The records stage: merging, ids, deletes, the guard, all or nothing."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from bootstrap_assets.errors import FormatError, MassDeleteError
+from bootstrap_assets.records import Finding, ParsedDocument, Severity
+from bootstrap_assets.store import corpus
+from bootstrap_assets.store.corpus import Loaded
+from bootstrap_assets.store.database import Database
+from tests.made_up_source import contracts, parsed_document
+
+Entry = ParsedDocument | Finding
+
+
+def parsed(documents: dict[str, dict[str, str]], source: str = "made_up") -> list[Entry]:
+    return [parsed_document(source, title, clauses) for title, clauses in documents.items()]
+
+
+def load(
+    database: Database, entries: Iterable[Entry], *, source: str = "made_up", allow_deletes: bool = False
+) -> Loaded:
+    with database.connection() as connection:
+        return corpus.load(
+            connection, source, entries, cut=lambda text: text.split("\n"), allow_deletes=allow_deletes
+        )
+
+
+def column(database: Database, query: str) -> list[object]:
+    with database.connection() as connection:
+        return [row[0] for row in connection.execute(query).fetchall()]
+
+
+def test_documents_records_and_texts_are_stored(database: Database) -> None:
+    loaded = load(database, parsed(contracts(10)))
+    assert (loaded.documents, loaded.records, loaded.new) == (10, 40, 40)
+    assert loaded.by_granularity == {"clause": 30, "document": 10}
+    assert column(database, "SELECT count(*) FROM reference_texts") == [40]
+
+
+def test_offsets_of_records_point_at_their_text(database: Database) -> None:
+    load(database, parsed(contracts(10)))
+    wrong = """SELECT count(*) FROM reference_records r JOIN reference_texts t USING (content_hash)
+               JOIN reference_documents d ON d.id = r.document_id
+               WHERE substr(d.raw_text, char_start + 1, char_end - char_start) <> t.content"""
+    assert column(database, wrong) == [0]
+
+
+def test_one_text_under_two_labels_is_two_records_and_one_text(database: Database) -> None:
+    load(database, parsed({"A": {"Parties": "Same words.", "Cap": "Same words."}}))
+    assert column(database, "SELECT category FROM reference_records WHERE granularity = 'clause' ORDER BY 1") == [
+        "Cap",
+        "Parties",
+    ]
+    assert column(database, "SELECT count(*) FROM reference_texts WHERE content = 'Same words.'") == [1]
+
+
+def test_loading_the_same_again_changes_nothing(database: Database) -> None:
+    load(database, parsed(contracts(10)))
+    rows = "SELECT (id, xmin, ctid)::text FROM reference_records ORDER BY id"
+    before = column(database, rows)
+    again = load(database, parsed(contracts(10)))
+    assert (again.new, again.changed, again.deleted, again.texts_new) == (0, 0, 0, 0)
+    assert again.unchanged == 40
+    assert column(database, rows) == before
+
+
+def test_a_changed_text_keeps_the_record_s_id(database: Database) -> None:
+    documents = contracts(10)
+    load(database, parsed(documents))
+    ids = "SELECT id::text FROM reference_records WHERE source_id = 'Contract 3__Category 1'"
+    before = column(database, ids)
+    documents["Contract 3"]["Category 1"] = "Quite another clause."
+    changed = load(database, parsed(documents))
+    assert (changed.new, changed.changed, changed.deleted) == (0, 3, 0)  # the clause, the one after, the whole
+    assert column(database, ids) == before
+    assert column(database, "SELECT count(*) FROM reference_texts") == [40]
+
+
+def test_a_vanished_record_goes_with_its_text(database: Database) -> None:
+    documents = contracts(10)
+    load(database, parsed(documents))
+    del documents["Contract 3"]
+    loaded = load(database, parsed(documents))
+    assert (loaded.deleted, loaded.records, loaded.documents) == (4, 36, 9)
+    assert column(database, "SELECT count(*) FROM reference_texts") == [36]
+
+
+def test_a_text_that_another_source_needs_stays(database: Database) -> None:
+    shared = {"A": {"Cap": "Shared words."}}
+    load(database, parsed(shared | contracts(10)))
+    load(database, parsed(shared, "other"), source="other")
+    load(database, parsed(contracts(10)))
+    assert column(database, "SELECT source FROM reference_records WHERE category = 'Cap'") == ["other"]
+    assert column(database, "SELECT count(*) FROM reference_texts WHERE content = 'Shared words.'") == [1]
+
+
+def test_losing_a_fifth_is_allowed_and_losing_more_is_not(database: Database) -> None:
+    documents = contracts(10)
+    load(database, parsed(documents))
+    load(database, parsed(dict(list(documents.items())[:8])))
+    with pytest.raises(MassDeleteError, match=r"8 of the 32 .*--allow-deletes"):
+        load(database, parsed(dict(list(documents.items())[:6])))
+    assert column(database, "SELECT count(*) FROM reference_records") == [32]
+    load(database, parsed(dict(list(documents.items())[:6])), allow_deletes=True)
+    assert column(database, "SELECT count(*) FROM reference_records") == [24]
+
+
+def test_an_empty_parse_deletes_nothing(database: Database) -> None:
+    load(database, parsed(contracts(10)))
+    with pytest.raises(MassDeleteError):
+        load(database, [])
+    assert column(database, "SELECT count(*) FROM reference_records") == [40]
+
+
+def test_a_parse_that_breaks_half_way_leaves_the_source_as_it_was(database: Database) -> None:
+    load(database, parsed(contracts(10)))
+
+    def breaking() -> Iterator[Entry]:
+        yield from parsed({"New": {"Cap": "New words."}})
+        raise FormatError("cut off")
+
+    with pytest.raises(FormatError):
+        load(database, breaking())
+    assert column(database, "SELECT count(*) FROM reference_records") == [40]
+    assert column(database, "SELECT count(*) FROM reference_texts WHERE content = 'New words.'") == [0]
+
+
+def test_readers_see_the_old_source_until_the_new_one_is_complete(database: Database) -> None:
+    load(database, parsed(contracts(10)))
+    seen: list[object] = []
+
+    def watched() -> Iterator[Entry]:
+        for entry in parsed(contracts(12)):
+            yield entry
+            seen.append(column(database, "SELECT count(*) FROM reference_records")[0])
+
+    load(database, watched())
+    assert set(seen) == {40}
+    assert column(database, "SELECT count(*) FROM reference_records") == [48]
+
+
+def test_two_entries_with_one_id_are_an_error_that_names_the_source(database: Database) -> None:
+    with pytest.raises(FormatError, match="made_up: two entries have one id"):
+        load(database, parsed({"A": {"Cap": "One."}}) + parsed({"A": {"Cap": "Two."}}))
+
+
+def test_a_long_text_is_stored_with_its_parts(database: Database) -> None:
+    paragraphs = [f"Paragraph {number} " + "goes on and on " * 40 for number in range(60)]
+    load(database, parsed({"Long": {"Cap": "\n".join(paragraphs)}}))
+    parts = """SELECT t.content FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash
+               ORDER BY ordinal"""
+    assert column(database, parts) == paragraphs
+
+
+def test_parts_go_when_their_text_goes(database: Database) -> None:
+    paragraphs = [f"Paragraph {number} " + "goes on and on " * 40 for number in range(60)]
+    load(database, parsed({"Long": {"Cap": "\n".join(paragraphs)}} | contracts(10)))
+    load(database, parsed(contracts(10)))
+    assert column(database, "SELECT count(*) FROM reference_texts") == [40]
+    assert column(database, "SELECT count(*) FROM reference_text_parts") == [0]
+
+
+def test_errors_become_failures_and_are_resolved_when_they_do_not_come_again(database: Database) -> None:
+    broken = {"A": {"Cap": "BROKEN", "Parties": "Fine."}} | contracts(10)
+    assert load(database, parsed(broken)).errors == 1
+    failures = "SELECT source_id || ' ' || class FROM bootstrap_failures WHERE resolved_at IS NULL"
+    assert column(database, failures) == ["Cap broken"]
+    load(database, parsed(broken))
+    assert column(database, "SELECT attempts FROM bootstrap_failures") == [2]
+    load(database, parsed({"A": {"Cap": "Mended.", "Parties": "Fine."}} | contracts(10)))
+    assert column(database, failures) == []
+
+
+def test_warnings_are_those_of_the_last_parse(database: Database) -> None:
+    warning = Finding("made_up", Severity.WARNING, "odd", "something odd", "file.json", "A")
+    assert load(database, [*parsed(contracts(2)), warning]).warnings == 1
+    assert column(database, "SELECT kind FROM bootstrap_findings") == ["odd"]
+    load(database, parsed(contracts(2)))
+    assert column(database, "SELECT kind FROM bootstrap_findings") == []
