@@ -1,11 +1,10 @@
-"""Dagster's entry point: loads what defs/ defines."""
+"""Dagster's entry point: loads what defs/ defines.
+
+At import, so that steps forked from a warm process (see defs/jobs.py) find it done: it takes a second.
+"""
 
 from pathlib import Path
 
 import dagster as dg
 
-
-@dg.definitions
-def defs() -> dg.Definitions:
-    """Every asset, job and resource of the project."""
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+defs = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

@@ -18,7 +18,7 @@ from bootstrap_assets.sources.registry import SOURCES
 def execute(sources: list[str], resource: dict[str, Any]) -> dict[str, Any]:
     """Materialise some sources (empty: all) and the index; `resource` configures the corpus resource."""
     config = {"resources": {"corpus": {"config": resource}}}
-    job = dg.load_from_defs_folder(path_within_project=Path(__file__).parent).get_job_def("bootstrap")
+    job = dg.load_from_defs_folder(path_within_project=Path(__file__).parent).resolve_job_def("bootstrap")
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance, run_config=config, asset_selection=_keys(sources), raise_on_error=False

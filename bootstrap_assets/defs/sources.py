@@ -3,11 +3,10 @@
 import dagster as dg
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.batches import batch_key
-from bootstrap_assets.defs.metadata import archive_metadata, batch_metadata, filled_metadata, loaded_metadata
-from bootstrap_assets.defs.partitions import BATCHES
+from bootstrap_assets.defs.marks import marking
+from bootstrap_assets.defs.metadata import archive_metadata, filled_metadata, loaded_metadata
+from bootstrap_assets.defs.partitions import BATCHES, KEYS
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
-from bootstrap_assets.fill import BatchDone
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
 
@@ -69,13 +68,9 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> None:
-        def mark(done: BatchDone) -> None:
-            key = batch_key(done.batch, len(BATCHES.get_partition_keys()))
-            context.log_event(dg.AssetMaterialization(source.name, partition=key, metadata=batch_metadata(done)))
-
-        with failing_for_good(), corpus.open() as opened:
+        with failing_for_good(), corpus.open() as opened, marking(context, len(KEYS)) as marks:
             batches = [int(key) for key in context.partition_keys]
-            filled = pipeline.embed(opened, source, batches=batches, on_batch=mark)
+            filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
         context.add_output_metadata(filled_metadata(filled))
 
     return vectors

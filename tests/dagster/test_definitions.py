@@ -13,7 +13,7 @@ STAGES = ("_archive", "_records", "")
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    return defs()
+    return defs
 
 
 def test_every_source_has_an_archive_records_and_vectors_and_one_index_follows(

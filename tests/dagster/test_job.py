@@ -36,14 +36,10 @@ def environ(monkeypatch: pytest.MonkeyPatch, settings: Settings, voyage: VoyageS
 
 
 def run(instance: dg.DagsterInstance, *assets: str) -> dg.ExecuteInProcessResult:
-    return (
-        defs()
-        .resolve_job_def("bootstrap")
-        .execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
-        )
+    return defs.resolve_job_def("bootstrap").execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
     )
 
 

@@ -1,0 +1,43 @@
+"""Dagster's event log in PostgreSQL, with the events that plan a run written in one statement.
+
+A run over 128 batches of four sources plans 512 materialisations. dagster-postgres 0.29 writes each of them by
+itself, over two new connections: eight seconds before the first step begins. Named in dagster.yaml. Should a
+batch fail, Dagster itself falls back to writing its events one by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import PostgresEventLogStorage
+from dagster_postgres.utils import pg_url_from_config
+
+
+class BatchingEventLogStorage(PostgresEventLogStorage):
+    """PostgresEventLogStorage, but planned materialisations are inserted together."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "BatchingEventLogStorage":
+        """Made from dagster.yaml."""
+        return cls(
+            inst_data=inst_data,
+            postgres_url=pg_url_from_config(config_value),
+            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
+        )
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store events that came as one batch."""
+        if not all(event.get_dagster_event().is_asset_materialization_planned for event in events):
+            super().store_event_batch(events)
+            return
+        statement = self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)
+        with self._connect() as connection:
+            ids = [row[0] for row in connection.execute(statement).fetchall()]
+        last = {event.get_dagster_event().asset_key: (event, id_) for event, id_ in zip(events, ids, strict=True)}
+        with self.index_transaction() as connection:
+            for event, event_id in last.values():
+                self._store_asset_event(connection, event, event_id)
