@@ -127,27 +127,26 @@ class Filler:
         )
         for request, stored in dispatch(requests, self._embed_and_store, workers=self._workers):
             self._tally(stored)
-            for batch, texts in Counter(self._batch(text) for text in request).items():
-                self._settle(leases, batch, texts)
+            self._settle(leases, Counter(self._batch(text) for text in request))
         return busy
 
     def _read(
         self, leases: Leases, todo: Mapping[int, Sequence[bytes]], busy: dict[int, Sequence[bytes]]
     ) -> Iterator[Text]:
-        for batch, hashes in todo.items():
-            if not leases.acquire(batch):
-                busy[batch] = hashes
-                continue
-            self._enter([batch], "embedding")
-            self._outstanding[batch] = 1  # until it is read to its end
+        for group in _groups(todo):
+            held = leases.acquire(group)
+            busy.update({batch: todo[batch] for batch in group if batch not in held})
+            self._enter(held, "embedding")
+            reading = Counter(held)  # one on top for each, until all its texts are read
+            self._outstanding.update(reading)
+            hashes = [digest for batch in held for digest in todo[batch]]
             for start in range(0, len(hashes), _READ_TEXTS):
                 with self._database.connection() as connection:
-                    texts = vectors.still_missing(
-                        connection, self._work.space, hashes[start : start + _READ_TEXTS]
-                    )
-                self._outstanding[batch] += len(texts)
+                    wanted = hashes[start : start + _READ_TEXTS]
+                    texts = vectors.still_missing(connection, self._work.space, wanted)
+                self._outstanding.update(self._batch(text) for text in texts)
                 yield from texts
-            self._settle(leases, batch, 1)
+            self._settle(leases, reading)
 
     def _embed_and_store(self, request: Sequence[Text]) -> "_Stored":
         started = time.monotonic()
@@ -176,12 +175,11 @@ class Filler:
         self._filled.requests += 1
         self._filled.cost += stored.cost
 
-    def _settle(self, leases: Leases, batch: int, texts: int) -> None:
-        self._outstanding[batch] -= texts
-        if not self._outstanding[batch]:
-            leases.release(batch)
-            if not self._pooling[batch]:
-                self._complete(batch)
+    def _settle(self, leases: Leases, settled: Counter[int]) -> None:
+        self._outstanding.subtract(settled)
+        done = [batch for batch in settled if not self._outstanding[batch]]
+        leases.release(done)
+        self._complete([batch for batch in done if not self._pooling[batch]])
 
     def _pool(self) -> None:
         """Texts too long for the model get the mean of their parts, which are all there now."""
@@ -196,14 +194,14 @@ class Filler:
             self._pooling[self._batch(text)] -= pooled
         if left:
             raise VectorError(f"{left} long texts have parts without a vector")
-        for batch in list(self._unfinished):
-            self._complete(batch)
+        self._complete(list(self._unfinished))
 
-    def _complete(self, batch: int) -> None:
-        plan = self._unfinished.pop(batch, None)
-        if plan is not None:  # else it only lent parts to a long text of another batch
-            self._enter([batch], "complete")
-            self._on_batch(BatchDone(batch, plan.texts, plan.missing))
+    def _complete(self, batches: Sequence[int]) -> None:
+        # A batch that is not among the unfinished only lent parts to a long text of another one.
+        plans = [self._unfinished.pop(batch) for batch in batches if batch in self._unfinished]
+        self._enter([plan.batch for plan in plans], "complete")
+        for plan in plans:
+            self._on_batch(BatchDone(plan.batch, plan.texts, plan.missing))
 
     def _fail(self, error: Exception) -> None:
         started = [batch for batch, texts in self._outstanding.items() if texts]
@@ -211,6 +209,8 @@ class Filler:
             self._enter(started, "failed", error=f"{type(error).__name__}: {error}")
 
     def _enter(self, batches: Sequence[int], stage: str, *, error: str | None = None) -> None:
+        if not batches:
+            return
         with self._database.connection() as connection:
             progress.enter(connection, self._work.source, batches, stage, error=error)
 
@@ -221,3 +221,17 @@ class Filler:
 
     def _batch(self, text: Text) -> int:
         return batch_of(text.content_hash, self._work.count)
+
+
+def _groups(todo: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
+    """Batches that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
+    group: list[int] = []
+    texts = 0
+    for batch, hashes in todo.items():
+        if group and texts + len(hashes) > _READ_TEXTS:
+            yield group
+            group, texts = [], 0
+        group.append(batch)
+        texts += len(hashes)
+    if group:
+        yield group

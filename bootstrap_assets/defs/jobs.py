@@ -4,17 +4,19 @@ import dagster as dg
 
 from bootstrap_assets.defs.partitions import ALL_BATCHES
 
-EXECUTOR = dg.multiprocess_executor.configured(
-    {
-        "max_concurrent": 2,
-        "start_method": {"forkserver": {"preload_modules": ["bootstrap_assets.definitions"]}},
-    }
-)
+WARM = ["bootstrap_assets.definitions"]
+"""Modules that the process which steps are forked from has imported."""
+
+
+def executor() -> dg.ExecutorDefinition:
+    """Two steps at once, each in a process of its own, forked from a warm one."""
+    start = {"forkserver": {"preload_modules": WARM}}
+    return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
 @dg.definitions
 def jobs() -> dg.Definitions:
-    """The jobs, and the executor of every run: two steps at once, in processes forked from a warm one."""
+    """The jobs, and the executor of every run."""
     return dg.Definitions(
         jobs=[
             dg.define_asset_job(
@@ -24,5 +26,5 @@ def jobs() -> dg.Definitions:
                 tags=ALL_BATCHES,
             )
         ],
-        executor=EXECUTOR,
+        executor=executor(),
     )

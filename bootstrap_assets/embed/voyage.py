@@ -1,10 +1,16 @@
-"""Voyage AI, through its own client. One request per call; retries and limits are the caller's."""
+"""Voyage AI, through its own client. One request per call; retries and limits are the caller's.
 
+The client's `Embedding.create` rather than `Client.embed`: the latter turns every vector into a list of Python
+floats, 36 MB for a full request, which we would turn back.
+"""
+
+import base64
+import binascii
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bootstrap_assets.embed.models import DEFAULT_DIMENSIONS
 from bootstrap_assets.embed.protocol import Embeddings, InputType, Model
@@ -30,36 +36,48 @@ class VoyageEmbedder:
     def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
         """One request to Voyage AI.
 
-        Raises RefusedError where the request or the key is wrong, TransientError for everything that may
-        pass: time-outs, lost connections, 429, 5xx, broken answers.
+        Raises RefusedError where the request or the key is wrong, VectorError where the answer does not fit the
+        request, TransientError for what may pass: time-outs, lost connections, 429, 5xx.
         """
         answer = self._ask(texts, input_type)
-        try:
-            vectors = np.array(answer.embeddings, dtype=np.float32)
-        except ValueError:
-            raise VectorError("the vectors of one answer have different dimensions") from None
-        return Embeddings(vectors, int(answer.total_tokens))
+        return Embeddings(_vectors(answer["data"], len(texts)), int(answer["usage"]["total_tokens"]))
 
     def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
-        from voyageai import error
+        from voyageai import error  # takes more than a second: only who embeds with it pays that
+        from voyageai.api_resources import Embedding
+        from voyageai.util import get_default_base_url
 
+        dimensions = self._model.dimensions
         try:
-            return self._client.embed(
-                list(texts),
+            return Embedding.create(  # type: ignore[no-untyped-call]
+                api_key=self._api_key,
+                base_url=self._base_url or get_default_base_url(self._api_key),
+                request_timeout=TIMEOUT,
+                input=list(texts),
                 model=self._model.name,
                 input_type=input_type.value,
                 truncation=False,
-                output_dimension=(
-                    None if self._model.dimensions == DEFAULT_DIMENSIONS else self._model.dimensions
-                ),
+                output_dimension=None if dimensions == DEFAULT_DIMENSIONS else dimensions,
+                encoding_format="base64",
             )
         except (error.InvalidRequestError, error.MalformedRequestError, error.AuthenticationError) as refused:
             raise RefusedError(f"Voyage AI refused the request: {refused}") from refused
         except error.VoyageError as failed:
             raise TransientError(f"Voyage AI failed: {failed}") from failed
 
-    @cached_property
-    def _client(self) -> Any:
-        from voyageai.client import Client  # takes more than a second: only who embeds with it pays that
 
-        return Client(api_key=self._api_key, base_url=self._base_url, timeout=TIMEOUT, max_retries=0)
+def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:
+    """The vectors of an answer, in the order of the texts, whatever the order they came in."""
+    ordered = sorted(data, key=lambda item: int(item["index"]))
+    if [int(item["index"]) for item in ordered] != list(range(texts)):
+        raise VectorError(f"asked for {texts} vectors, got {len(data)} with other numbers")
+    try:
+        return np.stack([_vector(item["embedding"]) for item in ordered])
+    except (ValueError, binascii.Error) as error:
+        raise VectorError(f"an answer holds vectors that cannot be read: {error}") from None
+
+
+def _vector(embedding: str | Sequence[float]) -> npt.NDArray[np.float32]:
+    if isinstance(embedding, str):
+        return np.frombuffer(base64.b64decode(embedding), dtype="<f4")
+    return np.asarray(embedding, dtype=np.float32)

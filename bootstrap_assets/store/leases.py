@@ -4,7 +4,7 @@ A lease is a session advisory lock, so a process that dies frees it at once. Ide
 so two sources that share a text never pay for it twice, even at the same time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bootstrap_assets.store.database import Connection, Database, connect
@@ -19,20 +19,20 @@ class Leases:
         self._connection = connection
         self._key = _CLASS | space_id
 
-    def acquire(self, batch: int) -> bool:
-        """Take the lease of a batch; False where another process has it."""
-        query = "SELECT pg_try_advisory_lock(%s, %s)"
-        row = self._connection.execute(query, (self._key, batch)).fetchone()
-        return bool(row and row[0])
+    def acquire(self, batches: Sequence[int]) -> list[int]:
+        """Take the leases of batches; returns those it got, without those another process has."""
+        query = "SELECT b FROM unnest(%s::int[]) AS b WHERE pg_try_advisory_lock(%s, b)"
+        return [row[0] for row in self._connection.execute(query, (list(batches), self._key))]
 
-    def release(self, batch: int) -> None:
-        """Give the lease of a batch back."""
-        self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", (self._key, batch))
+    def release(self, batches: Sequence[int]) -> None:
+        """Give the leases of batches back."""
+        query = "SELECT pg_advisory_unlock(%s, b) FROM unnest(%s::int[]) AS b"
+        self._connection.execute(query, (self._key, list(batches)))
 
     def wait(self, batch: int) -> None:
         """Wait until no other process has the lease of a batch. Hold no lease meanwhile."""
         self._connection.execute("SELECT pg_advisory_lock(%s, %s)", (self._key, batch))
-        self.release(batch)
+        self.release([batch])
 
 
 @contextmanager

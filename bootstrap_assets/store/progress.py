@@ -69,6 +69,7 @@ def enter(
     """Move batches to a stage of their life, with the time."""
     owner = f"{socket.gethostname()}:{os.getpid()}" if stage == "embedding" else None
     named = {"source": source, "batches": list(batches), "stage": stage, "owner": owner, "error": error}
+    connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
     connection.execute(statement("enter_stage"), named)
 
 

@@ -5,7 +5,7 @@ from bootstrap_assets.embed.choose import choose_embedder, embedder_of
 from bootstrap_assets.embed.local import LocalEmbedder
 from bootstrap_assets.embed.models import voyage_model
 from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.embed.voyage import VoyageEmbedder
+from bootstrap_assets.embed.voyage import VoyageEmbedder, _vectors
 from bootstrap_assets.errors import ConfigurationError, RefusedError, TransientError, VectorError
 from bootstrap_assets.settings import load_settings
 from tests.fakes.voyage_server import Refusal, VoyageServer, vector_of
@@ -87,6 +87,25 @@ def test_no_answer_may_pass() -> None:
 def test_other_dimensions_are_asked_for(voyage: VoyageServer) -> None:
     embedder = VoyageEmbedder(voyage_model("voyage-4", 512), "key", voyage.url)
     assert embedder.embed(["one clause"], InputType.DOCUMENT).vectors.shape == (1, 512)
+
+
+def test_vectors_are_put_in_the_order_of_the_texts() -> None:
+    data = [{"index": 1, "embedding": [0.0, 1.0]}, {"index": 0, "embedding": [1.0, 0.0]}]
+    np.testing.assert_array_equal(_vectors(data, 2), [[1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"index": 0, "embedding": [1.0]}],
+        [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [1.0]}],
+        [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": [1.0, 2.0]}],
+        [{"index": 0, "embedding": "AAAA"}, {"index": 1, "embedding": "AACAPw=="}],
+    ],
+)
+def test_an_answer_that_does_not_fit_the_request_is_refused(data: list[dict[str, object]]) -> None:
+    with pytest.raises(VectorError):
+        _vectors(data, 2)
 
 
 def test_an_unknown_model_is_told_with_the_known_ones() -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that print a table; not tests. Compare figures within one run: machines differ."""

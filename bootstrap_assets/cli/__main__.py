@@ -1,0 +1,5 @@
+"""`python -m bootstrap_assets.cli` is `bootstrap`."""
+
+from bootstrap_assets.cli import main
+
+main()
