@@ -140,5 +140,5 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
         out.print(f"\nDone in {seconds:.1f} s: everything was up to date, there was nothing to do.")
     if is_embedded_running(settings):
         out.print(
-            "[dim]PostgreSQL goes on running; `bootstrap db down` stops it, `bootstrap db psql` looks into it.[/]"
+            "[dim]PostgreSQL goes on running: `bootstrap db psql` opens it, `bootstrap db down` stops it.[/]"
         )

@@ -84,4 +84,5 @@ SELECT p.source, p.status, p.message,
 FROM bootstrap_progress p ORDER BY p.source
 
 -- name: count_texts
-SELECT count(*) FROM reference_texts
+-- Without the passages that only stand by for a model too small for the whole text.
+SELECT count(DISTINCT content_hash) FROM reference_records
