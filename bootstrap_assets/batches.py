@@ -10,6 +10,11 @@ HASH_SPACE = 1 << 16
 """Batches divide the first two bytes of the content hash into ranges of (nearly) equal size."""
 
 
+LEASE_BUCKETS = 256
+"""What is leased: a range of hashes of its own, so that processes set to different numbers of batches exclude
+each other all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A distinct text that has no vector yet: hash (32 bytes), content, estimated tokens."""

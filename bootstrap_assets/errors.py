@@ -1,5 +1,7 @@
 """Errors, each with a class: transient ones are worth another attempt, permanent ones are not."""
 
+import psycopg
+
 
 class BootstrapError(Exception):
     """Base of every error this package raises on purpose; its message is written for the user."""
@@ -55,3 +57,12 @@ class RefusedError(PermanentError):
 
 class VectorError(PermanentError):
     """A provider's vectors fail a check: count, dimension, finite values, norm."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed later. What is not known to pass is permanent, our own mistakes too."""
+    if isinstance(error, TransientError):
+        return True
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded):
+        return False
+    return isinstance(error, (psycopg.OperationalError, psycopg.InternalError, OSError))

@@ -6,13 +6,13 @@ left. No provider call happens inside a transaction, and every answer is committ
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
 
-from bootstrap_assets.batches import Text, batch_of, pack
+from bootstrap_assets.batches import LEASE_BUCKETS, Text, batch_of, pack
 from bootstrap_assets.embed.dispatch import dispatch
 from bootstrap_assets.embed.protocol import Embedder, InputType
 from bootstrap_assets.errors import BootstrapError, VectorError
@@ -77,7 +77,8 @@ class Filler:
         self._work = work
         self._workers = workers if embedder.model.parallel else _LOCAL_WORKERS
         self._on_batch = on_batch
-        self._outstanding: Counter[int] = Counter()
+        self._outstanding: Counter[int] = Counter()  # texts read and not yet stored, by lease bucket
+        self._waiting: dict[int, set[int]] = {}  # the buckets that a batch still waits for
         self._unfinished: dict[int, BatchPlan] = {}
         self._pooling: Counter[int] = Counter()
         self._filled = Filled()
@@ -108,6 +109,9 @@ class Filler:
             missing = vectors.missing(connection, self._work)
             oversized = vectors.oversized(connection, self._work)
         self._pooling.update(batch_of(text.content_hash, self._work.count) for text in oversized)
+        for bucket, hashes in missing.items():
+            for digest in hashes:
+                self._waiting.setdefault(batch_of(digest, self._work.count), set()).add(bucket)
         self._filled.already = sum(plan.texts - plan.missing for plan in plans)
         for plan in plans:
             if plan.missing:
@@ -117,7 +121,7 @@ class Filler:
         return missing
 
     def _pass(self, leases: Leases, todo: Mapping[int, Sequence[bytes]]) -> Mapping[int, Sequence[bytes]]:
-        """Work on every batch whose lease is free; returns the others."""
+        """Work on every bucket whose lease is free; returns the others."""
         busy: dict[int, Sequence[bytes]] = {}
         model = self._embedder.model
         requests = pack(
@@ -127,7 +131,7 @@ class Filler:
         )
         for request, stored in dispatch(requests, self._embed_and_store, workers=self._workers):
             self._tally(stored)
-            self._settle(leases, Counter(self._batch(text) for text in request))
+            self._settle(leases, Counter(_bucket(text) for text in request))
         return busy
 
     def _read(
@@ -135,16 +139,16 @@ class Filler:
     ) -> Iterator[Text]:
         for group in _groups(todo):
             held = leases.acquire(group)
-            busy.update({batch: todo[batch] for batch in group if batch not in held})
-            self._enter(held, "embedding")
+            busy.update({bucket: todo[bucket] for bucket in group if bucket not in held})
             reading = Counter(held)  # one on top for each, until all its texts are read
             self._outstanding.update(reading)
-            hashes = [digest for batch in held for digest in todo[batch]]
+            hashes = [digest for bucket in held for digest in todo[bucket]]
+            self._enter({batch_of(digest, self._work.count) for digest in hashes}, "embedding")
             for start in range(0, len(hashes), _READ_TEXTS):
                 with self._database.connection() as connection:
                     wanted = hashes[start : start + _READ_TEXTS]
                     texts = vectors.still_missing(connection, self._work.space, wanted)
-                self._outstanding.update(self._batch(text) for text in texts)
+                self._outstanding.update(_bucket(text) for text in texts)
                 yield from texts
             self._settle(leases, reading)
 
@@ -177,9 +181,14 @@ class Filler:
 
     def _settle(self, leases: Leases, settled: Counter[int]) -> None:
         self._outstanding.subtract(settled)
-        done = [batch for batch in settled if not self._outstanding[batch]]
-        leases.release(done)
-        self._complete([batch for batch in done if not self._pooling[batch]])
+        done = {bucket for bucket in settled if not self._outstanding[bucket]}
+        leases.release(list(done))
+        for waiting in self._waiting.values():
+            waiting -= done
+        ready = [batch for batch, waiting in self._waiting.items() if not waiting]
+        for batch in ready:
+            del self._waiting[batch]
+        self._complete([batch for batch in ready if not self._pooling[batch]])
 
     def _pool(self) -> None:
         """Texts too long for the model get the mean of their parts, which are all there now."""
@@ -204,15 +213,17 @@ class Filler:
             self._on_batch(BatchDone(plan.batch, plan.texts, plan.missing))
 
     def _fail(self, error: Exception) -> None:
-        started = [batch for batch, texts in self._outstanding.items() if texts]
+        begun = {bucket for bucket, texts in self._outstanding.items() if texts}
+        failed = {batch for batch, waiting in self._waiting.items() if waiting & begun}
+        failed |= {batch for batch in self._unfinished if not self._waiting.get(batch)}  # it waited to be pooled
         with suppress(psycopg.Error, BootstrapError):  # the database may be what failed: keep the first error
-            self._enter(started, "failed", error=f"{type(error).__name__}: {error}")
+            self._enter(failed & self._unfinished.keys(), "failed", error=f"{type(error).__name__}: {error}")
 
-    def _enter(self, batches: Sequence[int], stage: str, *, error: str | None = None) -> None:
+    def _enter(self, batches: Collection[int], stage: str, *, error: str | None = None) -> None:
         if not batches:
             return
         with self._database.connection() as connection:
-            progress.enter(connection, self._work.source, batches, stage, error=error)
+            progress.enter(connection, self._work.source, sorted(batches), stage, error=error)
 
     def _count(self) -> None:
         with self._database.connection() as connection:
@@ -223,15 +234,19 @@ class Filler:
         return batch_of(text.content_hash, self._work.count)
 
 
+def _bucket(text: Text) -> int:
+    return batch_of(text.content_hash, LEASE_BUCKETS)
+
+
 def _groups(todo: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
-    """Batches that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
+    """Buckets that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
     group: list[int] = []
     texts = 0
-    for batch, hashes in todo.items():
+    for bucket, hashes in todo.items():
         if group and texts + len(hashes) > _READ_TEXTS:
             yield group
             group, texts = [], 0
-        group.append(batch)
+        group.append(bucket)
         texts += len(hashes)
     if group:
         yield group

@@ -97,6 +97,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
         if corpus_store.is_loaded(connection, source.name, fingerprint):
             loaded = corpus_store.counts(connection, source.name)
             loaded.unchanged_archive = True
+            progress.parsed(connection, source.name, loaded.records)
             return loaded
         loaded = corpus_store.load(
             connection,

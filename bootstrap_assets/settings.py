@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bootstrap_assets.errors import ConfigurationError
@@ -13,7 +13,7 @@ from bootstrap_assets.errors import ConfigurationError
 class Settings(BaseSettings):
     """What the user can set. Read from the environment; see `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix="BOOTSTRAP_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="BOOTSTRAP_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(default=Path(".bootstrap"), description="Embedded server, downloads, logs, Dagster home.")
     database_url: SecretStr | None = Field(
@@ -47,11 +47,6 @@ class Settings(BaseSettings):
         default="G/Agt-NDA/**,G/NW-NDA/**",
         description="Which prose objects to take, as comma-separated patterns below Doc/; `**` takes all.",
     )
-
-    @field_validator("database_url", "voyage_api_key", "voyage_base_url", "voyage_dimensions", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @cached_property
     def root(self) -> Path:

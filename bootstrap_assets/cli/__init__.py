@@ -3,6 +3,7 @@
 import sys
 
 import click
+import psycopg
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import errors
@@ -29,8 +30,15 @@ def main() -> None:
     try:
         bootstrap.main(standalone_mode=True)
     except ConfigurationError as error:
-        errors.print(f"[bold red]bootstrap:[/] {escape(str(error))}")
+        _complain(str(error))
         sys.exit(2)
     except BootstrapError as error:
-        errors.print(f"[bold red]bootstrap:[/] {escape(str(error))}")
+        _complain(str(error))
         sys.exit(1)
+    except (psycopg.Error, OSError) as error:
+        _complain(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        sys.exit(1)
+
+
+def _complain(message: str) -> None:
+    errors.print(f"[bold red]bootstrap:[/] {escape(message)}", soft_wrap=True)

@@ -1,11 +1,15 @@
 """Where the command prints: results on stdout, everything else on stderr."""
 
 import json
+import sys
 from typing import Any
 
 from rich.console import Console
 
-out = Console(highlight=False, soft_wrap=False)
+WIDE = 200
+"""Columns of a table that goes into a pipe or a file."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 errors = Console(stderr=True, highlight=False)
 
 

@@ -79,7 +79,8 @@ def reset(yes: bool) -> None:
     """Empty the corpus: drop and make the schema anew, and forget Dagster's runs."""
     settings = load_settings()
     address = database_url(settings)
-    _confirm(yes, f"Drop the whole corpus, its vectors included, in {describe(address)}?")
+    question = f"Drop the corpus with its vectors, and the record of all runs, in {describe(address)}?"
+    _confirm(yes, question)
     _reset(settings, address)
     out.print("the corpus is empty")
 

@@ -20,9 +20,11 @@ from bootstrap_assets.errors import BootstrapError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import schema, server
-from bootstrap_assets.store.database import connect, database_url, describe
+from bootstrap_assets.store.database import advisory_lock, connect, database_url, describe
 
-DAGSTER_SCHEMA = "dagster"
+_LOCK = 0x656E7669  # "envi": held while the Dagster home and schema are made
+
+DAGSTER_SCHEMA = "bootstrap_dagster"
 
 
 def prepare_environment(settings: Settings) -> dict[str, str]:
@@ -30,9 +32,11 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
     url = database_url(settings)
     home = settings.root / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    with as_file(files("bootstrap_assets") / "dagster.yaml") as template:
-        shutil.copyfile(template, home / "dagster.yaml")
     with connect(url, autocommit=True) as connection:
+        advisory_lock(connection, _LOCK)  # two first runs at once
+        with as_file(files("bootstrap_assets") / "dagster.yaml") as template:
+            shutil.copyfile(template, home / "dagster.yaml.new")
+        (home / "dagster.yaml.new").replace(home / "dagster.yaml")
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}")
     return {
         "BOOTSTRAP_HOME": str(settings.root),
@@ -65,7 +69,7 @@ def dagster_url(url: str) -> str:
 
 @click.command()
 def env() -> None:
-    """Print the variables Dagster needs; use it as: eval "$(bootstrap env)".
+    """Print what Dagster needs: eval "$(bootstrap env)".
 
     Starts the embedded server if it does not run. The output may hold a password.
     """
@@ -75,7 +79,7 @@ def env() -> None:
 
 @click.command()
 def doctor() -> None:
-    """Check everything a run needs, and say what to do about what is missing."""
+    """Check everything that a run needs."""
     settings = load_settings()
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),

@@ -2,21 +2,25 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import psycopg
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from bootstrap_assets.cli.console import errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.status import print_status, read_status
-from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.embed.choose import choose_embedder
+from bootstrap_assets.errors import BootstrapError, ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import schema
@@ -32,16 +36,21 @@ POLL = 0.2
 @click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
 @click.option("--allow-deletes", is_flag=True, help="Let a source lose more than a fifth of its records.")
 def run(sources: tuple[str, ...], data: str | None, force_refresh: bool, allow_deletes: bool) -> None:
-    """Load, embed and index the corpus: every SOURCE, or those named. Goes on where it was interrupted."""
+    """Load, embed and index the corpus.
+
+    Every source, or those named. Goes on where it was interrupted.
+    """
     for name in sources:
         get_source(name)
     settings = load_settings(**({"data": _absolute(data)} if data else {}))
     _check_data(settings)
+    choose_embedder(settings)
     started = time.monotonic()
     schema.upgrade(database_url(settings))
     resource = {"data": settings.data, "force_refresh": force_refresh, "allow_deletes": allow_deletes}
     answer = _execute(settings, {"sources": list(sources), "resource": resource})
-    print_status(read_status(settings))
+    if answer["success"]:
+        print_status(read_status(settings))
     _print_end(settings, answer, time.monotonic() - started)
     sys.exit(0 if answer["success"] else 1)
 
@@ -60,16 +69,33 @@ def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | prepare_environment(settings)
     command = [sys.executable, "-m", "bootstrap_assets.defs.execute", json.dumps(request)]
-    with log.open("wb") as file:
-        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=file)
+    pipe = subprocess.PIPE
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=file) as child,
+    ):
+        # The end of its stdin tells the child to stop, also when this process is killed.
+        with suppress(ValueError):
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             _show_progress(settings, child, request["sources"] or list(SOURCES))
-            printed = child.communicate()[0].decode()
+            printed = _read_to_end(child)
         except KeyboardInterrupt:
+            assert child.stdin
+            child.stdin.close()
             child.wait()
-            errors.print("\nstopped: what was embedded is kept, `bootstrap run` goes on from there")
+            errors.print(
+                "\nstopped: what was embedded is kept, `bootstrap run` goes on from there", soft_wrap=True
+            )
             sys.exit(1)
     return _answer(printed, log)
+
+
+def _read_to_end(child: "subprocess.Popen[bytes]") -> str:
+    assert child.stdout
+    printed = child.stdout.read().decode()
+    child.wait()
+    return printed
 
 
 def _answer(printed: str, log: Path) -> dict[str, Any]:
@@ -92,17 +118,16 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
         TimeElapsedColumn(),
     )
     url = database_url(settings)
-    with (
-        Progress(*columns, console=errors, transient=True) as display,
-        connect(url, autocommit=True) as connection,
-    ):
+    display = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
+    # Without the display the run goes on: it is the child that knows how it ends.
+    with suppress(psycopg.Error, BootstrapError), display, connect(url, autocommit=True) as connection:
         tasks = {name: display.add_task(name, total=None, start=False, told="waiting") for name in sources}
-        since = datetime.now(UTC)
+        since = connection.execute("SELECT now()").fetchone()  # the server's clock, not ours
         while child.poll() is None:
             try:
                 child.wait(POLL)
             except subprocess.TimeoutExpired:
-                _refresh(display, tasks, connection.execute(_PROGRESS, (since,)).fetchall())
+                _refresh(display, tasks, connection.execute(_PROGRESS, since).fetchall())
 
 
 _PROGRESS = """
@@ -133,7 +158,8 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
             errors.print(f"[bold red]{failure['asset']}:[/] {escape(failure['message'])}", soft_wrap=True)
         errors.print(f"failed after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
         return
-    if texts or changes:
+    index = answer["assets"].get("reference_index", {})
+    if texts or changes or index.get("promoted") or index.get("action") == "built":
         cost = f", ${dollars:.4f}" if dollars else ""
         out.print(f"\nDone in {seconds:.1f} s: {changes:,} records changed, {texts:,} texts embedded{cost}.")
     else:

@@ -11,6 +11,7 @@ from bootstrap_assets.records import Granularity, NliLabel
 from bootstrap_assets.search.query import Filters, Hit, Mode
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.registry import get_source
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import Database, database_url
 
@@ -55,8 +56,11 @@ def search(
     settings = load_settings()
     filters = Filters(sources, categories, granularities, labels)
     url = database_url(settings)
-    schema.upgrade(url)
+    for name in sources:
+        get_source(name)
     with Database(url, size=1) as database:
+        with database.connection() as connection:
+            schema.require_current(connection)
         hits = find(database, settings, text, k=k, mode=Mode(mode), filters=filters)
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})

@@ -11,7 +11,7 @@ from bootstrap_assets.records import Granularity
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import index, progress, schema
-from bootstrap_assets.store.database import Connection, connect, database_url
+from bootstrap_assets.store.database import connect, database_url
 
 COLOURS = {"completed": "green", "in_progress": "yellow", "failed": "red", "pending": "dim"}
 
@@ -19,7 +19,7 @@ COLOURS = {"completed": "green", "in_progress": "yellow", "failed": "red", "pend
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def status(as_json: bool) -> None:
-    """Show what is in the corpus, by source, and the state of its vectors and index."""
+    """Show what is in the corpus."""
     document = read_status(load_settings())
     if as_json:
         print_json(document)
@@ -30,16 +30,19 @@ def status(as_json: bool) -> None:
 def read_status(settings: Settings) -> dict[str, Any]:
     """The status as plain values; sources nothing was done for yet are there too, as pending."""
     with connect(database_url(settings)) as connection:
+        if schema.current(connection) is None:
+            return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
         schema.require_current(connection)
-        return status_document(connection)
+        return _completed(progress.status(connection), index.state(connection))
 
 
-def status_document(connection: Connection) -> dict[str, Any]:
-    """The status over an open connection."""
-    document = progress.status(connection)
+NO_INDEX = {"exists": False, "valid": False}
+
+
+def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, Any]:
     known = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
     document["sources"] = known | document["sources"]
-    document["index"] = index.state(connection)
+    document["index"] = found
     return document
 
 
@@ -90,6 +93,17 @@ def _print_rest(document: dict[str, Any]) -> None:
             out.print(f"[dim]{name}: noticed while parsing: {escape(warnings)}[/]", soft_wrap=True)
         if source["message"]:
             out.print(f"[red]{name}: {escape(source['message'])}[/]", soft_wrap=True)
+    _print_building(document)
+
+
+def _print_building(document: dict[str, Any]) -> None:
+    building, space = document["building"], document["space"]
+    if building and building["uncovered"]:
+        out.print(
+            f"[yellow]Searches still use {space['model']}: {building['uncovered']:,} records have no vector of "
+            f"{building['model']} yet. A run over all sources makes it complete.[/]",
+            soft_wrap=True,
+        )
 
 
 def _pending() -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Runs the job `bootstrap` in this process: `python -m bootstrap_assets.defs.execute '{"sources": [...]}'`.
 
 `bootstrap run` starts it as a child. One process spends no three seconds on each step, and the run is recorded
-in the instance like any other. The last line on stdout is a JSON document of what was done.
+in the instance like any other. The last line on stdout is a JSON document of what was done. When stdin ends, the
+parent is gone or wants it to stop: it interrupts the run, so that nothing is paid for unseen.
 """
 
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +57,13 @@ def _reason(event: dg.DagsterEvent) -> str:
     return error.message.strip() if error else "unknown"
 
 
+def _interrupt_with_parent() -> None:
+    sys.stdin.read()
+    signal.raise_signal(signal.SIGINT)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_interrupt_with_parent, daemon=True).start()
     request = json.loads(sys.argv[1])
     answer = execute(request["sources"], request["resource"])
     print(json.dumps(answer, default=str))  # noqa: T201

@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.errors import PermanentError
+from bootstrap_assets.errors import BootstrapError, is_transient
 from bootstrap_assets.settings import Settings, load_settings
 
 
@@ -39,8 +39,12 @@ def failing_for_good() -> Iterator[None]:
     """Turn a permanent error into a failure that Dagster does not retry; others reach the retry policy."""
     try:
         yield
-    except PermanentError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:
+        if is_transient(error):
+            raise
+        known = isinstance(error, BootstrapError)
+        description = str(error) if known else f"{type(error).__name__}: {error}"
+        raise dg.Failure(description=description, allow_retries=False) from error
 
 
 @dg.definitions

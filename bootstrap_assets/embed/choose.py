@@ -26,7 +26,9 @@ def embedder_of(settings: Settings, provider: str, model: str, dimensions: int) 
 
 def _voyage(settings: Settings, model: str, dimensions: int | None) -> Embedder:
     if settings.voyage_api_key is None:
-        raise ConfigurationError(f"{model} is a model of Voyage AI: set VOYAGE_API_KEY")
+        raise ConfigurationError(
+            f"{model} is a model of Voyage AI: set VOYAGE_API_KEY (a search with `--mode text` needs none)"
+        )
     return VoyageEmbedder(
         voyage_model(model, dimensions),
         settings.voyage_api_key.get_secret_value(),

@@ -40,7 +40,10 @@ class VoyageEmbedder:
         request, TransientError for what may pass: time-outs, lost connections, 429, 5xx.
         """
         answer = self._ask(texts, input_type)
-        return Embeddings(_vectors(answer["data"], len(texts)), int(answer["usage"]["total_tokens"]))
+        try:
+            return Embeddings(_vectors(answer["data"], len(texts)), int(answer["usage"]["total_tokens"]))
+        except (KeyError, TypeError) as error:
+            raise VectorError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
 
     def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
         from voyageai import error  # takes more than a second: only who embeds with it pays that

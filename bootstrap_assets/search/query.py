@@ -6,14 +6,18 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from psycopg import sql
+
 from bootstrap_assets.embed.choose import embedder_of
 from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.records import clean_text
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
+from bootstrap_assets.store.vectors import check
 
 FUSION_CONSTANT = 60
 """k of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009."""
@@ -81,6 +85,7 @@ def search(
     filters: Filters | None = None,
 ) -> list[Hit]:
     """The k best records for a query; ConfigurationError while there is nothing to search."""
+    query = clean_text(query)
     if not query.strip():
         raise ConfigurationError("the query is empty")
     named = (filters or Filters()).named() | {"limit": max(k, CANDIDATES)}
@@ -108,20 +113,25 @@ def _by_vector(connection: Connection, settings: Settings, query: str, named: Ma
     if space is None:
         raise ConfigurationError("there is nothing to search yet: run `bootstrap run` first")
     embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
-    vector = embedder.embed([query], InputType.QUERY).vectors[0]
-    found = _nearest(connection, space, dict(named) | {"vector": vector})
+    vectors = embedder.embed([query], InputType.QUERY).vectors
+    check(vectors, texts=1, dimensions=space.dimensions)
+    found = _nearest(connection, space, dict(named) | {"vector": vectors[0]})
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
+_GRAPH = sql.SQL("v.embedding <=> %(vector)s")
+_EXACT = sql.SQL("(v.embedding <=> %(vector)s) + 0")  # no index is on this: every record is looked at
+
+
 def _nearest(connection: Connection, space: Space, named: Mapping[str, Any]) -> dict[UUID, float]:
-    query = statement("vector_candidates").format(vectors=space.vectors)
+    query = statement("vector_candidates")
     connection.execute("SET LOCAL hnsw.ef_search = 100")
     connection.execute("SET LOCAL hnsw.iterative_scan = relaxed_order")
-    found: dict[UUID, float] = dict(connection.execute(query, named).fetchall())
-    if len(found) < named["limit"]:  # a filter few records pass can end the scan of the graph early
-        connection.execute("SET LOCAL enable_indexscan = off")
-        found = dict(connection.execute(query, named).fetchall())
-        connection.execute("SET LOCAL enable_indexscan = on")
+    found: dict[UUID, float] = {}
+    for distance in (_GRAPH, _EXACT):
+        found = dict(connection.execute(query.format(vectors=space.vectors, distance=distance), named).fetchall())
+        if len(found) == named["limit"]:
+            break  # else a filter that few records pass may have ended the scan of the graph early
     return found
 
 

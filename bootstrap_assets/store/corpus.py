@@ -30,6 +30,9 @@ DELETE_GUARD = 0.20
 PARTS_ABOVE = 4_000
 """Estimated tokens above which a text's parts are stored: below the context of every model we know."""
 
+MAX_SOURCE_ID = 500
+"""Characters of a source id that are stored; a longer one ends in its hash, for an index entry has a limit."""
+
 _FLUSH_CHARACTERS = 4_000_000
 _MERGE_LOCK = 0x6D657267  # "merg": one merge at a time, so that two sources never race for a shared text
 
@@ -145,7 +148,7 @@ class _Staging:
         self._rows["stage_documents"].append(
             (
                 document.id,
-                document.source_id,
+                _bounded(document.source_id),
                 document.title,
                 document.text,
                 document.licence,
@@ -163,7 +166,7 @@ class _Staging:
                 record.id,
                 record.document_id,
                 self._add_text(record.content),
-                record.source_id,
+                _bounded(record.source_id),
                 record.granularity.value,
                 record.section_path,
                 record.category,
@@ -225,6 +228,12 @@ def copy_rows(
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
+
+
+def _bounded(source_id: str) -> str:
+    if len(source_id) <= MAX_SOURCE_ID:
+        return source_id
+    return f"{source_id[: MAX_SOURCE_ID - 17]}~{content_hash(source_id).hex()[:16]}"
 
 
 def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: bool) -> None:

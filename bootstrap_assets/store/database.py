@@ -1,6 +1,7 @@
 """Connections: one pool per process, opened on an embedded or an outside server."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from bootstrap_assets.errors import DatabaseUnavailable
+from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.store import server
 
@@ -34,8 +35,23 @@ def connect(url: str, *, autocommit: bool = False) -> Connection:
         )
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(_unreachable(url, error)) from None
-    except psycopg.ProgrammingError as error:
-        raise DatabaseUnavailable(f"BOOTSTRAP_DATABASE_URL is no connection string: {_redact(error)}") from None
+    except psycopg.ProgrammingError:
+        # libpq quotes the part it cannot read, which may be the password.
+        raise ConfigurationError(
+            "BOOTSTRAP_DATABASE_URL is no connection string that PostgreSQL can read; special characters in the "
+            "password have to be percent-encoded"
+        ) from None
+
+
+def advisory_lock(connection: Connection, key: int, more: int = 0, *, every: float = 0.1) -> None:
+    """Take a session advisory lock, asking again and again.
+
+    A statement that waits inside PostgreSQL holds a snapshot, and CREATE INDEX CONCURRENTLY of the process that
+    has the lock would wait for that: a deadlock.
+    """
+    query = "SELECT pg_try_advisory_lock(%s, %s)"
+    while not (connection.execute(query, (key, more)).fetchone() or (False,))[0]:
+        time.sleep(every)
 
 
 class Database:

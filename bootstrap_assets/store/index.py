@@ -6,6 +6,7 @@ own, from its README.
 
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.store import spaces
-from bootstrap_assets.store.database import Connection, Database, connect
+from bootstrap_assets.store.database import Connection, Database, advisory_lock, connect
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 
@@ -47,7 +48,7 @@ def build(database: Database, space: Space, *, rebuild: bool = False) -> Indexed
     """
     started = time.monotonic()
     with connect(database.url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK, space.id))
+        advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
         vectors = spaces.count(connection, space)
         built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
@@ -86,7 +87,7 @@ class _Index:
 
 def _indexes(connection: Connection, space: Space) -> list[_Index]:
     rows = connection.execute(statement("find_index"), {"table": space.table}).fetchall()
-    return [_Index(name.strip('"'), valid, tuple(options or ())) for name, valid, options, _ in rows]
+    return [_Index(name, valid, tuple(options or ())) for name, valid, options in rows]
 
 
 def _promote(connection: Connection, space: Space, uncovered: int) -> bool:
@@ -134,7 +135,7 @@ def _built_over(connection: Connection, space: Space) -> int:
 
 
 def _free_name(space: Space, taken: set[str]) -> str:
-    return next(name for name in (f"{space.table}_hnsw", f"{space.table}_hnsw2") if name not in taken)
+    return next(name for number in count(1) if (name := f"{space.table}_hnsw{number}") not in taken)
 
 
 def _drop(connection: Connection, indexes: list[_Index]) -> None:

@@ -28,8 +28,12 @@ def working_on(database: Database, source: str, *, afresh: bool = False) -> Iter
         yield
     except Exception as error:
         with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
-            finish(connection, source, "failed", message=f"{type(error).__name__}: {error}")
+            finish(connection, source, "failed", message=_reason(error))
         raise
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, BootstrapError) else f"{type(error).__name__}: {error}"
 
 
 def finish(connection: Connection, source: str, status: str, *, message: str | None = None) -> None:
@@ -87,9 +91,15 @@ def count_embedded(connection: Connection, space: Space, source: str) -> tuple[i
 
 
 def status(connection: Connection) -> dict[str, Any]:
-    """Everything `bootstrap status` tells about sources, texts and vectors, as plain values."""
+    """Everything `bootstrap status` tells about sources, texts and vectors, as plain values.
+
+    Vectors are those of the space that is searched (before there is one: that is being built).
+    """
     sources: dict[str, Any] = {}
-    query = statement("source_status").format()
+    space = spaces.newest(connection)
+    if space is None:
+        return {"sources": sources, "texts": 0, "space": None, "building": None}
+    query = statement("source_status").format(vectors=space.vectors)
     for row in connection.execute(query):
         (
             name,
@@ -119,13 +129,15 @@ def status(connection: Connection) -> dict[str, Any]:
             "message": message,
         }
     texts = connection.execute(statement("count_texts")).fetchone() or (0,)
-    return {"sources": sources, "texts": texts[0], "space": _space(connection)}
+    return {
+        "sources": sources,
+        "texts": texts[0],
+        "space": _describe(connection, space),
+        "building": _building(connection, space),
+    }
 
 
-def _space(connection: Connection) -> dict[str, Any] | None:
-    space = spaces.newest(connection)
-    if space is None:
-        return None
+def _describe(connection: Connection, space: Space) -> dict[str, Any]:
     return {
         "provider": space.provider,
         "model": space.model,
@@ -133,3 +145,11 @@ def _space(connection: Connection) -> dict[str, Any] | None:
         "vectors": spaces.count(connection, space),
         "state": space.state,
     }
+
+
+def _building(connection: Connection, searched: Space) -> dict[str, Any] | None:
+    """The newest space that is being built beside the searched one, and what it lacks."""
+    space = spaces.building(connection)
+    if space is None or space.id == searched.id:
+        return None
+    return _describe(connection, space) | {"uncovered": spaces.uncovered(connection, space)}

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.store.database import Connection, connect
+from bootstrap_assets.store.database import Connection, advisory_lock, connect
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -47,6 +47,8 @@ def upgrade(url: str, revision: str = "head") -> str | None:
 
 def downgrade(url: str, revision: str) -> None:
     """Bring the schema down to a version; `base` drops all tables of this package and their data."""
+    with connect(url) as connection:
+        _refuse_newer(current(connection))
     _migrate(url, "downgrade", revision)
 
 
@@ -69,7 +71,9 @@ def require_current(connection: Connection) -> None:
     if version == head():
         return
     _refuse_newer(version)
-    raise SchemaError("the database has no corpus schema yet, or an older one: run `bootstrap db upgrade`")
+    if version is None:
+        raise SchemaError("the database holds no corpus yet: `bootstrap run` fills it")
+    raise SchemaError(f"the database has schema {version}, an older one: run `bootstrap db upgrade`")
 
 
 @cache
@@ -108,17 +112,21 @@ def _migrate(url: str, direction: str, revision: str) -> None:
     # Alembic and SQLAlchemy take half a second to import, and most commands find nothing to migrate.
     import sqlalchemy
     from alembic import command
+    from alembic.util import CommandError
 
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: connect(url), poolclass=sqlalchemy.pool.NullPool
     )
     with connect(url, autocommit=True) as guard, engine.connect() as connection:
-        guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        advisory_lock(guard, _LOCK)
         if direction == "upgrade":
             _create_extension(guard)
         config = _config()
         config.attributes["connection"] = connection
-        getattr(command, direction)(config, revision)
+        try:
+            getattr(command, direction)(config, revision)
+        except CommandError as error:
+            raise SchemaError(f"cannot {direction} the schema to {revision!r}: {error}") from None
         connection.commit()
     engine.dispose()
 

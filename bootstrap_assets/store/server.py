@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from bootstrap_assets.errors import DatabaseUnavailable
+from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
 
 DATABASE = "bootstrap"
 _STARTS = 3
@@ -23,7 +23,10 @@ _STARTS = 3
 def start(home: Path) -> str:
     """Start the server of that home where it does not run yet; returns its connection string."""
     folder = home / "postgres"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"BOOTSTRAP_HOME: {home} cannot be made a folder: {error}") from None
     handle = _handle(folder)
     _create_database(str(handle.get_uri()))
     return str(handle.get_uri(database=DATABASE))

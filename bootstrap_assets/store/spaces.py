@@ -50,6 +50,11 @@ def active(connection: Connection) -> Space | None:
     return _one(connection, "active_space", {})
 
 
+def building(connection: Connection) -> Space | None:
+    """The space made last that was never searched."""
+    return _one(connection, "building_space", {})
+
+
 def newest(connection: Connection) -> Space | None:
     """The active space, else the one made last."""
     return _one(connection, "newest_space", {})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bootstrap_assets.batches import Text
+from bootstrap_assets.batches import LEASE_BUCKETS, Text
 from bootstrap_assets.errors import VectorError
 from bootstrap_assets.store.corpus import copy_rows
 from bootstrap_assets.store.database import Connection
@@ -59,9 +59,10 @@ def plan(connection: Connection, work: Work) -> list[BatchPlan]:
 
 
 def missing(connection: Connection, work: Work) -> dict[int, list[bytes]]:
-    """Hashes of the texts to be sent, by batch. Parts of long texts may lie in batches not asked for."""
+    """Hashes of the texts to be sent, by lease bucket. Parts of long texts may lie in batches not asked for."""
     query = statement("missing").format(vectors=work.space.vectors)
-    return {batch: list(hashes) for batch, hashes in connection.execute(query, work.named())}
+    named = work.named() | {"buckets": LEASE_BUCKETS}
+    return {bucket: list(hashes) for bucket, hashes in connection.execute(query, named)}
 
 
 def still_missing(connection: Connection, space: Space, hashes: Sequence[bytes]) -> list[Text]:

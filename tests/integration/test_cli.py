@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -15,6 +17,8 @@ from bootstrap_assets.cli import environment
 from bootstrap_assets.cli.environment import dagster_url
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import load_settings
+from bootstrap_assets.store.database import connect
+from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_index import local_space
 
 
@@ -129,9 +133,68 @@ def test_a_database_that_is_down_is_a_failure_without_a_traceback(environ: dict[
 
 
 def test_an_empty_database_says_what_to_do(environ: dict[str, str], blank_database_url: str) -> None:
-    result = shell("status", BOOTSTRAP_DATABASE_URL=blank_database_url)
-    assert result.returncode == 1
-    assert "bootstrap db upgrade" in result.stderr
+    shown = shell("status", BOOTSTRAP_DATABASE_URL=blank_database_url)
+    assert shown.returncode == 0
+    assert "`bootstrap run` fills it" in shown.stdout
+    document = json.loads(shell("status", "--json", BOOTSTRAP_DATABASE_URL=blank_database_url).stdout)
+    assert document["sources"]["cuad"]["status"] == "pending"
+    assert document["index"] == {"exists": False, "valid": False}
+    searched = shell("search", "liability", BOOTSTRAP_DATABASE_URL=blank_database_url)
+    assert searched.returncode == 1
+    assert "`bootstrap run` fills it" in searched.stderr
+
+
+def test_reading_commands_change_nothing(environ: dict[str, str], blank_database_url: str) -> None:
+    for command in (["status"], ["search", "liability"]):
+        shell(*command, BOOTSTRAP_DATABASE_URL=blank_database_url)
+    with connect(blank_database_url) as connection:
+        tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        assert connection.execute(tables).fetchone() == (0,)
+
+
+def test_an_unknown_source_is_wrong_usage_of_search_too(small: Corpus) -> None:
+    assert shell("search", "liability", "--source", "cuads").returncode == 2
+
+
+def test_an_error_is_one_line_also_in_a_narrow_terminal(environ: dict[str, str]) -> None:
+    result = shell("run", "--data", "/nowhere/" + "far/" * 40, COLUMNS="60")
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_key_is_told_before_anything_starts(environ: dict[str, str]) -> None:
+    result = shell("run", BOOTSTRAP_EMBEDDER="voyage")
+    assert result.returncode == 2
+    assert result.stderr.count("VOYAGE_API_KEY") == 1
+
+
+def test_the_work_stops_when_the_command_is_killed(environ: dict[str, str], voyage: VoyageServer) -> None:
+    """A child that went on would pay for texts that nobody waits for."""
+    asked = threading.Event()
+    voyage.refuse = lambda _texts: asked.set()
+    voyage.latency = 1.0
+    more = {"VOYAGE_API_KEY": "key", "BOOTSTRAP_VOYAGE_BASE_URL": voyage.url}
+    command = [str(Path(sys.executable).parent / "bootstrap"), "run", "bonterms"]
+    process = subprocess.Popen(
+        command, env=os.environ | more, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    children = psutil.Process(process.pid).children
+    assert asked.wait(60)
+    [child] = [child for child in children() if "bootstrap_assets.defs.execute" in child.cmdline()]
+    process.kill()
+    process.wait()
+    child.wait(30)
+
+
+def test_both_halves_of_the_status_tell_of_the_space_that_is_searched(small: Corpus, corpus: Corpus) -> None:
+    source = pipeline.SOURCES["bonterms"]
+    pipeline.embed(corpus, source, batches=[0, 1])
+    pipeline.build_index(corpus)
+    document = json.loads(invoke("status", "--json").stdout)
+    assert document["space"]["provider"] == "local"
+    assert document["sources"]["bonterms"]["embedded_records"] == document["sources"]["bonterms"]["total_records"]
+    assert document["building"]["provider"] == "voyage"
+    assert document["building"]["uncovered"] > 0
+    assert "Searches still use" in invoke("status").stdout
 
 
 def test_a_run_goes_all_the_way_and_a_second_has_nothing_to_do(environ: dict[str, str]) -> None:
@@ -222,7 +285,7 @@ def test_db_psql_reaches_the_corpus(environ: dict[str, str]) -> None:
 )
 def test_dagster_gets_the_same_database_in_a_schema_of_its_own(url: str, expected: str) -> None:
     assert dagster_url(url).startswith(expected)
-    assert "search_path%3Ddagster" in dagster_url(url)
+    assert "search_path%3Dbootstrap_dagster" in dagster_url(url)
     assert ("sslmode=require" in dagster_url(url)) == ("sslmode" in url)
 
 

@@ -1,5 +1,7 @@
 """The records stage: merging, ids, deletes, the guard, all or nothing."""
 
+import random
+import string
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -144,6 +146,13 @@ def test_readers_see_the_old_source_until_the_new_one_is_complete(database: Data
 def test_two_entries_with_one_id_are_an_error_that_names_the_source(database: Database) -> None:
     with pytest.raises(FormatError, match="made_up: two entries have one id"):
         load(database, parsed({"A": {"Cap": "One."}}) + parsed({"A": {"Cap": "Two."}}))
+
+
+def test_a_very_long_title_does_not_break_an_index(database: Database) -> None:
+    noise = "".join(random.Random(7).choices(string.printable, k=6_000))
+    load(database, parsed({noise: {"Cap": "One."}, noise + "x": {"Cap": "Two."}}))
+    assert column(database, "SELECT max(length(source_id)) FROM reference_records") == [500]
+    assert column(database, "SELECT count(DISTINCT source_id) FROM reference_documents") == [2]
 
 
 def test_a_long_text_is_stored_with_its_parts(database: Database) -> None:

@@ -33,6 +33,24 @@ def column(corpus: Corpus, query: str) -> list[object]:
         return [row[0] for row in connection.execute(query.replace("VECTORS", corpus.space.table))]
 
 
+def in_parallel(*works: Callable[[], object]) -> list[BaseException]:
+    """Do things at the same time; gives the errors they raised."""
+    errors: list[BaseException] = []
+
+    def guarded(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    return errors
+
+
 class StubEmbedder:
     """Answers with what it is told to: for what no HTTP server should ever send."""
 
@@ -151,39 +169,42 @@ def test_two_sources_that_share_texts_at_the_same_time_pay_once(
                SELECT gen_random_uuid(), document_id, content_hash, 'other', source_id, granularity
                FROM reference_records"""
         )
-    errors: list[BaseException] = []
-
-    def work(source: object) -> None:
-        try:
-            pipeline.embed(one, source)  # type: ignore[arg-type]
-        except BaseException as error:  # noqa: BLE001
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(source,)) for source in (MADE_UP, OTHER)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
+    errors = in_parallel(lambda: pipeline.embed(one, MADE_UP), lambda: pipeline.embed(one, OTHER))
     assert errors == []
     assert voyage.texts_paid == 120
     assert voyage.texts_paid_twice == 0
     assert column(one, "SELECT embedded_records FROM bootstrap_progress") == [120, 120]
 
 
+def test_two_runs_set_to_different_numbers_of_batches_pay_once(
+    settings: Settings, database: Database, voyage: VoyageServer
+) -> None:
+    voyage.latency = 0.05
+    runs = [open_for_test(settings.model_copy(update={"batches": batches}), database) for batches in (16, 48)]
+    for run in runs:
+        run.embedder._model = replace(run.embedder.model, request_texts=7)  # type: ignore[attr-defined]
+    load(runs[0], contracts(30))
+    errors = in_parallel(*(lambda run=run: pipeline.embed(run, MADE_UP) for run in runs))  # type: ignore[misc]
+    assert errors == []
+    assert voyage.texts_paid == 120
+    assert voyage.texts_paid_twice == 0
+
+
 def test_a_batch_that_another_process_works_on_is_waited_for(corpus: Corpus, voyage: VoyageServer) -> None:
     load(corpus, contracts(20))
-    busy = column(corpus, "SELECT reference_batch(content_hash, 16) FROM reference_texts LIMIT 1")[0]
+    busy = column(corpus, "SELECT reference_batch(content_hash, 256) FROM reference_texts LIMIT 1")[0]
     assert isinstance(busy, int)
     with leasing(corpus.database, corpus.space.id) as leases:
         assert leases.acquire([busy]) == [busy]
         thread = threading.Thread(target=pipeline.embed, args=(corpus, MADE_UP))
         thread.start()
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        while column(corpus, waiting) == [0] and thread.is_alive():
-            pass
-        batches = "SELECT DISTINCT reference_batch(content_hash, 16) FROM VECTORS"
-        assert busy not in column(corpus, batches)
-        assert len(column(corpus, batches)) == len(column(corpus, "SELECT batch FROM bootstrap_batches")) - 1
+        buckets = "SELECT count(DISTINCT reference_batch(content_hash, 256)) FROM {}"
+        all_buckets = column(corpus, buckets.format("reference_texts"))[0]
+        assert isinstance(all_buckets, int)
+        while column(corpus, buckets.format("VECTORS")) != [all_buckets - 1]:
+            assert thread.is_alive()
+        assert column(corpus, f"SELECT 1 FROM VECTORS WHERE reference_batch(content_hash, 256) = {busy}") == []
+        assert column(corpus, "SELECT status FROM bootstrap_progress") == ["in_progress"]
         leases.release([busy])
         thread.join(60)
     assert voyage.texts_paid == 80

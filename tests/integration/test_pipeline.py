@@ -119,6 +119,16 @@ def test_a_failed_load_is_told_in_the_progress(corpus: Corpus) -> None:
     assert column(corpus, "SELECT status || coalesce(message, '') FROM bootstrap_progress") == ["completed"]
 
 
+def test_a_refused_load_does_not_spoil_the_counts(corpus: Corpus) -> None:
+    folder = write(corpus.settings.root / "data", contracts(20))
+    settings = corpus.settings.model_copy(update={"data": str(folder)})
+    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    with corpus.database.connection() as connection:
+        progress.parsed(connection, "made_up", 5_678)
+    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    assert column(corpus, "SELECT processed_records FROM bootstrap_progress") == [80]
+
+
 def test_a_missing_archive_names_the_folder_and_the_file(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"no archive in .*cuad; put CUAD_v1\.zip there"):
         pipeline.fetch(settings.model_copy(update={"data": str(tmp_path)}), SOURCES["cuad"])

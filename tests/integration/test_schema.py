@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bootstrap_assets.errors import DatabaseUnavailable, SchemaError
+from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, SchemaError
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import Database, connect
 
@@ -68,7 +68,7 @@ def test_a_newer_schema_is_refused(database_url: str) -> None:
 
 
 def test_an_empty_database_is_told_from_a_migrated_one(blank_database_url: str) -> None:
-    with connect(blank_database_url) as connection, pytest.raises(SchemaError, match="bootstrap db upgrade"):
+    with connect(blank_database_url) as connection, pytest.raises(SchemaError, match="bootstrap run"):
         schema.require_current(connection)
 
 
@@ -128,10 +128,26 @@ def test_a_database_that_is_down_is_told_without_its_password() -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_connection_string_that_is_none_is_told_without_its_password() -> None:
-    with pytest.raises(DatabaseUnavailable, match="BOOTSTRAP_DATABASE_URL") as raised:
-        connect("postgresql://me:hunter2@[broken/corpus")
-    assert "hunter2" not in str(raised.value)
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hunter%zz2@db/corpus", "postgresql://me:hunter 2@db/corpus", "hunter2"]
+)
+def test_a_connection_string_that_is_none_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="BOOTSTRAP_DATABASE_URL") as raised:
+        connect(url)
+    assert "hunter" not in str(raised.value)
+
+
+@pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
+def test_a_revision_that_does_not_exist_is_told(database_url: str, direction: str) -> None:
+    with pytest.raises(SchemaError, match="nowhere"):
+        getattr(schema, direction)(database_url, "nowhere")
+
+
+def test_a_newer_schema_is_not_brought_down(database_url: str) -> None:
+    with connect(database_url) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="newer than this version"):
+        schema.downgrade(database_url, "base")
 
 
 def test_sql_and_python_agree_on_a_text_s_batch(database: Database) -> None:

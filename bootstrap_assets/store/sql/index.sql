@@ -1,5 +1,5 @@
 -- name: find_index
-SELECT c.oid::regclass::text, i.indisvalid, c.reloptions, obj_description(c.oid)
+SELECT c.relname, i.indisvalid, c.reloptions
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
 WHERE i.indrelid = %(table)s::regclass AND a.amname = 'hnsw' ORDER BY i.indisvalid DESC, c.oid DESC
 

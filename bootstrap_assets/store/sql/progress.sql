@@ -5,7 +5,9 @@
 INSERT INTO bootstrap_progress (source, status, started_at, heartbeat_at)
 VALUES (%(source)s, 'in_progress', now(), now())
 ON CONFLICT (source) DO UPDATE SET
-    status = 'in_progress', message = NULL, heartbeat_at = now(), completed_at = NULL, updated_at = now(),
+    status = 'in_progress', message = NULL,
+    processed_records = CASE WHEN %(afresh)s THEN 0 ELSE bootstrap_progress.processed_records END,
+    heartbeat_at = now(), completed_at = NULL, updated_at = now(),
     started_at = CASE WHEN %(afresh)s OR bootstrap_progress.status <> 'in_progress' THEN now()
                       ELSE bootstrap_progress.started_at END
 
@@ -53,7 +55,7 @@ WITH planned AS (
 INSERT INTO bootstrap_batches AS b (source, batch, stage, texts, embedded, stage_timestamps)
 SELECT %(source)s, batch, CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END, texts, texts - missing,
        jsonb_build_object(CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END, now())
-FROM planned
+FROM planned ORDER BY batch
 ON CONFLICT (source, batch) DO UPDATE SET
     stage = EXCLUDED.stage, texts = EXCLUDED.texts, embedded = EXCLUDED.embedded,
     stage_timestamps = b.stage_timestamps || EXCLUDED.stage_timestamps, last_error = NULL
@@ -65,12 +67,16 @@ UPDATE bootstrap_batches SET
     stage_timestamps = stage_timestamps || jsonb_build_object(%(stage)s::text, now()),
     attempts = attempts + (%(stage)s = 'embedding')::int,
     embedded = CASE WHEN %(stage)s = 'complete' THEN texts ELSE embedded END
-WHERE source = %(source)s AND batch = ANY(%(batches)s)
+WHERE source = %(source)s AND batch IN (
+    SELECT batch FROM bootstrap_batches WHERE source = %(source)s AND batch = ANY(%(batches)s)
+    ORDER BY batch FOR UPDATE)  -- in order, as plan_batches writes them: two processes must not deadlock
 
 -- name: source_status
 SELECT p.source, p.status, p.message,
        (SELECT count(*) FROM reference_documents d WHERE d.source = p.source),
-       p.total_records, p.processed_records, p.embedded_records, p.error_count,
+       p.total_records, p.processed_records,
+       (SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash) WHERE r.source = p.source),
+       p.error_count,
        (SELECT coalesce(jsonb_object_agg(g.granularity, g.records), '{{}}') FROM (
             SELECT granularity, count(*) AS records FROM reference_records r
             WHERE r.source = p.source GROUP BY granularity) g),

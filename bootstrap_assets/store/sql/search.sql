@@ -7,7 +7,7 @@ WHERE (%(sources)s::text[] IS NULL OR r.source = ANY(%(sources)s))
   AND (%(categories)s::text[] IS NULL OR lower(r.category) = ANY(%(categories)s))
   AND (%(granularities)s::text[] IS NULL OR r.granularity = ANY(%(granularities)s))
   AND (%(labels)s::text[] IS NULL OR lower(r.nli_label) = ANY(%(labels)s))
-ORDER BY v.embedding <=> %(vector)s LIMIT %(limit)s
+ORDER BY {distance} LIMIT %(limit)s
 
 -- name: text_candidates
 -- Records with any word of the query in their text or their label (category, hypothesis). The score sums, over

@@ -5,6 +5,10 @@ WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimension
 -- name: active_space
 SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces WHERE state = 'active'
 
+-- name: building_space
+SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
+WHERE state = 'building' ORDER BY id DESC LIMIT 1
+
 -- name: newest_space
 SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
 ORDER BY state = 'active' DESC, id DESC LIMIT 1

@@ -10,7 +10,8 @@ WHERE %(requested)s::int[] IS NULL OR reference_batch(o.content_hash, %(count)s)
 GROUP BY 1 ORDER BY 1
 
 -- name: missing
--- Hashes of what must be sent for the wanted batches, by batch: own texts that fit, parts of those that do not.
+-- Hashes of what must be sent for the wanted batches, by what is leased: own texts that fit, parts of those that
+-- do not.
 WITH own AS (
     SELECT DISTINCT content_hash FROM reference_records
     WHERE source = %(source)s AND (%(requested)s::int[] IS NULL
@@ -23,7 +24,7 @@ WITH own AS (
     LEFT JOIN {vectors} v USING (content_hash)
     WHERE t.tokens > %(limit)s AND v.content_hash IS NULL
 )
-SELECT reference_batch(w.content_hash, %(count)s) AS batch, array_agg(w.content_hash ORDER BY w.content_hash)
+SELECT reference_batch(w.content_hash, %(buckets)s), array_agg(w.content_hash ORDER BY w.content_hash)
 FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = w.content_hash)
 GROUP BY 1 ORDER BY 1
 
