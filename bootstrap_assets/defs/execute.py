@@ -6,6 +6,7 @@ parent is gone or wants it to stop: it interrupts the run, so that nothing is pa
 """
 
 import json
+import re
 import signal
 import sys
 import threading
@@ -52,9 +53,12 @@ def _reason(event: dg.DagsterEvent) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
     error = data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and not _OUR_CLASS.match(error.message):
         error = error.cause
-    return error.message.strip() if error else "unknown"
+    return _OUR_CLASS.sub("", error.message.strip()) if error else "unknown"
+
+
+_OUR_CLASS = re.compile(r"^bootstrap_assets\.errors\.\w+: ")  # its message is written for the user
 
 
 def _interrupt_with_parent() -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._utils.error import SerializableErrorInfo
 
 from bootstrap_assets.cli.environment import prepare_environment
 from bootstrap_assets.definitions import defs
+from bootstrap_assets.defs.execute import _reason
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.errors import MassDeleteError, TransientError
 from bootstrap_assets.settings import Settings, load_settings
@@ -118,6 +121,17 @@ def test_a_permanent_error_is_not_retried_and_a_transient_one_is() -> None:
     assert raised.value.description == "too many"
     with pytest.raises(TransientError), failing_for_good():
         raise TransientError("later")
+
+
+def test_a_failure_is_told_in_the_words_of_our_own_error() -> None:
+    caused = SerializableErrorInfo("ConnectionError: refused", [], "ConnectionError")
+    ours = SerializableErrorInfo(
+        "bootstrap_assets.errors.TransientError: Voyage AI failed\n", [], "TransientError", cause=caused
+    )
+    step = SerializableErrorInfo("dagster._core.errors.X: Error while executing op", [], "X", cause=ours)
+    failure = StepFailureData(error=step, user_failure_data=None)
+    event = dg.DagsterEvent("STEP_FAILURE", "bootstrap", step_key="cuad", event_specific_data=failure)
+    assert _reason(event) == "Voyage AI failed"
 
 
 def test_the_resource_takes_its_data_from_the_run_or_else_from_the_environment(
