@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+import sqlalchemy.exc
 from pydantic import Field
 
 from bootstrap_assets import pipeline
@@ -40,7 +41,7 @@ def failing_for_good() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if is_transient(error):
+        if is_transient(error) or isinstance(error, sqlalchemy.exc.OperationalError):  # Dagster's own storage
             raise
         known = isinstance(error, BootstrapError)
         description = str(error) if known else f"{type(error).__name__}: {error}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy.exc
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._utils.error import SerializableErrorInfo
 
@@ -121,6 +122,12 @@ def test_a_permanent_error_is_not_retried_and_a_transient_one_is() -> None:
     assert raised.value.description == "too many"
     with pytest.raises(TransientError), failing_for_good():
         raise TransientError("later")
+
+
+def test_a_lost_connection_of_dagster_s_own_storage_is_retried() -> None:
+    lost = sqlalchemy.exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
+    with pytest.raises(sqlalchemy.exc.OperationalError), failing_for_good():
+        raise lost
 
 
 def test_a_failure_is_told_in_the_words_of_our_own_error() -> None:
