@@ -6,6 +6,7 @@ With the argument `floor`: only what nobody can do without, the requests to the 
 import json
 import resource
 import sys
+import threading
 import time
 
 import psycopg
@@ -69,7 +70,8 @@ def floor() -> None:
                 for text, vector in zip(request, vectors, strict=True):
                     copy.write_row((text.content_hash, vector))
 
-    for _ in dispatch(pack(texts, max_texts=1_000, max_tokens=108_000), embed_and_copy, workers=8):
+    requests = pack(texts, max_texts=1_000, max_tokens=108_000)
+    for _ in dispatch(requests, embed_and_copy, workers=8, stop=threading.Event()):
         pass
     print(json.dumps({"all": time.monotonic() - started}))
     with psycopg.connect(url, autocommit=True) as connection:

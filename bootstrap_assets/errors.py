@@ -52,17 +52,70 @@ class MassDeleteError(PermanentError):
 
 
 class RefusedError(PermanentError):
-    """An embedding provider refused a request: wrong key, unknown model, a text that is too long."""
+    """An embedding provider refused a request because of what stands in it."""
+
+
+class TooLargeError(RefusedError):
+    """A request, or a text, has more tokens or texts than the provider takes."""
+
+
+class AccessError(PermanentError):
+    """An embedding provider refuses this account: wrong key, no right, nothing left of a quota."""
+
+
+class RateLimitedError(TransientError):
+    """The provider asks to slow down. `retry_after`: seconds it asked for, None where it did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderError(TransientError):
+    """The provider failed, or was not reached; nothing is charged for that."""
+
+
+class NoAnswerError(TransientError):
+    """A request was sent and no answer came back whole: it may have been charged."""
+
+
+class AnswerError(TransientError):
+    """An answer came that cannot be used: no JSON, another count, another dimension."""
 
 
 class VectorError(PermanentError):
-    """A provider's vectors fail a check: count, dimension, finite values, norm."""
+    """A text's vector fails a check (finite values, norm), or a space has other dimensions than its model."""
+
+
+class BreakerOpenError(PermanentError):
+    """A circuit breaker is open: nothing is sent until it is reset or has cooled down."""
+
+
+class StoppedError(PermanentError):
+    """The work was asked to stop; what was done is kept and the next run goes on from there."""
+
+
+class BudgetError(StoppedError):
+    """The next request would cost more than the run was allowed."""
+
+
+TRANSIENT_STATES = ("08", "25P03", "40", "53", "55", "57", "58", "XX")
+"""SQLSTATEs, or their first two letters, of what may pass: lost connections, deadlocks, a full disk, a restart,
+I/O errors, and PostgreSQL's "tuple concurrently updated" (PostgreSQL manual, appendix A)."""
+
+ROW_STATES = ("22", "23", "44", "54", "P0")
+"""SQLSTATEs of what a single row may be the reason of: its data, a constraint, a limit, a trigger."""
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later. What is not known to pass is permanent, our own mistakes too."""
-    if isinstance(error, TransientError):
-        return True
-    if isinstance(error, psycopg.errors.ProgramLimitExceeded):
-        return False
-    return isinstance(error, (psycopg.OperationalError, psycopg.InternalError, OSError))
+    if isinstance(error, psycopg.Error):
+        if error.sqlstate:
+            return error.sqlstate.startswith(TRANSIENT_STATES)
+        return isinstance(error, psycopg.OperationalError)  # the connection broke, or was never there
+    return isinstance(error, (TransientError, OSError))
+
+
+def is_of_a_row(error: psycopg.Error) -> bool:
+    """Whether one row may be the reason that a statement over many failed."""
+    return bool(error.sqlstate and error.sqlstate.startswith(ROW_STATES))

@@ -4,21 +4,27 @@ What is missing is asked of the database; whatever interrupted an earlier run, t
 left. No provider call happens inside a transaction, and every answer is committed by itself.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
 from bootstrap_assets.batches import LEASE_BUCKETS, Text, batch_of, pack
+from bootstrap_assets.deliver import Delivery, Outcome
 from bootstrap_assets.embed.dispatch import dispatch
-from bootstrap_assets.embed.protocol import Embedder, InputType
-from bootstrap_assets.errors import BootstrapError, VectorError
-from bootstrap_assets.store import progress, vectors
-from bootstrap_assets.store.database import Database
+from bootstrap_assets.embed.protocol import Embedder
+from bootstrap_assets.errors import BootstrapError, StoppedError, TransientError
+from bootstrap_assets.send import Patience, Sender
+from bootstrap_assets.store import failures, progress, vectors
+from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.leases import Leases, leasing
+from bootstrap_assets.store.ledger import Payer
+from bootstrap_assets.store.progress import BatchStored
 from bootstrap_assets.store.vectors import BatchPlan, Work
 
 MARGIN = 0.9
@@ -30,16 +36,20 @@ _LOCAL_WORKERS = 2  # one request is computed while the one before is stored
 
 @dataclass(frozen=True, slots=True)
 class BatchDone:
-    """A batch that is complete: how many distinct texts it holds, and how many of them were new in this run."""
+    """A batch that is complete: its distinct texts, how many were new in this run, how many are dead letters."""
 
     batch: int
     texts: int
     embedded: int
+    failed: int
 
 
 @dataclass(slots=True)
 class Filled:
-    """What the embedding stage did to a source. `seconds` of wall time, `cost` in dollars."""
+    """What the embedding stage did to a source. `seconds` of wall time, `cost` in dollars.
+
+    `errors` counts the source's dead letters, `status` is that of bootstrap_progress.
+    """
 
     texts: int = 0
     already: int = 0
@@ -51,17 +61,11 @@ class Filled:
     records: int = 0
     embedded_records: int = 0
     errors: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    texts: int
-    tokens: int
-    cost: float
+    status: str = "pending"
 
 
 class Filler:
-    """One run of the embedding stage over some batches of a source."""
+    """One run of the embedding stage over some batches of a source, or over chosen texts of it."""
 
     def __init__(
         self,
@@ -69,15 +73,30 @@ class Filler:
         embedder: Embedder,
         work: Work,
         *,
+        payer: Payer,
+        patience: Patience,
         workers: int,
         on_batch: Callable[[BatchDone], None],
     ) -> None:
         self._database = database
-        self._embedder = embedder
+        self._model = embedder.model
         self._work = work
         self._workers = workers if embedder.model.parallel else _LOCAL_WORKERS
         self._on_batch = on_batch
-        self._outstanding: Counter[int] = Counter()  # texts read and not yet stored, by lease bucket
+        self._stop = threading.Event()
+        sender = Sender(
+            database, embedder, work.space, work.source, payer=payer, patience=patience, stop=self._stop
+        )
+        self._delivery = Delivery(
+            database,
+            sender,
+            work,
+            retries=patience.retries,
+            context=embedder.model.context,
+            on_lengthened=self._pool_too,
+        )
+        self._outstanding: Counter[int] = Counter()  # texts read and not yet done with, by lease bucket
+        self._left: set[int] = set()  # buckets with texts that have to be tried again
         self._waiting: dict[int, set[int]] = {}  # the buckets that a batch still waits for
         self._unfinished: dict[int, BatchPlan] = {}
         self._pooling: Counter[int] = Counter()
@@ -86,163 +105,182 @@ class Filler:
     def run(self) -> Filled:
         """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
         started = time.monotonic()
-        todo = self._plan()
         try:
+            self._plan()
             with leasing(self._database, self._work.space.id) as leases:
-                while todo:
-                    todo = self._pass(leases, todo)
-                    if todo:  # another process has these: wait for one, holding nothing
-                        leases.wait(next(iter(todo)))
+                while missing := self._missing():
+                    self._round(leases, missing)
             self._pool()
-        except Exception as error:
-            self._fail(error)
+        except BaseException as error:
+            self._stop.set()
+            self._release(error)
             raise
         self._count()
         self._filled.seconds = time.monotonic() - started
         return self._filled
 
-    def _plan(self) -> Mapping[int, Sequence[bytes]]:
-        with self._database.connection() as connection:
-            plans = vectors.plan(connection, self._work)
-            progress.plan_batches(connection, self._work, plans)
-            progress.count_embedded(connection, self._work.space, self._work.source)
-            missing = vectors.missing(connection, self._work)
-            oversized = vectors.oversized(connection, self._work)
-        self._pooling.update(batch_of(text.content_hash, self._work.count) for text in oversized)
-        for bucket, hashes in missing.items():
-            for digest in hashes:
-                self._waiting.setdefault(batch_of(digest, self._work.count), set()).add(bucket)
-        self._filled.already = sum(plan.texts - plan.missing for plan in plans)
+    def _plan(self) -> None:
+        plans, oversized = self._database.transact(self._read_plan)
+        self._filled.already = sum(plan.texts - plan.missing - plan.failed for plan in plans)
+        if self._work.only is not None:
+            return  # single texts: no batch begins or ends with them
+        self._pooling.update(self._batch(text.content_hash) for text in oversized)
         for plan in plans:
             if plan.missing:
                 self._unfinished[plan.batch] = plan
             else:
-                self._on_batch(BatchDone(plan.batch, plan.texts, 0))
-        return missing
+                self._on_batch(BatchDone(plan.batch, plan.texts, 0, plan.failed))
+        for bucket, hashes in self._missing().items():
+            for digest in hashes:
+                self._waiting.setdefault(self._batch(digest), set()).add(bucket)
 
-    def _pass(self, leases: Leases, todo: Mapping[int, Sequence[bytes]]) -> Mapping[int, Sequence[bytes]]:
-        """Work on every bucket whose lease is free; returns the others."""
-        busy: dict[int, Sequence[bytes]] = {}
-        model = self._embedder.model
+    def _read_plan(self, connection: Connection) -> tuple[list[BatchPlan], list[Text]]:
+        failures.spread(connection, self._work.space, self._work.source)
+        plans = vectors.plan(connection, self._work)
+        progress.plan_batches(connection, self._work, plans)
+        progress.count_embedded(connection, self._work.space, self._work.source)
+        return plans, vectors.oversized(connection, self._work)
+
+    def _missing(self) -> Mapping[int, Sequence[bytes]]:
+        """Hashes of the texts that are left to be sent, by lease bucket."""
+        found = self._database.transact(partial(vectors.missing, work=self._work))
+        dead = self._delivery.is_dead
+        left = {bucket: [digest for digest in hashes if not dead(digest)] for bucket, hashes in found.items()}
+        return {bucket: hashes for bucket, hashes in left.items() if hashes}
+
+    def _round(self, leases: Leases, missing: Mapping[int, Sequence[bytes]]) -> None:
+        """Work on every bucket whose lease is free. Raises where nothing is left but what does not pass."""
+        if self._stop.is_set():
+            raise StoppedError("stopped")
+        self._left.clear()
+        busy: list[int] = []
+        model = self._model
         requests = pack(
-            self._read(leases, todo, busy),
+            self._read(leases, missing, busy),
             max_texts=model.request_texts,
             max_tokens=int(model.request_tokens * MARGIN),
         )
-        for request, stored in dispatch(requests, self._embed_and_store, workers=self._workers):
-            self._tally(stored)
-            self._settle(leases, Counter(_bucket(text) for text in request))
-        return busy
+        deliver = self._delivery.deliver
+        done = failed_in_a_row = 0
+        error: TransientError | None = None
+        with closing(dispatch(requests, deliver, workers=self._workers, stop=self._stop)) as outcomes:
+            for request, outcome in outcomes:
+                self._tally(outcome)
+                self._settle(leases, request, outcome.left)
+                done += bool(outcome.stored) or not outcome.left
+                failed_in_a_row = failed_in_a_row + 1 if outcome.left else 0
+                error = outcome.error or error
+                if error and failed_in_a_row > self._workers:
+                    raise error  # no use in trying it with all the others
+        if error and not done:
+            raise error
+        if busy and not done:  # another process has these: wait for one, holding nothing
+            leases.wait(busy[0], self._stop)
 
-    def _read(
-        self, leases: Leases, todo: Mapping[int, Sequence[bytes]], busy: dict[int, Sequence[bytes]]
-    ) -> Iterator[Text]:
-        for group in _groups(todo):
+    def _read(self, leases: Leases, missing: Mapping[int, Sequence[bytes]], busy: list[int]) -> Iterator[Text]:
+        for group in _groups(missing):
             held = leases.acquire(group)
-            busy.update({bucket: todo[bucket] for bucket in group if bucket not in held})
+            busy += [bucket for bucket in group if bucket not in held]
             reading = Counter(held)  # one on top for each, until all its texts are read
             self._outstanding.update(reading)
-            hashes = [digest for bucket in held for digest in todo[bucket]]
-            self._enter({batch_of(digest, self._work.count) for digest in hashes}, "embedding")
+            hashes = [digest for bucket in held for digest in missing[bucket]]
+            self._enter({self._batch(digest) for digest in hashes}, "embedding")
             for start in range(0, len(hashes), _READ_TEXTS):
-                with self._database.connection() as connection:
-                    wanted = hashes[start : start + _READ_TEXTS]
-                    texts = vectors.still_missing(connection, self._work.space, wanted)
+                wanted = hashes[start : start + _READ_TEXTS]
+                read = partial(vectors.still_missing, space=self._work.space, hashes=wanted)
+                texts = self._database.transact(read)
                 self._outstanding.update(_bucket(text) for text in texts)
                 yield from texts
-            self._settle(leases, reading)
+            self._settle_buckets(leases, reading)
 
-    def _embed_and_store(self, request: Sequence[Text]) -> "_Stored":
-        started = time.monotonic()
-        answer = self._embedder.embed([text.content for text in request], InputType.DOCUMENT)
-        seconds = time.monotonic() - started
-        cost = self._embedder.model.cost(answer.tokens)
-        space, source = self._work.space, self._work.source
-        with self._database.connection() as connection:
-            stored = vectors.store(connection, space, request, answer.vectors)
-            vectors.record_usage(
-                connection,
-                space,
-                source,
-                texts=len(request),
-                tokens=answer.tokens,
-                cost=cost,
-                seconds=seconds,
-            )
-            hashes = [text.content_hash for text in request]
-            progress.advance(connection, source, hashes, self._batch(request[-1]))
-        return _Stored(stored, answer.tokens, cost)
+    def _tally(self, outcome: Outcome) -> None:
+        self._filled.texts += outcome.stored
+        self._filled.tokens += outcome.tokens
+        self._filled.requests += outcome.requests
+        self._filled.cost += outcome.cost
 
-    def _tally(self, stored: "_Stored") -> None:
-        self._filled.texts += stored.texts
-        self._filled.tokens += stored.tokens
-        self._filled.requests += 1
-        self._filled.cost += stored.cost
+    def _settle(self, leases: Leases, request: Sequence[Text], left: Sequence[Text]) -> None:
+        self._left.update(_bucket(text) for text in left)
+        self._settle_buckets(leases, Counter(_bucket(text) for text in request))
 
-    def _settle(self, leases: Leases, settled: Counter[int]) -> None:
+    def _settle_buckets(self, leases: Leases, settled: Counter[int]) -> None:
         self._outstanding.subtract(settled)
         done = {bucket for bucket in settled if not self._outstanding[bucket]}
         leases.release(list(done))
         for waiting in self._waiting.values():
-            waiting -= done
+            waiting -= done - self._left
         ready = [batch for batch, waiting in self._waiting.items() if not waiting]
         for batch in ready:
             del self._waiting[batch]
         self._complete([batch for batch in ready if not self._pooling[batch]])
 
+    def _pool_too(self, text: Text) -> None:
+        """A text proved to be too long for the model: its batch waits until it is pooled."""
+        self._pooling[self._batch(text.content_hash)] += 1
+
     def _pool(self) -> None:
-        """Texts too long for the model get the mean of their parts, which are all there now."""
-        with self._database.connection() as connection:
-            oversized = vectors.oversized(connection, self._work)
-        left = 0
-        for text in oversized:
-            with self._database.connection() as connection:
-                pooled = vectors.pool(connection, self._work.space, text)
-            left += not pooled
-            self._filled.pooled += pooled
-            self._pooling[self._batch(text)] -= pooled
-        if left:
-            raise VectorError(f"{left} long texts have parts without a vector")
+        """Texts too long for the model get the mean of their parts, which are all there now or dead letters."""
+        for text in self._database.transact(partial(vectors.oversized, work=self._work)):
+            self._filled.pooled += self._delivery.pool(text)
         self._complete(list(self._unfinished))
 
     def _complete(self, batches: Sequence[int]) -> None:
         # A batch that is not among the unfinished only lent parts to a long text of another one.
         plans = [self._unfinished.pop(batch) for batch in batches if batch in self._unfinished]
-        self._enter([plan.batch for plan in plans], "complete")
+        if not plans:
+            return
+        stored: list[BatchStored] = []
+        done: list[BatchDone] = []
         for plan in plans:
-            self._on_batch(BatchDone(plan.batch, plan.texts, plan.missing))
+            share = self._delivery.take_share(plan.batch)
+            failed = plan.failed + share.failed
+            stored.append(BatchStored(plan.batch, failed, round(share.tokens), share.cost, share.answered))
+            done.append(BatchDone(plan.batch, plan.texts, plan.missing - share.failed, failed))
+        self._database.transact(partial(progress.stored, source=self._work.source, batches=stored))
+        self._enter([plan.batch for plan in plans], "complete")
+        for batch in done:
+            self._on_batch(batch)
 
-    def _fail(self, error: Exception) -> None:
-        begun = {bucket for bucket, texts in self._outstanding.items() if texts}
-        failed = {batch for batch, waiting in self._waiting.items() if waiting & begun}
-        failed |= {batch for batch in self._unfinished if not self._waiting.get(batch)}  # it waited to be pooled
+    def _release(self, error: BaseException) -> None:
+        """Give back the batches that were begun: failed, or planned where the work was stopped on purpose."""
+        begun = {bucket for bucket, texts in self._outstanding.items() if texts} | self._left
+        batches = {batch for batch, waiting in self._waiting.items() if waiting & begun}
+        batches |= {batch for batch in self._unfinished if not self._waiting.get(batch)}  # it waited to be pooled
+        stopped = isinstance(error, StoppedError) or not isinstance(error, Exception)
+        stage, reason = ("planned", None) if stopped else ("failed", f"{type(error).__name__}: {error}")
         with suppress(psycopg.Error, BootstrapError):  # the database may be what failed: keep the first error
-            self._enter(failed & self._unfinished.keys(), "failed", error=f"{type(error).__name__}: {error}")
+            self._enter(batches & self._unfinished.keys(), stage, error=reason)
 
     def _enter(self, batches: Collection[int], stage: str, *, error: str | None = None) -> None:
-        if not batches:
-            return
-        with self._database.connection() as connection:
-            progress.enter(connection, self._work.source, sorted(batches), stage, error=error)
+        if batches and self._work.only is None:
+            source, ordered = self._work.source, sorted(batches)
+            self._database.transact(
+                lambda connection: progress.enter(connection, source, ordered, stage, error=error)
+            )
 
     def _count(self) -> None:
-        with self._database.connection() as connection:
-            counted = progress.count_embedded(connection, self._work.space, self._work.source)
-        self._filled.records, self._filled.embedded_records, self._filled.errors = counted
+        counted = self._database.transact(self._read_counts)
+        self._filled.records, self._filled.embedded_records = counted.records, counted.embedded
+        self._filled.errors, self._filled.status = counted.errors, counted.status
 
-    def _batch(self, text: Text) -> int:
-        return batch_of(text.content_hash, self._work.count)
+    def _read_counts(self, connection: Connection) -> progress.Counted:
+        if self._work.only is not None:
+            progress.plan_batches(connection, self._work, vectors.plan(connection, self._work))
+        return progress.count_embedded(connection, self._work.space, self._work.source)
+
+    def _batch(self, digest: bytes) -> int:
+        return batch_of(digest, self._work.count)
 
 
 def _bucket(text: Text) -> int:
     return batch_of(text.content_hash, LEASE_BUCKETS)
 
 
-def _groups(todo: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
+def _groups(missing: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
     """Buckets that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
     group: list[int] = []
     texts = 0
-    for bucket, hashes in todo.items():
+    for bucket, hashes in missing.items():
         if group and texts + len(hashes) > _READ_TEXTS:
             yield group
             group, texts = [], 0

@@ -11,24 +11,29 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from bootstrap_assets import sample
 from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.embed.protocol import Embedder
 from bootstrap_assets.errors import ArchiveError, ConfigurationError
 from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
+from bootstrap_assets.send import Patience
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
 from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source, find_archives
 from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store import index, progress, schema, spaces
+from bootstrap_assets.store import failures, index, progress, schema, spaces
 from bootstrap_assets.store.corpus import Loaded
-from bootstrap_assets.store.database import Database, database_url
+from bootstrap_assets.store.database import Connection, Database, database_url
+from bootstrap_assets.store.heartbeat import beating
 from bootstrap_assets.store.index import Indexed
+from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.vectors import Work
 
@@ -44,16 +49,29 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What every stage works with: settings, an open database, an embedder and its space."""
+    """What every stage works with: settings, an open database, an embedder and its space.
+
+    `run_id` names the run in the ledger, where what it spent is counted against `max_cost` (dollars).
+    """
 
     settings: Settings
     database: Database
     embedder: Embedder
     space: Space
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+    max_cost: float | None = None
+
+    @property
+    def payer(self) -> Payer:
+        """On whose account this run's requests go."""
+        limiter = f"{self.embedder.account}/{self.embedder.model.name}"
+        return Payer(limiter, self.run_id, self.max_cost)
 
 
 @contextmanager
-def open_corpus(settings: Settings) -> Iterator[Corpus]:
+def open_corpus(
+    settings: Settings, *, run_id: str | None = None, max_cost: float | None = None
+) -> Iterator[Corpus]:
     """Open the database, started and migrated if need be, and the space of the embedder that is set."""
     embedder = choose_embedder(settings)
     url = database_url(settings)
@@ -62,7 +80,7 @@ def open_corpus(settings: Settings) -> Iterator[Corpus]:
         model = embedder.model
         with database.connection() as connection:
             space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
-        yield Corpus(settings, database, embedder, space)
+        yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost)
 
 
 def bootstrap(
@@ -90,25 +108,45 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
 
     Does nothing where the corpus already holds what these archives give.
     """
-    options = corpus.settings.source_options.get(source.name, {}) | dict(source.options)
+    loaded = partial(
+        merge,
+        settings=corpus.settings,
+        source=source,
+        archives=archives,
+        allow_deletes=allow_deletes,
+        on_records=_teller(corpus.database, source.name),
+    )
+    with _at_work(corpus, source.name, afresh=True):
+        return corpus.database.transact(loaded)
+
+
+def merge(
+    connection: Connection,
+    settings: Settings,
+    source: Source,
+    archives: Sequence[Archive],
+    *,
+    allow_deletes: bool = False,
+    on_records: Callable[[int], None] = lambda _records: None,
+) -> Loaded:
+    """`load` within a transaction of the caller's, who may roll it back."""
+    options = settings.source_options.get(source.name, {}) | dict(source.options)
     fingerprint = _fingerprint(source, options, archives)
-    database = corpus.database
-    with progress.working_on(database, source.name, afresh=True), database.connection() as connection:
-        if corpus_store.is_loaded(connection, source.name, fingerprint):
-            loaded = corpus_store.counts(connection, source.name)
-            loaded.unchanged_archive = True
-            progress.parsed(connection, source.name, loaded.records)
-            return loaded
-        loaded = corpus_store.load(
-            connection,
-            source.name,
-            source.parse([archive.path for archive in archives], options),
-            cut=lambda text: [text[passage.start : passage.end] for passage in cut(text)],
-            allow_deletes=allow_deletes,
-            on_records=_teller(database, source.name),
-        )
-        progress.loaded(connection, source.name, fingerprint, loaded.records)
+    if corpus_store.is_loaded(connection, source.name, fingerprint):
+        loaded = corpus_store.counts(connection, source.name)
+        loaded.unchanged_archive = True
+        progress.parsed(connection, source.name, loaded.records)
         return loaded
+    loaded = corpus_store.load(
+        connection,
+        source.name,
+        source.parse([archive.path for archive in archives], options),
+        cut=lambda text: [text[passage.start : passage.end] for passage in cut(text)],
+        allow_deletes=allow_deletes,
+        on_records=on_records,
+    )
+    progress.loaded(connection, source.name, fingerprint, loaded.records)
+    return loaded
 
 
 def embed(
@@ -119,26 +157,74 @@ def embed(
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
     """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
-    settings = corpus.settings
-    work = Work(
-        space=corpus.space,
-        source=source.name,
-        count=settings.batches,
-        limit=int(corpus.embedder.model.context * MARGIN),
-        requested=list(batches) if batches is not None else None,
-    )
-    with progress.working_on(corpus.database, source.name):
-        filler = Filler(corpus.database, corpus.embedder, work, workers=settings.embed_workers, on_batch=on_batch)
+    filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
+    with _at_work(corpus, source.name):
         filled = filler.run()
-        done = filled.embedded_records == filled.records
-        with corpus.database.connection() as connection:
-            progress.finish(connection, source.name, "completed" if done else "pending")
+        _finish(corpus, source.name, filled)
     return filled
+
+
+def retry_failures(
+    corpus: Corpus, *, source: str | None = None, error_class: str | None = None
+) -> dict[str, Filled]:
+    """Embed the texts of the dead letters of the corpus's space, and nothing else; by source."""
+    chosen = corpus.database.transact(
+        partial(failures.hashes_by_source, space=corpus.space, source=source, error_class=error_class)
+    )
+    done: dict[str, Filled] = {}
+    for name, hashes in chosen.items():
+        filler = _filler(corpus, name, only=hashes)
+        with _at_work(corpus, name):
+            done[name] = filler.run()
+            _finish(corpus, name, done[name])
+    return done
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     """Build or keep the index of the space, and promote it when it covers the corpus."""
     return index.build(corpus.database, corpus.space, rebuild=rebuild)
+
+
+def _filler(
+    corpus: Corpus,
+    source: str,
+    *,
+    batches: Sequence[int] | None = None,
+    only: list[bytes] | None = None,
+    on_batch: Callable[[BatchDone], None] = lambda _batch: None,
+) -> Filler:
+    settings, model = corpus.settings, corpus.embedder.model
+    work = Work(
+        space=corpus.space,
+        source=source,
+        count=settings.batches,
+        limit=int(model.context * MARGIN),
+        requested=list(batches) if batches is not None else None,
+        only=only,
+    )
+    return Filler(
+        corpus.database,
+        corpus.embedder,
+        work,
+        payer=corpus.payer,
+        patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
+        workers=settings.embed_workers,
+        on_batch=on_batch,
+    )
+
+
+@contextmanager
+def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[None]:
+    every = corpus.settings.heartbeat_seconds
+    with (
+        progress.working_on(corpus.database, source, afresh=afresh),
+        beating(corpus.database, source, every=every),
+    ):
+        yield
+
+
+def _finish(corpus: Corpus, source: str, filled: Filled) -> None:
+    corpus.database.transact(partial(progress.finish, source=source, status=filled.status))
 
 
 def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:

@@ -37,6 +37,28 @@ class Settings(BaseSettings):
     voyage_dimensions: int | None = Field(
         default=None, ge=1, description="Dimensions asked of a model that offers several."
     )
+    voyage_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for an answer of Voyage AI.")
+    voyage_tier: Literal[0, 1, 2, 3] = Field(
+        default=1, description="Usage tier of the Voyage account, for its rate limits; 0: no payment method."
+    )
+    voyage_rpm: int | None = Field(
+        default=None, ge=1, description="Requests per minute, where they differ from the tier's."
+    )
+    voyage_tpm: int | None = Field(
+        default=None, ge=5_000, description="Tokens per minute, where they differ from the tier's."
+    )
+    retries: int = Field(
+        default=3, ge=0, le=10, description="Further attempts at a request that failed for a reason that may pass."
+    )
+    retry_seconds: float = Field(
+        default=1.0, gt=0, description="Seconds before the first further attempt; each next waits twice as long."
+    )
+    breaker_seconds: float = Field(
+        default=300.0, gt=0, description="Seconds after which an open circuit breaker lets one request try."
+    )
+    heartbeat_seconds: float = Field(
+        default=30.0, gt=0, description="Seconds between two signs of life of work in progress."
+    )
     batches: int = Field(
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
     )

@@ -103,6 +103,7 @@ def settings(tmp_path: Path, database_url: str, voyage: VoyageServer) -> Setting
         voyage_base_url=voyage.url,
         batches=16,
         embed_workers=4,
+        retry_seconds=0.01,
     )
 
 

@@ -1,4 +1,4 @@
-"""The `bootstrap` command. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+"""The `bootstrap` command. Its exit codes are in `console`."""
 
 import sys
 
@@ -6,9 +6,12 @@ import click
 import psycopg
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import errors
+from bootstrap_assets.cli.breaker import breaker
+from bootstrap_assets.cli.console import FAILED, WRONG_USAGE, errors
+from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
+from bootstrap_assets.cli.failures import failures
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
 from bootstrap_assets.cli.status import status
@@ -21,7 +24,7 @@ def bootstrap() -> None:
     """Fill your own PostgreSQL + pgvector with a reference corpus of contracts, and keep it right."""
 
 
-for command in (run, status, search, db, env, doctor):
+for command in (run, plan, status, search, failures, breaker, cost, db, env, doctor):
     bootstrap.add_command(command)
 
 
@@ -31,13 +34,13 @@ def main() -> None:
         bootstrap.main(standalone_mode=True)
     except ConfigurationError as error:
         _complain(str(error))
-        sys.exit(2)
+        sys.exit(WRONG_USAGE)
     except BootstrapError as error:
         _complain(str(error))
-        sys.exit(1)
+        sys.exit(FAILED)
     except (psycopg.Error, OSError) as error:
         _complain(f"{type(error).__name__}: {' '.join(str(error).split())}")
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _complain(message: str) -> None:

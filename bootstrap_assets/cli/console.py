@@ -1,10 +1,19 @@
-"""Where the command prints: results on stdout, everything else on stderr."""
+"""What all commands share: results go to stdout, everything else to stderr; exit codes; the database."""
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.store import schema
+from bootstrap_assets.store.database import Connection, connect, database_url
+
+FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED = 1, 2, 3, 4
+"""Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""
 
 WIDE = 200
 """Columns of a table that goes into a pipe or a file."""
@@ -16,3 +25,11 @@ errors = Console(stderr=True, highlight=False)
 def print_json(document: Any) -> None:
     """One JSON document on stdout, and nothing else."""
     print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+@contextmanager
+def open_corpus_database() -> Iterator[Connection]:
+    """A connection to the corpus, in a transaction; SchemaError where there is none yet."""
+    with connect(database_url(load_settings())) as connection:
+        schema.require_current(connection)
+        yield connection

@@ -6,21 +6,22 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import psycopg
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bootstrap_assets.cli.console import errors, out
+from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.status import print_status, read_status
 from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.errors import BootstrapError, ConfigurationError
+from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import schema
@@ -35,33 +36,54 @@ POLL = 0.2
 @click.option("--data", metavar="sample|official|DIR", help="What to load; DIR holds <source>/<archives>.")
 @click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
 @click.option("--allow-deletes", is_flag=True, help="Let a source lose more than a fifth of its records.")
-def run(sources: tuple[str, ...], data: str | None, force_refresh: bool, allow_deletes: bool) -> None:
+@click.option(
+    "--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Stop before it costs more."
+)
+def run(
+    sources: tuple[str, ...], data: str | None, force_refresh: bool, allow_deletes: bool, max_cost: float | None
+) -> None:
     """Load, embed and index the corpus.
 
-    Every source, or those named. Goes on where it was interrupted.
+    Every source, or those named. Goes on where it was interrupted. Ctrl-C lets the requests in flight end and
+    keeps their vectors; a second one stops at once.
     """
     for name in sources:
         get_source(name)
-    settings = load_settings(**({"data": _absolute(data)} if data else {}))
-    _check_data(settings)
+    settings = settings_for(data)
     choose_embedder(settings)
     started = time.monotonic()
     schema.upgrade(database_url(settings))
     resource = {"data": settings.data, "force_refresh": force_refresh, "allow_deletes": allow_deletes}
-    answer = _execute(settings, {"sources": list(sources), "resource": resource})
+    answer = _execute(
+        settings, {"sources": list(sources), "resource": resource | ({"max_cost": max_cost} if max_cost else {})}
+    )
     if answer["success"]:
         print_status(read_status(settings))
     _print_end(settings, answer, time.monotonic() - started)
-    sys.exit(0 if answer["success"] else 1)
+    sys.exit(_exit_code(answer))
+
+
+def settings_for(data: str | None) -> Settings:
+    """The settings with what --data says; ConfigurationError where there is no such folder."""
+    settings = load_settings(**({"data": _absolute(data)} if data else {}))
+    if settings.data not in ("sample", "official") and not Path(settings.data).is_dir():
+        raise ConfigurationError(f"--data: there is no folder {settings.data}")
+    return settings
+
+
+def _exit_code(answer: dict[str, Any]) -> int:
+    if not answer["success"]:
+        reached = any(failure.get("error") == BudgetError.__name__ for failure in answer["failures"])
+        return BUDGET_REACHED if reached else FAILED
+    return WITH_FAILURES if _dead_letters(answer) else 0
+
+
+def _dead_letters(answer: dict[str, Any]) -> int:
+    return sum(asset.get("failures", 0) for asset in answer["assets"].values())
 
 
 def _absolute(data: str) -> str:
     return data if data in ("sample", "official") else str(Path(data).expanduser().resolve())
-
-
-def _check_data(settings: Settings) -> None:
-    if settings.data not in ("sample", "official") and not Path(settings.data).is_dir():
-        raise ConfigurationError(f"--data: there is no folder {settings.data}")
 
 
 def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
@@ -72,23 +94,57 @@ def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
     pipe = subprocess.PIPE
     with (
         log.open("wb") as file,
-        subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=file) as child,
+        # A session of its own: a Ctrl-C of the terminal is for this process, which passes it on in its own way.
+        subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=file, start_new_session=True
+        ) as child,
+        _raising_signals(),
     ):
-        # The end of its stdin tells the child to stop, also when this process is killed.
-        with suppress(ValueError):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             _show_progress(settings, child, request["sources"] or list(SOURCES))
             printed = _read_to_end(child)
-        except KeyboardInterrupt:
-            assert child.stdin
-            child.stdin.close()
-            child.wait()
-            errors.print(
-                "\nstopped: what was embedded is kept, `bootstrap run` goes on from there", soft_wrap=True
-            )
-            sys.exit(1)
+        except _Signal as signalled:
+            _stop(child, signalled.number)
     return _answer(printed, log)
+
+
+class _Signal(BaseException):
+    """SIGINT or SIGTERM came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _raising_signals() -> Iterator[None]:
+    def come(number: int, _frame: object) -> None:
+        raise _Signal(number)
+
+    before = {number: signal.signal(number, come) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(child: "subprocess.Popen[bytes]", number: int) -> NoReturn:
+    """Let the child finish what is in flight; a second signal ends it at once."""
+    assert child.stdin
+    try:
+        errors.print(
+            "\nstopping: the requests in flight are finished and kept; once more stops at once", soft_wrap=True
+        )
+        child.stdin.close()  # the end of its stdin tells the child to stop, also when this process is killed
+        child.wait()
+        errors.print("stopped: what was embedded is kept, `bootstrap run` goes on from there", soft_wrap=True)
+    except _Signal as again:
+        number = again.number
+        child.kill()
+        child.wait()
+        errors.print("stopped at once: `bootstrap run` goes on with what is stored", soft_wrap=True)
+    sys.exit(128 + number)
 
 
 def _read_to_end(child: "subprocess.Popen[bytes]") -> str:
@@ -154,9 +210,10 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
     changes = sum(asset.get(what, 0) for asset in assets for what in ("new", "changed", "deleted"))
     dollars = sum(asset.get("dollars", 0.0) for asset in assets)
     if not answer["success"]:
-        for failure in answer["failures"]:
-            errors.print(f"[bold red]{failure['asset']}:[/] {escape(failure['message'])}", soft_wrap=True)
-        errors.print(f"failed after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
+        for message, assets in _by_message(answer["failures"]).items():
+            errors.print(f"[bold red]{', '.join(assets)}:[/] {escape(message)}", soft_wrap=True)
+        ended = "stopped" if _exit_code(answer) == BUDGET_REACHED else "failed"
+        errors.print(f"{ended} after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
         return
     index = answer["assets"].get("reference_index", {})
     if texts or changes or index.get("promoted") or index.get("action") == "built":
@@ -164,7 +221,21 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
         out.print(f"\nDone in {seconds:.1f} s: {changes:,} records changed, {texts:,} texts embedded{cost}.")
     else:
         out.print(f"\nDone in {seconds:.1f} s: everything was up to date, there was nothing to do.")
+    if dead := _dead_letters(answer):
+        out.print(
+            f"[bold red]{dead:,} record{'s' * (dead != 1)} failed:[/] `bootstrap failures list` says why, "
+            "`bootstrap failures retry` tries them again.",
+            soft_wrap=True,
+        )
     if is_embedded_running(settings):
         out.print(
             "[dim]PostgreSQL goes on running: `bootstrap db psql` opens it, `bootstrap db down` stops it.[/]"
         )
+
+
+def _by_message(failures: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """What failed, by reason: one open breaker or spent budget ends several assets."""
+    grouped: dict[str, list[str]] = {}
+    for failure in failures:
+        grouped.setdefault(failure["message"], []).append(failure["asset"])
+    return grouped

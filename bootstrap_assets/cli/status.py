@@ -13,7 +13,13 @@ from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import index, progress, schema
 from bootstrap_assets.store.database import connect, database_url
 
-COLOURS = {"completed": "green", "in_progress": "yellow", "failed": "red", "pending": "dim"}
+COLOURS = {
+    "completed": "green",
+    "completed_with_failures": "yellow",
+    "in_progress": "yellow",
+    "failed": "red",
+    "pending": "dim",
+}
 
 
 @click.command()
@@ -57,7 +63,7 @@ def print_status(document: dict[str, Any]) -> None:
         errors = source["error_count"]
         table.add_row(
             name,
-            f"[{COLOURS.get(source['status'], 'none')}]{source['status']}[/]",
+            f"[{COLOURS.get(source['status'], 'none')}]{source['status'].replace('_', ' ')}[/]",
             f"{source['total_records']:,}",
             f"{source['embedded_records']:,}",
             f"[red]{errors:,}[/]" if errors else "0",
@@ -88,12 +94,31 @@ def _print_rest(document: dict[str, Any]) -> None:
         batches = source["batches"]
         if batches["total"] != batches["complete"]:
             out.print(f"{name}: {batches['complete']} of {batches['total']} batches complete")
+        if batches["stale"] or source["stale"]:
+            out.print(
+                f"[yellow]{name}: no sign of life for {_ago(source['heartbeat_seconds'])}: whoever worked on "
+                f"{_batches(batches['stale'])} is gone; `bootstrap run {name}` goes on[/]",
+                soft_wrap=True,
+            )
+        if source["error_count"]:
+            out.print(
+                f"[red]{name}: {source['error_count']:,} failed: `bootstrap failures list --source {name}`[/]",
+                soft_wrap=True,
+            )
         if source["warnings"]:
             warnings = ", ".join(f"{count} {kind}" for kind, count in sorted(source["warnings"].items()))
             out.print(f"[dim]{name}: noticed while parsing: {escape(warnings)}[/]", soft_wrap=True)
         if source["message"]:
             out.print(f"[red]{name}: {escape(source['message'])}[/]", soft_wrap=True)
     _print_building(document)
+
+
+def _ago(seconds: float | None) -> str:
+    return "half an hour or more" if seconds is None else f"{seconds / 60:,.0f} minutes"
+
+
+def _batches(stale: int) -> str:
+    return f"{stale} of its batches" if stale > 1 else "one of its batches" if stale else "it"
 
 
 def _print_building(document: dict[str, Any]) -> None:
@@ -115,8 +140,10 @@ def _pending() -> dict[str, Any]:
         "embedded_records": 0,
         "error_count": 0,
         "by_granularity": {},
-        "batches": {"total": 0, "complete": 0, "failed": 0},
+        "batches": {"total": 0, "complete": 0, "failed": 0, "stale": 0},
         "warnings": {},
         "seconds": None,
         "message": None,
+        "stale": False,
+        "heartbeat_seconds": None,
     }

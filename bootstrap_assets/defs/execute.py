@@ -40,7 +40,7 @@ def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     done: dict[str, dict[str, Any]] = {}
     for event in result.all_events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
-            failures.append({"asset": event.step_key, "message": _reason(event)})
+            failures.append({"asset": event.step_key, "message": _reason(event), "error": _class(event)})
         elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
             metadata = event.materialization.metadata
             values = {name: value.value for name, value in metadata.items() if hasattr(value, "value")}
@@ -56,6 +56,13 @@ def _reason(event: dg.DagsterEvent) -> str:
     while error is not None and error.cause is not None and not _OUR_CLASS.match(error.message):
         error = error.cause
     return _OUR_CLASS.sub("", error.message.strip()) if error else "unknown"
+
+
+def _class(event: dg.DagsterEvent) -> str | None:
+    """The name of the permanent error that `failing_for_good` made a failure of."""
+    data = event.step_failure_data.user_failure_data
+    found = data.metadata.get("error") if data and data.metadata else None
+    return str(found.value) if found else None
 
 
 _OUR_CLASS = re.compile(r"^bootstrap_assets\.errors\.\w+: ")  # its message is written for the user

@@ -16,8 +16,8 @@ from bootstrap_assets.sources.registry import SOURCES
     kinds={"postgres"},
     retry_policy=RETRY,
 )
-def reference_index(corpus: CorpusResource) -> dg.MaterializeResult[None]:
+def reference_index(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
     """Build or keep the index, and promote the space when it covers the corpus."""
-    with failing_for_good(), corpus.open() as opened:
+    with failing_for_good(), corpus.open(context.run.run_id) as opened:
         indexed = pipeline.build_index(opened)
     return dg.MaterializeResult(metadata=indexed_metadata(indexed))

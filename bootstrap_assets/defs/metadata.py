@@ -41,12 +41,19 @@ def loaded_metadata(loaded: Loaded) -> Metadata:
 
 def batch_metadata(done: BatchDone) -> Metadata:
     """Texts of one batch."""
-    return {"texts": dg.MetadataValue.int(done.texts), "embedded": dg.MetadataValue.int(done.embedded)}
-
-
-def filled_metadata(filled: Filled) -> Metadata:
-    """What a run over batches embedded, and what it cost."""
     return {
+        "texts": dg.MetadataValue.int(done.texts),
+        "embedded": dg.MetadataValue.int(done.embedded),
+        "failed": dg.MetadataValue.int(done.failed),
+    }
+
+
+def filled_metadata(filled: Filled, source: str) -> Metadata:
+    """What a run over batches embedded, what it cost, and how to retry what failed."""
+    return {
+        "status": dg.MetadataValue.text(filled.status),
+        "failures": dg.MetadataValue.int(filled.errors),
+        **_how_to_retry(filled, source),
         "texts_embedded": dg.MetadataValue.int(filled.texts),
         "texts_already_there": dg.MetadataValue.int(filled.already),
         "texts_pooled": dg.MetadataValue.int(filled.pooled),
@@ -55,6 +62,13 @@ def filled_metadata(filled: Filled) -> Metadata:
         "dollars": dg.MetadataValue.float(round(filled.cost, 6)),
         "seconds": dg.MetadataValue.float(round(filled.seconds, 2)),
     }
+
+
+def _how_to_retry(filled: Filled, source: str) -> Metadata:
+    if not filled.errors:
+        return {}
+    commands = f"`bootstrap failures list --source {source}`, then `bootstrap failures retry --source {source}`"
+    return {"retry_failures": dg.MetadataValue.md(commands)}
 
 
 def indexed_metadata(indexed: Indexed) -> Metadata:

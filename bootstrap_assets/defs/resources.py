@@ -24,14 +24,18 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=False, description="Let a parse delete more than a fifth of a source's records."
     )
 
+    max_cost: float | None = Field(
+        default=None, gt=0, description="Dollars that the run may cost; it stops before it would cost more."
+    )
+
     def settings(self) -> Settings:
         """The settings of this run."""
         return load_settings(**({"data": self.data} if self.data else {}))
 
     @contextmanager
-    def open(self) -> Iterator[pipeline.Corpus]:
-        """The corpus, for one step."""
-        with pipeline.open_corpus(self.settings()) as corpus:
+    def open(self, run_id: str) -> Iterator[pipeline.Corpus]:
+        """The corpus, for one step of a run; all its steps spend from one budget."""
+        with pipeline.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost) as corpus:
             yield corpus
 
 
@@ -45,7 +49,8 @@ def failing_for_good() -> Iterator[None]:
             raise
         known = isinstance(error, BootstrapError)
         description = str(error) if known else f"{type(error).__name__}: {error}"
-        raise dg.Failure(description=description, allow_retries=False) from error
+        metadata = {"error": type(error).__name__}
+        raise dg.Failure(description=description, metadata=metadata, allow_retries=False) from error
 
 
 @dg.definitions

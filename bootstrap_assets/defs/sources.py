@@ -44,8 +44,8 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         metadata={**_about(source), "dagster/table_name": "reference_records"},
         retry_policy=RETRY,
     )
-    def records(corpus: CorpusResource) -> dg.MaterializeResult[None]:
-        with failing_for_good(), corpus.open() as opened:
+    def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
+        with failing_for_good(), corpus.open(context.run.run_id) as opened:
             archives = pipeline.fetch(opened.settings, source)
             loaded = pipeline.load(opened, source, archives, allow_deletes=corpus.allow_deletes)
         return dg.MaterializeResult(metadata=loaded_metadata(loaded))
@@ -68,10 +68,10 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> None:
-        with failing_for_good(), corpus.open() as opened, marking(context, len(KEYS)) as marks:
+        with failing_for_good(), corpus.open(context.run.run_id) as opened, marking(context, len(KEYS)) as marks:
             batches = [int(key) for key in context.partition_keys]
             filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
-        context.add_output_metadata(filled_metadata(filled))
+        context.add_output_metadata(filled_metadata(filled, source.name))
 
     return vectors
 

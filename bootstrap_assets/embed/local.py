@@ -9,7 +9,7 @@ import numpy as np
 
 from bootstrap_assets.embed.models import LOCAL
 from bootstrap_assets.embed.protocol import Embeddings, InputType, Model
-from bootstrap_assets.errors import VectorError
+from bootstrap_assets.errors import RefusedError
 
 _BLOCK = 64
 """Texts tokenised at once: bounds the memory for their tokens."""
@@ -19,9 +19,10 @@ class LocalEmbedder:
     """Mean of the text's token vectors, as a unit vector; documents and queries alike."""
 
     model: Model = LOCAL
+    account = "local"
 
     def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
-        """Embed texts; VectorError where one has no token (an empty text)."""
+        """Embed texts; RefusedError where one has no token (an empty text)."""
         tokenizer, table = _load()
         vectors = np.empty((len(texts), self.model.dimensions), dtype=np.float32)
         tokens = 0
@@ -30,7 +31,7 @@ class LocalEmbedder:
             for row, text in enumerate(encoded, start):
                 ids = text.ids
                 if not ids:
-                    raise VectorError("an empty text has no vector")
+                    raise RefusedError("an empty text has no vector")
                 tokens += len(ids)
                 vectors[row] = table[ids].mean(axis=0)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -30,7 +30,22 @@ class _Voyage:
     dimensions: tuple[int, ...]
 
 
-def _voyage(name: str, context: int, request_tokens: int, dollars: float, dimensions: tuple[int, ...]) -> _Voyage:
+REQUESTS_MINUTE = 2_000
+"""Requests per minute of an account of tier 1."""
+
+TIER_FACTORS = {1: 1, 2: 2, 3: 3}
+"""What the limits of tier 1 are multiplied by: tier 2 from $100 paid, tier 3 from $1,000."""
+
+NO_CARD = (3, 10_000)
+"""Requests and tokens per minute of an account without a payment method (tier 0)."""
+
+FULL_REQUESTS = 25
+"""Into how many requests the tokens of a minute are divided at least, so that a limit can be used to the end."""
+
+
+def _voyage(
+    name: str, context: int, request_tokens: int, dollars: float, dimensions: tuple[int, ...], tokens_minute: int
+) -> _Voyage:
     model = Model(
         provider="voyage",
         name=name,
@@ -39,6 +54,8 @@ def _voyage(name: str, context: int, request_tokens: int, dollars: float, dimens
         request_texts=1_000,
         request_tokens=request_tokens,
         dollars=dollars,
+        requests_minute=REQUESTS_MINUTE,
+        tokens_minute=tokens_minute,
     )
     return _Voyage(model, dimensions)
 
@@ -47,12 +64,33 @@ _MATRYOSHKA = (256, 512, 1024, 2048)
 _VOYAGE = {
     entry.model.name: entry
     for entry in (
-        _voyage("voyage-law-2", 16_000, 120_000, 0.12, (1024,)),
-        _voyage("voyage-4-large", 32_000, 120_000, 0.12, _MATRYOSHKA),
-        _voyage("voyage-4", 32_000, 320_000, 0.06, _MATRYOSHKA),
-        _voyage("voyage-4-lite", 32_000, 1_000_000, 0.02, _MATRYOSHKA),
+        _voyage("voyage-law-2", 16_000, 120_000, 0.12, (1024,), 3_000_000),
+        _voyage("voyage-4-large", 32_000, 120_000, 0.12, _MATRYOSHKA, 3_000_000),
+        _voyage("voyage-4", 32_000, 320_000, 0.06, _MATRYOSHKA, 8_000_000),
+        _voyage("voyage-4-lite", 32_000, 1_000_000, 0.02, _MATRYOSHKA, 16_000_000),
     )
 }
+
+
+def with_limits(model: Model, *, tier: int = 1, rpm: int | None = None, tpm: int | None = None) -> Model:
+    """A model with the rate limits of an account: those of its tier, or `rpm` and `tpm` where they are given.
+
+    Requests get smaller where a minute's tokens make only a few of them.
+    """
+    if tier == 0:
+        requests, tokens = NO_CARD
+    else:
+        requests = (model.requests_minute or REQUESTS_MINUTE) * TIER_FACTORS[tier]
+        tokens = (model.tokens_minute or model.request_tokens) * TIER_FACTORS[tier]
+    requests, tokens = rpm or requests, tpm or tokens
+    largest = max(tokens // FULL_REQUESTS, tokens // requests)
+    return replace(
+        model,
+        requests_minute=requests,
+        tokens_minute=tokens,
+        request_tokens=min(model.request_tokens, largest),
+        context=min(model.context, tokens),
+    )
 
 
 def voyage_model(name: str, dimensions: int | None = None) -> Model:

@@ -22,7 +22,8 @@ class Model:
 
     `context`: tokens a text may have; longer ones are pooled from their parts. `request_texts` and
     `request_tokens`: what one request may hold. `dollars`: per million tokens. `parallel`: whether several
-    requests at once are any faster.
+    requests at once are any faster. `requests_minute` and `tokens_minute`: the account's rate limits, None where
+    there are none.
     """
 
     provider: str
@@ -33,6 +34,8 @@ class Model:
     request_tokens: int
     dollars: float
     parallel: bool = True
+    requests_minute: int | None = None
+    tokens_minute: int | None = None
 
     def cost(self, tokens: int) -> float:
         """Dollars for that many tokens."""
@@ -54,5 +57,13 @@ class Embedder(Protocol):
     def model(self) -> Model:
         """The model and its limits."""
 
+    @property
+    def account(self) -> str:
+        """Who is asked and who pays, as a name without a secret: rate limits and breakers go by it."""
+
     def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
-        """Embed at most `model.request_texts` texts, in order."""
+        """Embed at most `model.request_texts` texts, in order.
+
+        Raises RefusedError where a text is the reason, TooLargeError where there are too many; AccessError where
+        the account is; RateLimitedError, ProviderError, NoAnswerError and AnswerError for what may pass.
+        """

@@ -6,6 +6,7 @@ floats, 36 MB for a full request, which we would turn back.
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,40 +15,43 @@ import numpy.typing as npt
 
 from bootstrap_assets.embed.models import DEFAULT_DIMENSIONS
 from bootstrap_assets.embed.protocol import Embeddings, InputType, Model
-from bootstrap_assets.errors import RefusedError, TransientError, VectorError
-
-TIMEOUT = 60.0
-"""Seconds to wait for an answer."""
+from bootstrap_assets.embed.voyage_errors import classify
+from bootstrap_assets.errors import AnswerError
 
 
 class VoyageEmbedder:
-    """Embeds with a model of Voyage AI. Truncation is off: a text that is too long is an error, never cut."""
+    """Embeds with a model of Voyage AI. Truncation is off: a text that is too long is an error, never cut.
 
-    def __init__(self, model: Model, api_key: str, base_url: str | None = None) -> None:
+    `timeout`: seconds to wait for an answer.
+    """
+
+    def __init__(self, model: Model, api_key: str, base_url: str | None = None, *, timeout: float = 60.0) -> None:
         self._model = model
         self._api_key = api_key
         self._base_url = base_url
+        self._timeout = timeout
 
     @property
     def model(self) -> Model:
         """The model and its limits."""
         return self._model
 
-    def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
-        """One request to Voyage AI.
+    @property
+    def account(self) -> str:
+        """The provider and six digits of the key's hash: enough to tell two keys apart, not to guess one."""
+        return f"voyage:{hashlib.sha256(self._api_key.encode()).hexdigest()[:6]}"
 
-        Raises RefusedError where the request or the key is wrong, VectorError where the answer does not fit the
-        request, TransientError for what may pass: time-outs, lost connections, 429, 5xx.
-        """
+    def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
+        """One request to Voyage AI; raises what `Embedder.embed` says."""
         answer = self._ask(texts, input_type)
         try:
             return Embeddings(_vectors(answer["data"], len(texts)), int(answer["usage"]["total_tokens"]))
-        except (KeyError, TypeError) as error:
-            raise VectorError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AnswerError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
 
     def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
-        from voyageai import error  # takes more than a second: only who embeds with it pays that
-        from voyageai.api_resources import Embedding
+        from voyageai.api_resources import Embedding  # takes more than a second: only who embeds with it pays that
+        from voyageai.error import VoyageError
         from voyageai.util import get_default_base_url
 
         dimensions = self._model.dimensions
@@ -55,7 +59,7 @@ class VoyageEmbedder:
             return Embedding.create(  # type: ignore[no-untyped-call]
                 api_key=self._api_key,
                 base_url=self._base_url or get_default_base_url(self._api_key),
-                request_timeout=TIMEOUT,
+                request_timeout=self._timeout,
                 input=list(texts),
                 model=self._model.name,
                 input_type=input_type.value,
@@ -63,21 +67,21 @@ class VoyageEmbedder:
                 output_dimension=None if dimensions == DEFAULT_DIMENSIONS else dimensions,
                 encoding_format="base64",
             )
-        except (error.InvalidRequestError, error.MalformedRequestError, error.AuthenticationError) as refused:
-            raise RefusedError(f"Voyage AI refused the request: {refused}") from refused
-        except error.VoyageError as failed:
-            raise TransientError(f"Voyage AI failed: {failed}") from failed
+        except VoyageError as error:
+            raise classify(error) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # the client stumbles over the body
+            raise AnswerError(f"an answer of Voyage AI cannot be read: {type(error).__name__}") from error
 
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:
     """The vectors of an answer, in the order of the texts, whatever the order they came in."""
     ordered = sorted(data, key=lambda item: int(item["index"]))
     if [int(item["index"]) for item in ordered] != list(range(texts)):
-        raise VectorError(f"asked for {texts} vectors, got {len(data)} with other numbers")
+        raise AnswerError(f"asked for {texts} vectors, got {len(data)} with other numbers")
     try:
         return np.stack([_vector(item["embedding"]) for item in ordered])
     except (ValueError, binascii.Error) as error:
-        raise VectorError(f"an answer holds vectors that cannot be read: {error}") from None
+        raise AnswerError(f"an answer holds vectors that cannot be read: {error}") from None
 
 
 def _vector(embedding: str | Sequence[float]) -> npt.NDArray[np.float32]:

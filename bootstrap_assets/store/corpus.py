@@ -270,6 +270,7 @@ def _keep_findings(connection: Connection, source: str, findings: list[Finding])
         for name, severity in (("record_failure", Severity.ERROR), ("record_finding", Severity.WARNING)):
             cursor.executemany(statement(name), list(_finding_rows(findings, severity)))
     connection.execute(statement("resolve_failures"), named)
+    connection.execute(statement("resolve_vanished"), named)
 
 
 def _finding_rows(findings: list[Finding], severity: Severity) -> Iterator[dict[str, Any]]:

@@ -2,22 +2,27 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolTimeout
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
+from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, is_transient
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.store import server
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Result = TypeVar("Result")
 
 CONNECT_TIMEOUT = 10
 """Seconds to wait for a server that does not answer."""
+
+PATIENCE = 60.0
+"""Seconds for which a transaction is tried again while the database restarts, is full, or breaks deadlocks."""
 
 
 def database_url(settings: Settings) -> str:
@@ -54,6 +59,17 @@ def advisory_lock(connection: Connection, key: int, more: int = 0, *, every: flo
         time.sleep(every)
 
 
+def trying_again(before_sleep: Callable[[RetryCallState], None] | None = None) -> Retrying:
+    """Tries a call of the database again, for up to PATIENCE seconds, while the error is one that may pass."""
+    return Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=stop_after_delay(PATIENCE),
+        wait=wait_exponential_jitter(multiplier=0.1, max=5, jitter=0.2),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+
+
 class Database:
     """A pool of connections that know the vector type. A connection taken is a transaction."""
 
@@ -65,6 +81,7 @@ class Database:
             min_size=1,
             max_size=size,
             configure=_configure,
+            check=ConnectionPool.check_connection,  # after a restart of the server all idle ones are dead
             kwargs={"application_name": "bootstrap-assets", "connect_timeout": CONNECT_TIMEOUT},
             open=True,
         )
@@ -73,10 +90,19 @@ class Database:
     def connection(self) -> Iterator[Connection]:
         """A connection in a transaction: committed at the end, rolled back on an exception."""
         try:
-            with self._pool.connection(timeout=60) as connection:
+            with self._pool.connection(timeout=PATIENCE) as connection:
                 yield connection
         except PoolTimeout as error:
             raise DatabaseUnavailable(_unreachable(self.url, error)) from None
+
+    def transact(self, work: Callable[[Connection], Result]) -> Result:
+        """Do `work` in a transaction of its own, again and again while the error is one that may pass."""
+        result: Result = trying_again()(self._once, work)
+        return result
+
+    def _once(self, work: Callable[[Connection], Result]) -> Result:
+        with self.connection() as connection:
+            return work(connection)
 
     def close(self) -> None:
         """Close all connections."""

@@ -4,39 +4,77 @@ A lease is a session advisory lock, so a process that dies frees it at once. Ide
 so two sources that share a text never pay for it twice, even at the same time.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from bootstrap_assets.store.database import Connection, Database, advisory_lock, connect
+import psycopg
+
+from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.store.database import Database, connect, trying_again
 
 _CLASS = 0x6261 << 16  # "ba": the upper half of the lock's first key; the space's id is the lower
+_EVERY = 0.1  # seconds between two attempts at a lease that another process has
 
 
 class Leases:
-    """The leases this process holds in one space. Used from one thread."""
+    """The leases this process holds in one space. Used from one thread.
 
-    def __init__(self, connection: Connection, space_id: int) -> None:
-        self._connection = connection
+    When the connection breaks, all are lost; they are taken anew on another one, as far as no other process was
+    quicker. Only what is in flight at that moment can then be paid for twice.
+    """
+
+    def __init__(self, url: str, space_id: int) -> None:
+        self._url = url
         self._key = _CLASS | space_id
+        self._held: set[int] = set()
+        self._connection = connect(url, autocommit=True)
 
     def acquire(self, buckets: Sequence[int]) -> list[int]:
         """Take the leases of buckets; returns those it got, without those another process has."""
-        query = "SELECT b FROM unnest(%s::int[]) AS b WHERE pg_try_advisory_lock(%s, b)"
-        return [row[0] for row in self._connection.execute(query, (list(buckets), self._key))]
+        got = self._again(self._try, buckets)
+        self._held.update(got)
+        return got
 
     def release(self, buckets: Sequence[int]) -> None:
         """Give the leases of buckets back."""
-        query = "SELECT pg_advisory_unlock(%s, b) FROM unnest(%s::int[]) AS b"
-        self._connection.execute(query, (self._key, list(buckets)))
+        self._held.difference_update(buckets)
+        self._again(self._unlock, buckets)
 
-    def wait(self, bucket: int) -> None:
-        """Wait until no other process has the lease of a bucket. Hold no lease meanwhile."""
-        advisory_lock(self._connection, self._key, bucket)
+    def wait(self, bucket: int, stop: threading.Event) -> None:
+        """Wait until no other process has the lease of a bucket, or `stop` is set. Hold no lease meanwhile."""
+        while not self.acquire([bucket]):
+            if stop.wait(_EVERY):
+                return
         self.release([bucket])
+
+    def close(self) -> None:
+        """Give all leases back."""
+        self._connection.close()
+
+    def _try(self, buckets: Sequence[int]) -> list[int]:
+        query = "SELECT b FROM unnest(%s::int[]) AS b WHERE pg_try_advisory_lock(%s, b)"
+        return [row[0] for row in self._connection.execute(query, (list(buckets), self._key))]
+
+    def _unlock(self, buckets: Sequence[int]) -> list[int]:
+        query = "SELECT b FROM unnest(%s::int[]) AS b WHERE pg_advisory_unlock(%s, b)"
+        return [row[0] for row in self._connection.execute(query, (list(buckets), self._key))]
+
+    def _again(self, ask: Callable[[Sequence[int]], list[int]], buckets: Sequence[int]) -> list[int]:
+        return trying_again(lambda _state: self._reconnect())(ask, buckets)
+
+    def _reconnect(self) -> None:
+        with suppress(psycopg.Error, BootstrapError):
+            self._connection.close()
+            self._connection = connect(self._url, autocommit=True)
+            self._held = set(self._try(list(self._held)))
 
 
 @contextmanager
 def leasing(database: Database, space_id: int) -> Iterator[Leases]:
     """Leases on a connection of their own, which frees them all when it is closed."""
-    with connect(database.url, autocommit=True) as connection:
-        yield Leases(connection, space_id)
+    leases = Leases(database.url, space_id)
+    try:
+        yield leases
+    finally:
+        leases.close()

@@ -4,36 +4,50 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
-from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.errors import BootstrapError, StoppedError
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 from bootstrap_assets.store.vectors import BatchPlan, Work
 
+OWNER = f"{socket.gethostname()}:{os.getpid()}"
+
 
 @contextmanager
 def working_on(database: Database, source: str, *, afresh: bool = False) -> Iterator[None]:
     """Mark a source as in progress; and as failed, with the reason, if the block raises.
 
-    `afresh` begins the source's time anew; without it a later stage goes on with the time of the one before.
+    Work that is stopped on purpose leaves the source pending. `afresh` begins the source's time anew; without it
+    a later stage goes on with the time of the one before.
     """
-    with database.connection() as connection:
-        connection.execute(statement("begin_source"), {"source": source, "afresh": afresh})
+    named = {"source": source, "afresh": afresh}
+    database.transact(lambda connection: connection.execute(statement("begin_source"), named))
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
+        stopped = isinstance(error, StoppedError) or not isinstance(error, Exception)
+        status = "pending" if stopped else "failed"
         with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
-            finish(connection, source, "failed", message=_reason(error))
+            finish(connection, source, status, message=_reason(error))
         raise
 
 
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, BootstrapError) else f"{type(error).__name__}: {error}"
+def _reason(error: BaseException) -> str:
+    if isinstance(error, BootstrapError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "stopped"
+
+
+def beat(connection: Connection, source: str) -> None:
+    """Renew the heartbeat of a source that is in progress and of the batches that this process works on."""
+    connection.execute(statement("beat"), {"source": source, "owner": OWNER})
 
 
 def finish(connection: Connection, source: str, status: str, *, message: str | None = None) -> None:
@@ -63,6 +77,7 @@ def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan])
         "batches": [plan.batch for plan in plans],
         "texts": [plan.texts for plan in plans],
         "missing": [plan.missing for plan in plans],
+        "failed": [plan.failed for plan in plans],
     }
     connection.execute(statement("plan_batches"), named)
 
@@ -71,23 +86,69 @@ def enter(
     connection: Connection, source: str, batches: Sequence[int], stage: str, *, error: str | None = None
 ) -> None:
     """Move batches to a stage of their life, with the time."""
-    owner = f"{socket.gethostname()}:{os.getpid()}" if stage == "embedding" else None
+    owner = OWNER if stage == "embedding" else None
     named = {"source": source, "batches": list(batches), "stage": stage, "owner": owner, "error": error}
     connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
     connection.execute(statement("enter_stage"), named)
 
 
-def advance(connection: Connection, source: str, hashes: Sequence[bytes], batch: int) -> None:
-    """Count the records of texts that were just stored."""
+@dataclass(frozen=True, slots=True)
+class BatchStored:
+    """What a run did to a batch whose texts all have a vector or are dead letters (`failed` of them).
+
+    `tokens` and `cost` (dollars) are its share of the requests; `answered` is when the last answer came.
+    """
+
+    batch: int
+    failed: int
+    tokens: int
+    cost: float
+    answered: datetime | None
+
+
+def stored(connection: Connection, source: str, batches: Sequence[BatchStored]) -> None:
+    """Enter what was done to batches, and that they are stored."""
+    named = {
+        "source": source,
+        "batches": [batch.batch for batch in batches],
+        "failed": [batch.failed for batch in batches],
+        "tokens": [batch.tokens for batch in batches],
+        "costs": [batch.cost for batch in batches],
+        "answered": [batch.answered for batch in batches],
+    }
+    connection.execute("SET LOCAL synchronous_commit = off")
+    connection.execute(statement("batches_stored"), named)
+
+
+def advance(connection: Connection, source: str, hashes: Sequence[bytes], batch: int) -> int:
+    """Count the records of texts that were just stored; returns how many they are."""
     named = {"source": source, "hashes": list(hashes), "last": hashes[-1], "batch": batch}
-    connection.execute(statement("advance_source"), named)
+    row = connection.execute(statement("advance_source"), named).fetchone()
+    return int(row[0]) if row else 0
 
 
-def count_embedded(connection: Connection, space: Space, source: str) -> tuple[int, int, int]:
-    """Count a source's records afresh: total, with a vector, failed."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A source's records: all, those with a vector, those that are dead letters, those with neither."""
+
+    records: int
+    embedded: int
+    errors: int
+    left: int
+
+    @property
+    def status(self) -> str:
+        """The status of a source that a run has ended on."""
+        if self.left:
+            return "pending"
+        return "completed_with_failures" if self.errors else "completed"
+
+
+def count_embedded(connection: Connection, space: Space, source: str) -> Counted:
+    """Count a source's records afresh."""
     query = statement("count_embedded").format(vectors=space.vectors)
-    total, embedded, errors = connection.execute(query, {"source": source}).fetchone() or (0, 0, 0)
-    return total, embedded, errors
+    row = connection.execute(query, {"source": source, "space": space.id}).fetchone()
+    return Counted(*row) if row else Counted(0, 0, 0, 0)
 
 
 def status(connection: Connection) -> dict[str, Any]:
@@ -114,6 +175,8 @@ def status(connection: Connection) -> dict[str, Any]:
             batches,
             findings,
             took,
+            stale,
+            silent,
         ) = row
         sources[name] = {
             "status": state,
@@ -127,6 +190,8 @@ def status(connection: Connection) -> dict[str, Any]:
             "warnings": findings,
             "seconds": float(took) if took is not None else None,
             "message": message,
+            "stale": stale,
+            "heartbeat_seconds": float(silent) if silent is not None else None,
         }
     texts = connection.execute(statement("count_texts")).fetchone() or (0,)
     return {

@@ -67,8 +67,9 @@ def count(connection: Connection, space: Space) -> int:
 
 
 def uncovered(connection: Connection, space: Space) -> int:
-    """Number of records, of all sources, whose text has no vector in a space."""
-    row = connection.execute(statement("count_uncovered").format(vectors=space.vectors)).fetchone()
+    """Number of records, of all sources, whose text has no vector in a space and is no dead letter there."""
+    query = statement("count_uncovered").format(vectors=space.vectors)
+    row = connection.execute(query, {"space": space.id}).fetchone()
     return int(row[0]) if row else 0
 
 

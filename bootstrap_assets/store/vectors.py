@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bootstrap_assets.batches import LEASE_BUCKETS, Text
-from bootstrap_assets.errors import VectorError
+from bootstrap_assets.errors import AnswerError, VectorError
 from bootstrap_assets.store.corpus import copy_rows
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.spaces import Space
@@ -22,18 +22,20 @@ NORM_TOLERANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """A batch of a source: distinct texts in it, and how many of them have no vector."""
+    """A batch of a source: its distinct texts, those of them without a vector, and those that are dead letters."""
 
     batch: int
     texts: int
     missing: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
 
-    Texts above `limit` estimated tokens do not fit the model: they are pooled from their parts.
+    Texts above `limit` estimated tokens do not fit the model: they are pooled from their parts. `only`: these
+    texts and no others, dead letters though they are.
     """
 
     space: Space
@@ -41,6 +43,7 @@ class Work:
     count: int
     limit: int
     requested: list[int] | None = None
+    only: list[bytes] | None = None
 
     def named(self) -> dict[str, object]:
         """As parameters of the statements."""
@@ -49,6 +52,8 @@ class Work:
             "count": self.count,
             "limit": self.limit,
             "requested": self.requested,
+            "only": self.only,
+            "space": self.space.id,
         }
 
 
@@ -72,24 +77,39 @@ def still_missing(connection: Connection, space: Space, hashes: Sequence[bytes])
 
 
 def check(vectors: Vectors, *, texts: int, dimensions: int) -> None:
-    """Raise VectorError unless there is a finite unit vector of the right dimension for each text."""
+    """Raise AnswerError unless there is a vector of the right dimension for each text."""
     if vectors.ndim != 2 or len(vectors) != texts:
-        raise VectorError(f"asked for {texts} vectors, got {len(vectors)}")
+        raise AnswerError(f"asked for {texts} vectors, got {len(vectors)}")
     if vectors.shape[1] != dimensions:
-        raise VectorError(f"expected vectors of {dimensions} dimensions, got {vectors.shape[1]}")
-    if not np.isfinite(vectors).all():
-        raise VectorError("a vector holds values that are not finite")
-    lengths = np.linalg.norm(vectors, axis=1)
-    if np.abs(lengths - 1).max(initial=0) > NORM_TOLERANCE:
-        worst = lengths[np.abs(lengths - 1).argmax()]
-        raise VectorError(f"a vector has the length {worst:.3g}; unit vectors were expected")
+        raise AnswerError(f"expected vectors of {dimensions} dimensions, got {vectors.shape[1]}")
+
+
+def sound(vectors: Vectors) -> npt.NDArray[np.bool_]:
+    """Which of the vectors are finite and of unit length, by row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1)
+        good: npt.NDArray[np.bool_] = np.abs(lengths - 1) <= NORM_TOLERANCE  # not true of NaN
+    return good
+
+
+def complaint(vector: Vectors) -> VectorError:
+    """What is wrong with a single vector, shape (dimensions,)."""
+    if not np.isfinite(vector).all():
+        return VectorError("the vector holds values that are not finite")
+    return VectorError(f"the vector has the length {np.linalg.norm(vector):.3g}; a unit vector was expected")
 
 
 def store(
     connection: Connection, space: Space, texts: Sequence[Text], vectors: Vectors, *, pooled: bool = False
 ) -> int:
-    """Check and store the vectors of texts; returns how many were new. A text that vanished is left out."""
+    """Store the vectors of texts; returns how many were new. A text that vanished is left out.
+
+    Raises AnswerError or VectorError, before anything is written, where they are not what they should be.
+    """
     check(vectors, texts=len(texts), dimensions=space.dimensions)
+    good = sound(vectors)
+    if not good.all():
+        raise complaint(vectors[int(np.argmin(good))])
     connection.execute(statement("create_vector_staging"))
     rows = ((text.content_hash, vector, text.tokens, pooled) for text, vector in zip(texts, vectors, strict=True))
     columns = ["content_hash", "embedding", "tokens", "pooled"]
@@ -121,9 +141,12 @@ def weighted_mean(vectors: Vectors, tokens: Sequence[int]) -> Vectors:
     return unit
 
 
-def record_usage(
-    connection: Connection, space: Space, source: str, *, texts: int, tokens: int, cost: float, seconds: float
-) -> None:
-    """Enter a request that was answered into the ledger; cost in dollars."""
-    named = {"space": space.id, "source": source, "texts": texts, "tokens": tokens, "cost": cost}
-    connection.execute(statement("record_usage"), named | {"seconds": seconds, "outcome": "ok"})
+def has_parts(connection: Connection, text: Text) -> bool:
+    """Whether a text has parts from which it could be pooled."""
+    row = connection.execute(statement("has_parts"), {"hash": text.content_hash}).fetchone()
+    return bool(row and row[0])
+
+
+def raise_tokens(connection: Connection, text: Text, tokens: int) -> None:
+    """Correct the estimate of a text's tokens upwards."""
+    connection.execute(statement("raise_tokens"), {"hash": text.content_hash, "tokens": tokens})

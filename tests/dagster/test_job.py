@@ -82,7 +82,7 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
         nonlocal asked
         asked += 1
         if asked >= 3:
-            raise Refusal(400, "this one is refused")
+            raise Refusal(404, "there is no such address")
 
     voyage.refuse = fail_at_the_third
     result = run(instance, "bonterms_archive", "bonterms_records", "bonterms")

@@ -66,7 +66,7 @@ def test_status_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
     assert bonterms["documents"] == 4
     assert bonterms["error_count"] == 0
     assert set(bonterms["by_granularity"]) == {"template", "section", "clause"}
-    assert set(bonterms["batches"]) == {"total", "complete", "failed"}
+    assert set(bonterms["batches"]) == {"total", "complete", "failed", "stale"}
     assert document["sources"]["cuad"]["status"] == "pending"
     assert document["space"]["provider"] == "local"
     assert document["space"]["dimensions"] == 256
@@ -251,7 +251,7 @@ def test_a_key_appears_in_nothing_that_is_printed(
 
 def test_db_url_and_upgrade_and_reset(environ: dict[str, str], small: Corpus) -> None:
     assert invoke("db", "url").stdout.strip() == environ["BOOTSTRAP_DATABASE_URL"]
-    assert "schema 0001" in invoke("db", "upgrade").stdout
+    assert "schema 0002" in invoke("db", "upgrade").stdout
     assert invoke("db", "reset", "--yes").exit_code == 0
     assert json.loads(invoke("status", "--json").stdout)["texts"] == 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.embed.protocol import Embeddings, InputType, Model
-from bootstrap_assets.errors import TransientError, VectorError
+from bootstrap_assets.errors import AnswerError, TransientError, VectorError
 from bootstrap_assets.fill import BatchDone
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import Settings
@@ -56,10 +56,13 @@ class StubEmbedder:
 
     def __init__(self, answer: Callable[[int], np.ndarray], **model: object) -> None:
         self.answer = answer
+        self.asked = 0
+        self.account = "stub"
         self.model = Model("voyage", "voyage-law-2", 1024, 16_000, 1_000, 120_000, 0.12)
         self.model = replace(self.model, **model)  # type: ignore[arg-type]
 
     def embed(self, texts: list[str], input_type: InputType) -> Embeddings:
+        self.asked += 1
         return Embeddings(self.answer(len(texts)), len(texts))
 
 
@@ -246,16 +249,37 @@ def test_one_batch_with_a_long_text_gets_the_parts_that_lie_in_others(
     [
         (lambda texts: np.ones((texts, 512), np.float32), "expected vectors of 1024 dimensions, got 512"),
         (lambda texts: np.ones((texts - 1, 1024), np.float32) / 32, "asked for 80 vectors, got 79"),
+    ],
+)
+def test_an_answer_of_the_wrong_shape_is_never_stored(
+    corpus: Corpus, answer: Callable[[int], np.ndarray], message: str
+) -> None:
+    load(corpus, contracts(20))
+    stub = StubEmbedder(answer)
+    with pytest.raises(AnswerError, match=message):
+        pipeline.embed(replace(corpus, embedder=stub), MADE_UP)
+    assert column(corpus, "SELECT count(*) FROM VECTORS") == [0]
+    assert stub.asked == 4  # it might have been a passing fault: three attempts more
+    assert column(corpus, "SELECT DISTINCT outcome FROM embedding_usage") == ["bad_answer"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
         (lambda texts: np.full((texts, 1024), np.nan, np.float32), "not finite"),
         (lambda texts: np.zeros((texts, 1024), np.float32), "length 0"),
     ],
 )
-def test_a_bad_vector_is_never_stored(corpus: Corpus, answer: Callable[[int], np.ndarray], message: str) -> None:
-    load(corpus, contracts(20))
-    broken = replace(corpus, embedder=StubEmbedder(answer))
-    with pytest.raises(VectorError, match=message):
-        pipeline.embed(broken, MADE_UP)
+def test_an_unsound_vector_is_never_stored(
+    corpus: Corpus, answer: Callable[[int], np.ndarray], message: str
+) -> None:
+    load(corpus, contracts(2))
+    filled = pipeline.embed(replace(corpus, embedder=StubEmbedder(answer)), MADE_UP)
     assert column(corpus, "SELECT count(*) FROM VECTORS") == [0]
+    assert (filled.errors, filled.status) == (8, "completed_with_failures")
+    told = column(corpus, "SELECT DISTINCT class || ': ' || message FROM bootstrap_failures")
+    assert len(told) == 1
+    assert message in str(told[0])
 
 
 def test_a_space_whose_table_has_other_dimensions_is_refused(corpus: Corpus) -> None:

@@ -6,7 +6,7 @@ from bootstrap_assets.embed.local import LocalEmbedder
 from bootstrap_assets.embed.models import voyage_model
 from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.embed.voyage import VoyageEmbedder, _vectors
-from bootstrap_assets.errors import ConfigurationError, RefusedError, TransientError, VectorError
+from bootstrap_assets.errors import AccessError, AnswerError, ConfigurationError, RefusedError, TransientError
 from bootstrap_assets.settings import load_settings
 from tests.fakes.voyage_server import Refusal, VoyageServer, vector_of
 
@@ -41,7 +41,7 @@ def test_like_texts_are_nearer_than_unlike_ones() -> None:
 
 
 def test_an_empty_text_is_refused_rather_than_given_a_made_up_vector() -> None:
-    with pytest.raises(VectorError, match="empty"):
+    with pytest.raises(RefusedError, match="empty"):
         LocalEmbedder().embed(["fine", ""], InputType.DOCUMENT)
 
 
@@ -65,8 +65,8 @@ def test_truncation_is_off(voyage: VoyageServer) -> None:
         embedder.embed(["word " * 17_000], InputType.DOCUMENT)
 
 
-def test_a_wrong_key_is_a_refusal() -> None:
-    with VoyageServer(key="right") as server, pytest.raises(RefusedError, match="API key"):
+def test_a_wrong_key_is_a_matter_of_access() -> None:
+    with VoyageServer(key="right") as server, pytest.raises(AccessError, match="API key"):
         VoyageEmbedder(voyage_model("voyage-law-2"), "wrong", server.url).embed(["x"], InputType.QUERY)
 
 
@@ -104,7 +104,7 @@ def test_vectors_are_put_in_the_order_of_the_texts() -> None:
     ],
 )
 def test_an_answer_that_does_not_fit_the_request_is_refused(data: list[dict[str, object]]) -> None:
-    with pytest.raises(VectorError):
+    with pytest.raises(AnswerError):
         _vectors(data, 2)
 
 

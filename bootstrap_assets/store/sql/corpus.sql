@@ -1,6 +1,7 @@
 -- The records stage: stage everything, then merge in one transaction.
 
 -- name: create_staging
+DROP TABLE IF EXISTS stage_documents, stage_texts, stage_parts, stage_records;
 CREATE TEMP TABLE stage_documents (
     id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
     metadata jsonb, content_hash bytea
@@ -94,7 +95,7 @@ FROM reference_records WHERE source = %(source)s GROUP BY granularity ORDER BY g
 -- name: record_failure
 INSERT INTO bootstrap_failures (source, source_id, stage, class, message, place)
 VALUES (%(source)s, %(source_id)s, 'parse', %(class)s, %(message)s, %(place)s)
-ON CONFLICT (source, stage, class, place, source_id, content_hash) DO UPDATE SET
+ON CONFLICT (source, class, place, source_id) WHERE stage = 'parse' DO UPDATE SET
     message = EXCLUDED.message, attempts = bootstrap_failures.attempts + 1, last_seen = clock_timestamp(),
     resolved_at = NULL
 

@@ -26,50 +26,83 @@ UPDATE bootstrap_progress p SET
     embedded_records = (SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash)
                         WHERE r.source = p.source),
     error_count = (SELECT count(*) FROM bootstrap_failures f
-                   WHERE f.source = p.source AND f.resolved_at IS NULL),
+                   WHERE f.source = p.source AND f.resolved_at IS NULL AND f.ignored_at IS NULL
+                     AND (f.stage = 'parse' OR f.space_id = %(space)s AND f.source_id IS NOT NULL)),
     heartbeat_at = now(), updated_at = now()
 WHERE source = %(source)s
-RETURNING total_records, embedded_records, error_count
+RETURNING total_records, embedded_records, error_count, (
+    SELECT count(*) FROM reference_records r WHERE r.source = p.source
+      AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+      AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
+                      AND f.space_id = %(space)s AND f.source = p.source AND f.resolved_at IS NULL))
 
 -- name: advance_source
+WITH stored AS (
+    SELECT count(*) AS records FROM reference_records WHERE source = %(source)s AND content_hash = ANY(%(hashes)s)
+)
 UPDATE bootstrap_progress SET
-    embedded_records = embedded_records + (
-        SELECT count(*) FROM reference_records WHERE source = %(source)s AND content_hash = ANY(%(hashes)s)),
+    embedded_records = embedded_records + stored.records,
     last_processed_hash = %(last)s, last_batch_index = %(batch)s, heartbeat_at = now(), updated_at = now()
-WHERE source = %(source)s
+FROM stored WHERE source = %(source)s RETURNING stored.records
+
+-- name: beat
+WITH source AS (
+    UPDATE bootstrap_progress SET heartbeat_at = now() WHERE source = %(source)s AND status = 'in_progress'
+)
+UPDATE bootstrap_batches SET heartbeat_at = now() WHERE source = %(source)s AND batch IN (
+    SELECT batch FROM bootstrap_batches
+    WHERE source = %(source)s AND lease_owner = %(owner)s AND stage IN ('embedding', 'embedded', 'stored')
+    ORDER BY batch FOR UPDATE)
 
 -- name: finish_source
 UPDATE bootstrap_progress SET
     status = %(status)s, message = %(message)s, heartbeat_at = now(), updated_at = now(),
-    completed_at = CASE WHEN %(status)s = 'completed' THEN now() END
+    completed_at = CASE WHEN %(status)s IN ('completed', 'completed_with_failures') THEN now() END
 WHERE source = %(source)s
 
 -- name: plan_batches
 WITH planned AS (
-    SELECT * FROM unnest(%(batches)s::int[], %(texts)s::int[], %(missing)s::int[]) AS p (batch, texts, missing)
+    SELECT *, CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END AS stage
+    FROM unnest(%(batches)s::int[], %(texts)s::int[], %(missing)s::int[], %(failed)s::int[])
+        AS p (batch, texts, missing, failed)
 ), gone AS (
     DELETE FROM bootstrap_batches b WHERE b.source = %(source)s
         AND (b.batch >= %(count)s
              OR b.batch = ANY(%(requested)s) AND NOT EXISTS (SELECT 1 FROM planned p WHERE p.batch = b.batch))
 )
-INSERT INTO bootstrap_batches AS b (source, batch, stage, texts, embedded, stage_timestamps)
-SELECT %(source)s, batch, CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END, texts, texts - missing,
-       jsonb_build_object(CASE WHEN missing = 0 THEN 'complete' ELSE 'planned' END, now())
+INSERT INTO bootstrap_batches AS b (source, batch, stage, texts, embedded, failed, stage_timestamps)
+SELECT %(source)s, batch, stage, texts, texts - missing - failed, failed, jsonb_build_object(stage, now())
 FROM planned ORDER BY batch
 ON CONFLICT (source, batch) DO UPDATE SET
-    stage = EXCLUDED.stage, texts = EXCLUDED.texts, embedded = EXCLUDED.embedded,
+    stage = EXCLUDED.stage, texts = EXCLUDED.texts, embedded = EXCLUDED.embedded, failed = EXCLUDED.failed,
     stage_timestamps = b.stage_timestamps || EXCLUDED.stage_timestamps, last_error = NULL
-WHERE (b.stage, b.texts, b.embedded) IS DISTINCT FROM (EXCLUDED.stage, EXCLUDED.texts, EXCLUDED.embedded)
+WHERE (b.stage, b.texts, b.embedded, b.failed)
+    IS DISTINCT FROM (EXCLUDED.stage, EXCLUDED.texts, EXCLUDED.embedded, EXCLUDED.failed)
 
 -- name: enter_stage
 UPDATE bootstrap_batches SET
     stage = %(stage)s, heartbeat_at = now(), lease_owner = %(owner)s, last_error = %(error)s,
     stage_timestamps = stage_timestamps || jsonb_build_object(%(stage)s::text, now()),
-    attempts = attempts + (%(stage)s = 'embedding')::int,
-    embedded = CASE WHEN %(stage)s = 'complete' THEN texts ELSE embedded END
+    attempts = attempts + (%(stage)s = 'embedding')::int
 WHERE source = %(source)s AND batch IN (
     SELECT batch FROM bootstrap_batches WHERE source = %(source)s AND batch = ANY(%(batches)s)
     ORDER BY batch FOR UPDATE)  -- in order, as plan_batches writes them: two processes must not deadlock
+
+-- name: batches_stored
+-- Every text of these has its vector, or is a dead letter. The last answer came at `embedded_at`.
+WITH done AS (
+    SELECT * FROM unnest(%(batches)s::int[], %(failed)s::int[], %(tokens)s::bigint[], %(costs)s::numeric[],
+                         %(answered)s::timestamptz[]) AS d (batch, failed, tokens, cost, embedded_at)
+), locked AS (
+    SELECT batch FROM bootstrap_batches JOIN done USING (batch) WHERE source = %(source)s
+    ORDER BY batch FOR UPDATE OF bootstrap_batches
+)
+UPDATE bootstrap_batches b SET
+    stage = 'stored', heartbeat_at = now(), failed = d.failed, embedded = b.texts - d.failed,
+    tokens = b.tokens + d.tokens, cost_usd = b.cost_usd + d.cost,
+    stage_timestamps = b.stage_timestamps
+        || jsonb_build_object('embedded', coalesce(d.embedded_at, now()), 'stored', now())
+FROM done d JOIN locked USING (batch) WHERE b.source = %(source)s AND b.batch = d.batch
 
 -- name: source_status
 SELECT p.source, p.status, p.message,
@@ -81,12 +114,14 @@ SELECT p.source, p.status, p.message,
             SELECT granularity, count(*) AS records FROM reference_records r
             WHERE r.source = p.source GROUP BY granularity) g),
        (SELECT jsonb_build_object('total', count(*), 'complete', count(*) FILTER (WHERE stage = 'complete'),
-                                  'failed', count(*) FILTER (WHERE stage = 'failed'))
+                                  'failed', count(*) FILTER (WHERE stage = 'failed'),
+                                  'stale', count(*) FILTER (WHERE bootstrap_is_stale(stage, b.heartbeat_at)))
         FROM bootstrap_batches b WHERE b.source = p.source),
        (SELECT coalesce(jsonb_object_agg(f.kind, f.findings), '{{}}') FROM (
             SELECT kind, count(*) AS findings FROM bootstrap_findings f
             WHERE f.source = p.source GROUP BY kind) f),
-       extract(epoch FROM coalesce(p.completed_at, p.heartbeat_at) - p.started_at)
+       extract(epoch FROM coalesce(p.completed_at, p.heartbeat_at) - p.started_at),
+       bootstrap_is_stale(p.status, p.heartbeat_at), extract(epoch FROM now() - p.heartbeat_at)
 FROM bootstrap_progress p ORDER BY p.source
 
 -- name: count_texts

@@ -37,6 +37,8 @@ SELECT count(*) FROM {vectors}
 -- name: count_uncovered
 SELECT count(*) FROM reference_records r
 WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
+                  AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
 
 -- name: retire_others
 UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s

@@ -1,0 +1,53 @@
+"""`bootstrap breaker`: what is kept from being sent, why, and letting it through again."""
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from bootstrap_assets.cli.console import open_corpus_database, out, print_json
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.store import breakers
+
+COLOURS = {"open": "red", "half-open": "yellow", "closed": "green"}
+
+
+@click.group()
+def breaker() -> None:
+    """Circuit breakers of providers and sources."""
+
+
+@breaker.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def status(as_json: bool) -> None:
+    """Show the breakers that are, or were, open."""
+    with open_corpus_database() as connection:
+        found = breakers.listing(connection)
+    if as_json:
+        print_json([one._asdict() for one in found])
+        return
+    if not found:
+        out.print("no breaker was ever open")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("breaker", "state", "since", "tries again", "why"):
+        table.add_column(name, no_wrap=name != "why")
+    for one in found:
+        since, again = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (one.opened_at, one.retry_at))
+        closed = one.state == "closed"
+        state = f"[{COLOURS[one.state]}]{one.state}[/]"
+        table.add_row(one.name, state, since, "" if closed else again, escape(one.reason))
+    out.print(table)
+
+
+@breaker.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def reset(names: tuple[str, ...]) -> None:
+    """Close the breakers of these NAMES, or all."""
+    with open_corpus_database() as connection:
+        known = [one.name for one in breakers.listing(connection)]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            there = f"there are {', '.join(known)}" if known else "none was ever open"
+            raise ConfigurationError(f"no breaker {', '.join(unknown)}; {there}")
+        closed = breakers.close(connection, list(names or known))
+    out.print(f"{closed} closed" if closed else "none was open")

@@ -1,0 +1,107 @@
+"""`bootstrap plan` and `bootstrap cost`: what a run would cost, and what runs have cost."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import click
+from rich.table import Table
+
+from bootstrap_assets.cli.console import open_corpus_database, out, print_json
+from bootstrap_assets.cli.run import settings_for
+from bootstrap_assets.embed.protocol import Model
+from bootstrap_assets.estimate import Estimate, estimate
+from bootstrap_assets.sources.registry import SOURCES, get_source
+from bootstrap_assets.store import ledger
+
+COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "requests", "dollars", "minutes")
+
+
+@click.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--data", metavar="sample|official|DIR", help="What would be loaded; DIR holds <source>/<archives>.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def plan(sources: tuple[str, ...], data: str | None, as_json: bool) -> None:
+    """Show what a run would embed and cost.
+
+    Reads the archives and asks the database; pays for nothing and needs no key.
+    """
+    chosen = [get_source(name) for name in sources] or list(SOURCES.values())
+    model, estimates = estimate(settings_for(data), chosen)
+    if as_json:
+        print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
+        return
+    table = _table(*COLUMNS)
+    for one in estimates:
+        table.add_row(one.source, *_cells(one))
+    if len(estimates) > 1:
+        table.add_section()
+        table.add_row("together", *_cells(_sum(estimates)), style="bold")
+    out.print(table)
+    out.print(f"\n{_explain(model)}", soft_wrap=True)
+    if failed := sum(one.failed for one in estimates):
+        out.print(f"{failed:,} texts are dead letters and are not sent: `bootstrap failures retry` does that")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def cost(as_json: bool) -> None:
+    """Show what requests have cost, by day (UTC), model and source."""
+    with open_corpus_database() as connection:
+        rows = ledger.costs(connection)
+    if as_json:
+        print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
+        return
+    if not rows:
+        out.print("nothing was ever sent")
+        return
+    table = _table("day", "model", "source", "requests", "failed", "texts", "tokens", "dollars", left=3)
+    for row in rows:
+        counts = (f"{row[name]:,}" for name in ("requests", "failed", "texts", "tokens"))
+        table.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
+    table.add_section()
+    totals = (f"{sum(row[name] for row in rows):,}" for name in ("requests", "failed", "texts", "tokens"))
+    table.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
+    out.print(table)
+    if unsure := sum(row["unsure_dollars"] for row in rows):
+        out.print(
+            f"\nUp to ${unsure:.4f} more may have been charged for requests that no whole answer came to.",
+            soft_wrap=True,
+        )
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _table(*columns: str, left: int = 1) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="left" if number < left else "right", no_wrap=True)
+    return table
+
+
+def _cells(one: Estimate) -> Sequence[str]:
+    counts = (one.records, one.texts, one.already, one.send, one.tokens, one.requests)
+    minutes = "?" if one.minutes is None else f"{one.minutes:.1f}"
+    return *(f"{count:,}" for count in counts), f"{one.dollars:.4f}", minutes
+
+
+def _sum(estimates: Sequence[Estimate]) -> Estimate:
+    rows: list[dict[str, Any]] = [asdict(one) for one in estimates]
+    minutes = [one.minutes for one in estimates if one.minutes is not None]
+    totals = {name: sum(row[name] for row in rows) for name in rows[0] if name not in ("source", "minutes")}
+    return Estimate(source="together", minutes=sum(minutes) if len(minutes) == len(rows) else None, **totals)
+
+
+def _explain(model: Model) -> str:
+    if model.provider == "local":
+        return (
+            f"with {model.name}, on this machine, for nothing; BOOTSTRAP_EMBEDDER=voyage shows Voyage AI's price"
+        )
+    return (
+        f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens, {model.requests_minute:,} "
+        f"requests and {model.tokens_minute:,} tokens per minute; tokens are estimated, and a text that several "
+        "sources hold counts for the first"
+    )

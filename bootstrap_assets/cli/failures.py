@@ -1,0 +1,141 @@
+"""`bootstrap failures`: the dead letters, to look at, to carry away, to try again, to leave alone."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.cli.console import WITH_FAILURES, open_corpus_database, out, print_json
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.store import failures as letters
+
+SHOWN = 100
+"""Rows that `list` prints; --json gives all."""
+
+of_source = click.option("--source", help="Only of this source.")
+of_class = click.option("--class", "error_class", help="Only of this class of error, as `list` shows it.")
+
+
+@click.group()
+def failures() -> None:
+    """Records that could not be taken or embedded, and why."""
+
+
+@failures.command("list")
+@of_source
+@of_class
+@click.option("--all", "closed", is_flag=True, help="Those too that are resolved or ignored.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def list_(source: str | None, error_class: str | None, closed: bool, as_json: bool) -> None:
+    """List the dead letters."""
+    found = _read(source, error_class, closed=closed)
+    if as_json:
+        print_json([_plain(letter) for letter in found])
+        return
+    if not found:
+        out.print("none")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("no.", "source", "record", "stage", "class", "tries", "why"):
+        table.add_column(
+            name, no_wrap=name not in ("why", "record"), justify="right" if name == "tries" else "left"
+        )
+    for letter in found[:SHOWN]:
+        where = letter["source_id"] or letter["place"] or "(a passage)"
+        state = "" if not closed else _state(letter)
+        cells = (letter["source"], where, letter["stage"], letter["class"], str(letter["attempts"]))
+        table.add_row(str(letter["id"]), *map(escape, cells), escape(state + letter["message"]))
+    out.print(table)
+    if len(found) > SHOWN:
+        out.print(f"… and {len(found) - SHOWN:,} more: --source and --class choose, --json gives all")
+
+
+@failures.command()
+@click.argument("number", type=int, metavar="NO.")
+def show(number: int) -> None:
+    """Show one dead letter with its text."""
+    with open_corpus_database() as connection:
+        found = letters.listing(connection, number=number, closed=True)
+        if not found:
+            raise ConfigurationError(f"there is no failure {number}")
+        letter = found[0]
+        text = (
+            letters.text_of(connection, letter["source"], letter["content_hash"])
+            if letter["content_hash"]
+            else None
+        )
+    for name, value in (_plain(letter) | {"state": _state(letter).strip(": ") or "open"}).items():
+        if value not in (None, ""):
+            out.print(f"[bold]{name:<13}[/] {escape(str(value))}", soft_wrap=True)
+    if text:
+        content, document, place = text
+        out.print(
+            f"[bold]{'document':<13}[/] {escape(' · '.join(filter(None, (document, place))))}", soft_wrap=True
+        )
+        out.print(f"\n{escape(content)}", soft_wrap=True)
+
+
+@failures.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@of_source
+@of_class
+def export(file: Path, source: str | None, error_class: str | None) -> None:
+    """Append the dead letters to FILE, as JSON Lines."""
+    found = _read(source, error_class)
+    with file.open("a", encoding="utf-8") as lines:
+        for letter in found:
+            lines.write(json.dumps(_plain(letter), ensure_ascii=False, default=str) + "\n")
+    out.print(f"{len(found):,} appended to {escape(str(file))}", soft_wrap=True)
+
+
+@failures.command()
+@of_source
+@of_class
+def retry(source: str | None, error_class: str | None) -> None:
+    """Embed the texts of the dead letters again, and nothing else."""
+    with pipeline.open_corpus(load_settings()) as corpus:
+        done = pipeline.retry_failures(corpus, source=source, error_class=error_class)
+    stored = sum(filled.texts + filled.pooled for filled in done.values())
+    left = _read(source, error_class)
+    parsed = sum(letter["stage"] == "parse" for letter in left)
+    out.print(f"{stored:,} text{'s' * (stored != 1)} embedded, {len(left):,} dead letters left", soft_wrap=True)
+    if parsed:
+        out.print(
+            f"{parsed:,} of them could not be read from their archive: they are tried again when it changes "
+            "(`bootstrap run --force-refresh`)",
+            soft_wrap=True,
+        )
+    sys.exit(WITH_FAILURES if left else 0)
+
+
+@failures.command()
+@click.argument("numbers", nargs=-1, type=int, metavar="[NO.]...")
+@of_source
+@of_class
+def ignore(numbers: tuple[int, ...], source: str | None, error_class: str | None) -> None:
+    """Leave dead letters as they are: they are no longer counted or retried."""
+    if not (numbers or source or error_class):
+        raise ConfigurationError("which ones? Give numbers, --source or --class")
+    with open_corpus_database() as connection:
+        ignored = letters.ignore(connection, numbers=numbers, source=source, error_class=error_class)
+    out.print(f"{ignored:,} ignored")
+
+
+def _read(source: str | None, error_class: str | None, *, closed: bool = False) -> list[dict[str, Any]]:
+    with open_corpus_database() as connection:
+        return letters.listing(connection, source=source, error_class=error_class, closed=closed)
+
+
+def _plain(letter: dict[str, Any]) -> dict[str, Any]:
+    digest = letter["content_hash"]
+    return letter | {"content_hash": digest.hex() if digest else None}
+
+
+def _state(letter: dict[str, Any]) -> str:
+    return "resolved: " if letter["resolved_at"] else "ignored: " if letter["ignored"] else ""

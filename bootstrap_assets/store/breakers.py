@@ -1,0 +1,60 @@
+"""Circuit breakers: what has failed for good is not tried by every process again and again.
+
+There is one for each account of a provider and one for each source. All processes see them. After the cool-down
+one request may try (half-open); if it is answered the breaker closes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from bootstrap_assets.errors import BreakerOpenError
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.statements import statement
+
+
+class Breaker(NamedTuple):
+    """`state` is closed, open, or half-open: from `retry_at` on one request may try."""
+
+    name: str
+    state: str
+    reason: str
+    opened_at: datetime
+    retry_at: datetime
+
+
+def check(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Raise BreakerOpenError where one of these is open; returns those that the caller may try now (half-open)."""
+    probes: list[str] = []
+    for name, reason, seconds in connection.execute(statement("open_breakers"), {"names": list(names)}).fetchall():
+        if seconds or not connection.execute(statement("take_probe"), {"name": name}).fetchone():
+            raise BreakerOpenError(_explain(name, reason, seconds))
+        probes.append(name)
+    return probes
+
+
+def _explain(name: str, reason: str, seconds: float) -> str:
+    when = f"in {_duration(seconds)} one request tries again by itself" if seconds else "one request is trying now"
+    return (
+        f"the circuit breaker of {name} is open: {reason.rstrip('.')}. Nothing is sent meanwhile. Mend the cause, "
+        f"then `bootstrap breaker reset {name}`; {when}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def trip(connection: Connection, name: str, reason: str, *, cool_down: float) -> None:
+    """Open a breaker for `cool_down` seconds."""
+    connection.execute(statement("open_breaker"), {"name": name, "reason": reason, "cool_down": cool_down})
+
+
+def close(connection: Connection, names: Sequence[str]) -> int:
+    """Close breakers; returns how many were open."""
+    return connection.execute(statement("close_breakers"), {"names": list(names)}).rowcount
+
+
+def listing(connection: Connection) -> list[Breaker]:
+    """Every breaker that was ever open, the open ones first."""
+    return [Breaker(*row) for row in connection.execute(statement("list_breakers"))]
