@@ -3,70 +3,113 @@
 By hand:  python tests/fakes/voyage_server.py --port 8765 --latency 0.1
 then:     VOYAGE_API_KEY=any BOOTSTRAP_VOYAGE_BASE_URL=http://127.0.0.1:8765/v1 bootstrap run
 
-A text's vector is drawn from the hash of the text: the same text always gets the same unit vector. It counts
-what it was paid for at /stats.
+A text's vector is drawn from the hash of the text: the same text always gets the same unit vector. The server
+counts what it was paid for, at /stats, keeps to limits per minute, and fails as it is told to: by `faults.py`,
+on the command line, or while it runs:
+
+    curl -d '{"share": 0.3, "kinds": ["reset", "nan"], "seed": 7}' http://127.0.0.1:8765/faults
+    curl -d '{"script": ["server_error", null, "quota"]}' http://127.0.0.1:8765/faults
+    curl -d '["a text that is always refused"]' http://127.0.0.1:8765/poison
+
+What a request goes through: key (401, 403), validation (400), limits (429), poison (400), the `refuse` hook, and
+then only the fault that is planned; so a script is used up by requests that had else been answered well.
 """
 
-import argparse
-import base64
-import hashlib
 import json
-import re
+import math
+import signal
+import sys
 import threading
 import time
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Collection, Iterable
+from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+if not __package__:  # started by hand: the checkout is not on the path yet
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-MAX_TEXTS = 1_000
-REQUEST_TOKENS = {
-    "voyage-law-2": 120_000,
-    "voyage-4-large": 120_000,
-    "voyage-4": 320_000,
-    "voyage-4-lite": 1_000_000,
-}
-CONTEXT = {"voyage-law-2": 16_000}
-_TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
+from tests.fakes.accounts import Accounts
+from tests.fakes.command_line import parse
+from tests.fakes.embedding_request import EmbeddingRequest, Refusal, check_key, count_tokens, read_request
+from tests.fakes.exchange import Exchange, LogEntry
+from tests.fakes.faults import (
+    PASSING,
+    REFUSALS,
+    Always,
+    Fault,
+    FaultPlan,
+    FaultScript,
+    RandomFaults,
+    plan_of,
+)
+from tests.fakes.rate_window import RateWindow
+from tests.fakes.replies import NOTHING, Reply, answer, refusal_reply, vector_of, vectors_of
+from tests.fakes.wire import handler_of
+
+__all__ = [
+    "PASSING",
+    "Always",
+    "Fault",
+    "FaultScript",
+    "LogEntry",
+    "RandomFaults",
+    "Refusal",
+    "VoyageServer",
+    "count_tokens",
+    "vector_of",
+    "vectors_of",
+]
 
 
-class Refusal(Exception):
-    """An answer other than 200."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
 
 
-class VoyageServer:
-    """The server with its counters. Use as a context manager; `url` is the base URL for the client."""
+class VoyageServer(Accounts):
+    """The server with its accounts. Use as a context manager; `url` is the base URL for the client.
 
-    def __init__(self, *, port: int = 0, latency: float = 0.0, key: str | None = None) -> None:
+    `latency`: seconds before each answer with 200. `key`: the only one taken, None for any; `forbidden`: keys that
+    are answered with 403. `rpm`, `tpm`: limits of requests and tokens in any `window` seconds, None for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        latency: float = 0.0,
+        key: str | None = None,
+        forbidden: Collection[str] = (),
+        rpm: int | None = None,
+        tpm: int | None = None,
+        window: float = 60.0,
+    ) -> None:
         self.latency = latency
+        self.slow_seconds = 65.0
+        self.retry_after = 1
         self.key = key
-        self.requests = 0
-        self.paid: Counter[bytes] = Counter()
-        self.largest_request = (0, 0)
-        self.input_types: Counter[str | None] = Counter()
-        self.refuse: Any = None
-        self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self.forbidden = set(forbidden)
+        self.poison: set[str] = set()
+        self.refuse: Callable[[list[str]], object] | None = None
+        super().__init__(window)
+        self._plan: FaultPlan = FaultScript([])
+        self._rates = RateWindow(rpm, tpm, window)
+        self._http = _Http(("127.0.0.1", port), handler_of(self))
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     @property
-    def texts_paid(self) -> int:
-        return self.paid.total()
+    def faults(self) -> FaultPlan:
+        """The plan of faults; a list of faults and Nones can be set too, and None for no faults."""
+        return self._plan
 
-    @property
-    def texts_paid_twice(self) -> int:
-        return sum(times - 1 for times in self.paid.values())
+    @faults.setter
+    def faults(self, plan: FaultPlan | Iterable[Fault | None] | None) -> None:
+        self._plan = plan if hasattr(plan, "draw") else FaultScript(plan or [])
 
     def __enter__(self) -> "VoyageServer":
         self._thread.start()
@@ -76,149 +119,81 @@ class VoyageServer:
         self._http.shutdown()
         self._http.server_close()
 
-    def serve_forever(self) -> None:
-        self._http.serve_forever()
+    def plan_faults(self, told: Any) -> None:
+        """Take a plan from JSON (see `plan_of`), and `slow_seconds` where it is told; ValueError if malformed."""
+        told = dict(told)
+        slow_seconds = float(told.pop("slow_seconds", self.slow_seconds))
+        self._plan, self.slow_seconds = plan_of(told), slow_seconds
 
-    def stats(self) -> dict[str, int]:
-        return {
-            "requests": self.requests,
-            "texts": self.texts_paid,
-            "distinct_texts": len(self.paid),
-            "most_texts_in_a_request": self.largest_request[0],
-            "most_tokens_in_a_request": self.largest_request[1],
-        }
+    def set_poison(self, told: Any) -> None:
+        """Replace the poison by a list from JSON; ValueError if it is no list of strings."""
+        if not isinstance(told, list) or not all(isinstance(text, str) for text in told):
+            raise ValueError("poison is a list of texts")
+        self.poison = set(told)
 
-    def answer(self, body: dict[str, Any], authorization: str | None) -> bytes:
-        texts, dimensions = self._validate(body, authorization)
-        if self.refuse:
-            self.refuse(texts)
+    def respond(self, exchange: Exchange, raw: bytes, authorization: str | None) -> Reply:
+        """What to answer to the request in a body."""
+        fault = None
+        try:
+            check_key(authorization, self.key, self.forbidden)
+            exchange.request = request = read_request(raw)
+            self._admit(exchange, request)
+            self._check_texts(request)
+            fault = self._draw()
+            self._refuse_by(fault)
+        except Refusal as refusal:
+            self.note(exchange, refusal.status, fault)
+            return refusal_reply(refusal)
+        self.note(exchange, 0 if fault is Fault.reset else 200, fault)
+        if fault is Fault.reset:
+            return NOTHING
+        self.charge(exchange, request, fault)
         time.sleep(self.latency)
-        counts = [count_tokens(text) for text in texts]
+        return answer(request, fault)
+
+    def _admit(self, exchange: Exchange, request: EmbeddingRequest) -> None:
         with self._lock:
-            self.requests += 1
-            self.input_types[body.get("input_type")] += 1
-            self.paid.update(hashlib.sha256(text.encode()).digest() for text in texts)
-            self.largest_request = (
-                max(self.largest_request[0], len(texts)),
-                max(self.largest_request[1], sum(counts)),
-            )
-        encode = _base64 if body.get("encoding_format") == "base64" else _list
-        embeddings = (encode(vector) for vector in vectors_of(texts, dimensions))
-        data = ",".join(
-            f'{{"object":"embedding","embedding":{embedding},"index":{index}}}'
-            for index, embedding in enumerate(embeddings)
-        )
-        usage = json.dumps({"total_tokens": sum(counts)})
-        return f'{{"object":"list","data":[{data}],"model":"{body["model"]}","usage":{usage}}}'.encode()
+            exchange.arrived = time.monotonic()
+            wait = self._rates.admit(exchange.arrived, request.tokens)
+            exchange.admitted = wait is None
+            if wait is not None:
+                self.limited += 1
+        if wait is not None:
+            detail = f"Rate limit reached: {self._rates.rpm} requests and {self._rates.tpm} tokens per minute."
+            raise Refusal(429, detail, {"Retry-After": str(math.ceil(wait))})
 
-    def _validate(self, body: dict[str, Any], authorization: str | None) -> tuple[list[str], int]:
-        if not authorization or not authorization.startswith("Bearer ") or authorization == "Bearer ":
-            raise Refusal(401, "Provided API key is invalid.")
-        if self.key is not None and authorization != f"Bearer {self.key}":
-            raise Refusal(401, "Provided API key is invalid.")
-        model = body.get("model")
-        if model not in REQUEST_TOKENS:
-            raise Refusal(400, f"Model {model} is not supported.")
-        texts = body.get("input")
-        texts = [texts] if isinstance(texts, str) else texts
-        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            raise Refusal(400, "The input must be a string or a list of strings.")
-        if any(not text for text in texts):
-            raise Refusal(400, "Input cannot contain empty strings or empty lists.")
-        if len(texts) > MAX_TEXTS:
-            raise Refusal(400, f"The batch size limit is {MAX_TEXTS}. Your batch size is {len(texts)}.")
-        self._check_tokens(model, texts, truncation=bool(body.get("truncation", True)))
-        return texts, int(body.get("output_dimension") or 1024)
+    def _check_texts(self, request: EmbeddingRequest) -> None:
+        if not self.poison.isdisjoint(request.texts):
+            raise Refusal(400, "The request could not be processed.")
+        if self.refuse:
+            self.refuse(list(request.texts))
 
-    def _check_tokens(self, model: str, texts: list[str], *, truncation: bool) -> None:
-        counts = [count_tokens(text) for text in texts]
-        context = CONTEXT.get(model, 32_000)
-        if not truncation and max(counts) > context:
-            raise Refusal(400, f"An example exceeds the context length of {context} tokens.")
-        limit = REQUEST_TOKENS[model]
-        if sum(counts) > limit:
-            raise Refusal(
-                400,
-                f"The max allowed tokens per submitted batch is {limit}. "
-                f"Your batch has {sum(counts)} tokens after truncation.",
-            )
+    def _draw(self) -> Fault | None:
+        with self._lock:
+            fault = self._plan.draw()
+            if fault is not None:
+                self.served[fault] += 1
+            return fault
 
-
-def count_tokens(text: str) -> int:
-    """Roughly what a subword tokenizer counts."""
-    return len(_TOKEN.findall(text)) + 1
-
-
-def vector_of(text: str, dimensions: int) -> np.ndarray:
-    """The unit vector of a text."""
-    return vectors_of([text], dimensions)[0]
-
-
-def vectors_of(texts: list[str], dimensions: int) -> np.ndarray:
-    """Unit vectors of texts: stretches of one long row of random numbers, where the text's hash says.
-
-    So a full request costs the server little, and what a benchmark measures is the client.
-    """
-    digests = (hashlib.sha256(text.encode()).digest() for text in texts)
-    starts = [int.from_bytes(digest[:8], "big") % (len(_NOISE) - dimensions) for digest in digests]
-    vectors = np.lib.stride_tricks.sliding_window_view(_NOISE, dimensions)[starts]
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-_NOISE = np.random.default_rng(7).standard_normal(1 << 20, dtype=np.float32)
-
-
-def _base64(vector: np.ndarray) -> str:
-    return f'"{base64.b64encode(vector.tobytes()).decode()}"'
-
-
-def _list(vector: np.ndarray) -> str:
-    return json.dumps(vector.tolist())
-
-
-def _handler(server: VoyageServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            try:
-                if self.path != "/v1/embeddings":
-                    raise Refusal(404, "Not Found")
-                self._send(200, server.answer(json.loads(body), self.headers.get("Authorization")))
-            except json.JSONDecodeError:
-                self._send(400, _detail("The request body is not valid JSON."))
-            except Refusal as refusal:
-                self._send(refusal.status, _detail(refusal.detail))
-
-        def do_GET(self) -> None:
-            self._send(200, json.dumps(server.stats()).encode())
-
-        def _send(self, status: int, payload: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
-
-
-def _detail(message: str) -> bytes:
-    return json.dumps({"detail": message}).encode()
+    def _refuse_by(self, fault: Fault | None) -> None:
+        if fault in REFUSALS:
+            status, detail = REFUSALS[fault]
+            headers = {"Retry-After": str(self.retry_after)} if fault is Fault.rate_limited else None
+            raise Refusal(status, detail, headers)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A loopback server that speaks the Voyage embeddings API.")
-    parser.add_argument("--port", type=int, default=8765, help="0 takes a free one")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
-    arguments = parser.parse_args()
-    server = VoyageServer(port=arguments.port, latency=arguments.latency)
-    print(server.url, flush=True)
-    server.serve_forever()
+    """Serve until SIGINT or SIGTERM, then print the counters."""
+    options = parse()
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    limits = {"rpm": options.rpm, "tpm": options.tpm, "window": options.window}
+    with VoyageServer(port=options.port, latency=options.latency, key=options.key, **limits) as server:
+        server.faults, server.poison, server.slow_seconds = options.plan, set(options.poison), options.slow
+        print(server.url, flush=True)
+        stopped.wait()
+    print(json.dumps(server.stats(), indent=2))
 
 
 if __name__ == "__main__":
