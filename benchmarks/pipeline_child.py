@@ -6,7 +6,6 @@ With the argument `floor`: only what nobody can do without, the requests to the 
 import json
 import resource
 import sys
-import threading
 import time
 
 import psycopg
@@ -20,6 +19,7 @@ from bootstrap_assets.embed.dispatch import dispatch
 from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.records import content_hash, estimate_tokens
 from bootstrap_assets.settings import load_settings
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store.database import database_url
 
 
@@ -71,7 +71,7 @@ def floor() -> None:
                     copy.write_row((text.content_hash, vector))
 
     requests = pack(texts, max_texts=1_000, max_tokens=108_000)
-    for _ in dispatch(requests, embed_and_copy, workers=8, stop=threading.Event()):
+    for _ in dispatch(requests, embed_and_copy, workers=8, stop=Stop()):
         pass
     print(json.dumps({"all": time.monotonic() - started}))
     with psycopg.connect(url, autocommit=True) as connection:

@@ -94,6 +94,9 @@ class BreakerOpenError(PermanentError):
 class StoppedError(PermanentError):
     """The work was asked to stop; what was done is kept and the next run goes on from there."""
 
+    def __init__(self, message: str = "stopped on request; the next run goes on from there") -> None:
+        super().__init__(message)
+
 
 class BudgetError(StoppedError):
     """The next request would cost more than the run was allowed."""

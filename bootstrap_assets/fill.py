@@ -4,7 +4,6 @@ What is missing is asked of the database; whatever interrupted an earlier run, t
 left. No provider call happens inside a transaction, and every answer is committed by itself.
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from bootstrap_assets.embed.dispatch import dispatch
 from bootstrap_assets.embed.protocol import Embedder
 from bootstrap_assets.errors import BootstrapError, StoppedError, TransientError
 from bootstrap_assets.send import Patience, Sender
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import failures, progress, vectors
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.leases import Leases, leasing
@@ -77,13 +77,14 @@ class Filler:
         patience: Patience,
         workers: int,
         on_batch: Callable[[BatchDone], None],
+        stop: Stop,
     ) -> None:
         self._database = database
         self._model = embedder.model
         self._work = work
         self._workers = workers if embedder.model.parallel else _LOCAL_WORKERS
         self._on_batch = on_batch
-        self._stop = threading.Event()
+        self._stop = stop
         sender = Sender(
             database, embedder, work.space, work.source, payer=payer, patience=patience, stop=self._stop
         )
@@ -151,7 +152,7 @@ class Filler:
     def _round(self, leases: Leases, missing: Mapping[int, Sequence[bytes]]) -> None:
         """Work on every bucket whose lease is free. Raises where nothing is left but what does not pass."""
         if self._stop.is_set():
-            raise StoppedError("stopped")
+            raise StoppedError
         self._left.clear()
         busy: list[int] = []
         model = self._model

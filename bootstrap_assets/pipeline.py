@@ -19,7 +19,7 @@ from uuid import uuid4
 from bootstrap_assets import sample
 from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.embed.protocol import Embedder
-from bootstrap_assets.errors import ArchiveError, ConfigurationError
+from bootstrap_assets.errors import ArchiveError, ConfigurationError, StoppedError
 from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.send import Patience
 from bootstrap_assets.settings import Settings
@@ -27,6 +27,7 @@ from bootstrap_assets.sources import download
 from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source, find_archives
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import corpus as corpus_store
 from bootstrap_assets.store import failures, index, progress, schema, spaces
 from bootstrap_assets.store.corpus import Loaded
@@ -51,7 +52,8 @@ class Archive:
 class Corpus:
     """What every stage works with: settings, an open database, an embedder and its space.
 
-    `run_id` names the run in the ledger, where what it spent is counted against `max_cost` (dollars).
+    `run_id` names the run in the ledger, where what it spent is counted against `max_cost` (dollars). Setting
+    `stop`, from another thread, ends the work at its next safe point with StoppedError.
     """
 
     settings: Settings
@@ -60,6 +62,7 @@ class Corpus:
     space: Space
     run_id: str = field(default_factory=lambda: uuid4().hex)
     max_cost: float | None = None
+    stop: Stop = field(default_factory=Stop)
 
     @property
     def payer(self) -> Payer:
@@ -70,7 +73,7 @@ class Corpus:
 
 @contextmanager
 def open_corpus(
-    settings: Settings, *, run_id: str | None = None, max_cost: float | None = None
+    settings: Settings, *, run_id: str | None = None, max_cost: float | None = None, stop: Stop | None = None
 ) -> Iterator[Corpus]:
     """Open the database, started and migrated if need be, and the space of the embedder that is set."""
     embedder = choose_embedder(settings)
@@ -80,7 +83,7 @@ def open_corpus(
         model = embedder.model
         with database.connection() as connection:
             space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
-        yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost)
+        yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
 
 
 def bootstrap(
@@ -114,7 +117,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
         source=source,
         archives=archives,
         allow_deletes=allow_deletes,
-        on_records=_teller(corpus.database, source.name),
+        on_records=_teller(corpus, source.name),
     )
     with _at_work(corpus, source.name, afresh=True):
         return corpus.database.transact(loaded)
@@ -210,6 +213,7 @@ def _filler(
         patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
         workers=settings.embed_workers,
         on_batch=on_batch,
+        stop=corpus.stop.child(),
     )
 
 
@@ -262,15 +266,17 @@ def _fingerprint(source: Source, options: dict[str, object], archives: Sequence[
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _teller(database: Database, source: str, every: float = 0.5) -> Callable[[int], None]:
+def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
     """Tells the records parsed so far, at most every half second, outside the load's own transaction."""
     last = time.monotonic()
 
     def tell(records: int) -> None:
         nonlocal last
+        if corpus.stop.is_set():
+            raise StoppedError
         if time.monotonic() - last >= every:
             last = time.monotonic()
-            with database.connection() as connection:
+            with corpus.database.connection() as connection:
                 progress.parsed(connection, source, records)
 
     return tell

@@ -6,7 +6,6 @@ Whether it may be sent is asked of PostgreSQL, so all processes on one account k
 """
 
 import random
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from bootstrap_assets.errors import (
     StoppedError,
     TransientError,
 )
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import breakers, ledger
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.ledger import Admission, Payer
@@ -78,7 +78,7 @@ class Sender:
         *,
         payer: Payer,
         patience: Patience,
-        stop: threading.Event,
+        stop: Stop,
     ) -> None:
         self._database = database
         self._embedder = embedder
@@ -132,7 +132,7 @@ class Sender:
         """Wait until the request may be sent; returns its ledger row, and the breakers that it probes."""
         while True:
             if self._stop.is_set():
-                raise StoppedError("stopped")
+                raise StoppedError
             probes, admission = self._database.transact(
                 lambda connection: self._reserve(connection, texts, tokens)
             )
@@ -199,12 +199,12 @@ class Sender:
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise StoppedError("stopped")
+            raise StoppedError
 
     def _over_budget(self, spent: float) -> str:
         return (
-            f"the budget of ${self._payer.max_cost:.4f} is used up but for less than the next request "
-            f"(${spent:.4f} spent). What was embedded is kept; the next run goes on from there"
+            f"the next request would pass the budget of ${self._payer.max_cost:.4f} (${spent:.4f} spent or in "
+            "flight). What was embedded is kept; the next run goes on from there"
         )
 
 

@@ -84,7 +84,7 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 def _cells(one: Estimate) -> Sequence[str]:
     counts = (one.records, one.texts, one.already, one.send, one.tokens, one.requests)
-    minutes = "?" if one.minutes is None else f"{one.minutes:.1f}"
+    minutes = "?" if one.minutes is None else f"{one.minutes:.1f}" if not 0 < one.minutes < 0.05 else "< 0.1"
     return *(f"{count:,}" for count in counts), f"{one.dollars:.4f}", minutes
 
 

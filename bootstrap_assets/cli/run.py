@@ -187,13 +187,15 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
 
 
 _PROGRESS = """
-SELECT source, status, total_records, processed_records, embedded_records FROM bootstrap_progress
-WHERE started_at >= %s
+SELECT source, status, total_records, processed_records, embedded_records,
+       (SELECT ceil(extract(epoch FROM max(paused_until) - now())) FROM embedding_limiters
+        WHERE paused_until > now())
+FROM bootstrap_progress WHERE started_at >= %s
 """
 
 
 def _refresh(display: Progress, tasks: dict[str, TaskID], rows: list[tuple[Any, ...]]) -> None:
-    for source, state, total, processed, embedded in rows:
+    for source, state, total, processed, embedded, paused in rows:
         if source not in tasks:
             continue
         display.start_task(tasks[source])
@@ -201,6 +203,8 @@ def _refresh(display: Progress, tasks: dict[str, TaskID], rows: list[tuple[Any, 
             told = f"reading, {processed:,} records" if processed else "reading"
         else:
             told = f"{embedded:,} of {total:,} records have vectors"
+        if paused and state == "in_progress":
+            told += f"; the provider asks to wait {paused} s"
         display.update(tasks[source], total=total or None, completed=embedded, told=told)
 
 

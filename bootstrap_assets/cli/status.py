@@ -109,7 +109,8 @@ def _print_rest(document: dict[str, Any]) -> None:
             warnings = ", ".join(f"{count} {kind}" for kind, count in sorted(source["warnings"].items()))
             out.print(f"[dim]{name}: noticed while parsing: {escape(warnings)}[/]", soft_wrap=True)
         if source["message"]:
-            out.print(f"[red]{name}: {escape(source['message'])}[/]", soft_wrap=True)
+            colour = "red" if source["status"] == "failed" else "yellow"
+            out.print(f"[{colour}]{name}: {escape(source['message'])}[/]", soft_wrap=True)
     _print_building(document)
 
 

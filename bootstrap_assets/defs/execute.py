@@ -2,12 +2,11 @@
 
 `bootstrap run` starts it as a child. One process spends no three seconds on each step, and the run is recorded
 in the instance like any other. The last line on stdout is a JSON document of what was done. When stdin ends, the
-parent is gone or wants it to stop: it interrupts the run, so that nothing is paid for unseen.
+parent is gone or wants it to stop: every step then ends at its next safe point, and nothing is paid for unseen.
 """
 
 import json
 import re
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType
 
+from bootstrap_assets.defs.resources import STOP
 from bootstrap_assets.sources.registry import SOURCES
 
 
@@ -68,13 +68,13 @@ def _class(event: dg.DagsterEvent) -> str | None:
 _OUR_CLASS = re.compile(r"^bootstrap_assets\.errors\.\w+: ")  # its message is written for the user
 
 
-def _interrupt_with_parent() -> None:
+def _stop_with_parent() -> None:
     sys.stdin.read()
-    signal.raise_signal(signal.SIGINT)
+    STOP.set()
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_interrupt_with_parent, daemon=True).start()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     request = json.loads(sys.argv[1])
     answer = execute(request["sources"], request["resource"])
     print(json.dumps(answer, default=str))  # noqa: T201

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 
 import dagster as dg
 import sqlalchemy.exc
+from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import Field
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.errors import BootstrapError, is_transient
+from bootstrap_assets.errors import BootstrapError, StoppedError, is_transient
 from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.stopping import Stop
 
 
 class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -35,22 +37,35 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def open(self, run_id: str) -> Iterator[pipeline.Corpus]:
         """The corpus, for one step of a run; all its steps spend from one budget."""
-        with pipeline.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost) as corpus:
+        with pipeline.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost, stop=STOP) as corpus:
             yield corpus
+
+
+STOP = Stop()
+"""Ends every step of this process: set by `execute`, whose process runs one run and no other."""
 
 
 @contextmanager
 def failing_for_good() -> Iterator[None]:
-    """Turn a permanent error into a failure that Dagster does not retry; others reach the retry policy."""
+    """Turn a permanent error into a failure that Dagster does not retry; others reach the retry policy.
+
+    An interrupt too: a step that has a retry policy would else be run again after it.
+    """
     try:
+        if STOP.is_set():
+            raise StoppedError
         yield
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interrupt:
+        raise _failure(StoppedError()) from interrupt
     except Exception as error:
         if is_transient(error) or isinstance(error, sqlalchemy.exc.OperationalError):  # Dagster's own storage
             raise
-        known = isinstance(error, BootstrapError)
-        description = str(error) if known else f"{type(error).__name__}: {error}"
-        metadata = {"error": type(error).__name__}
-        raise dg.Failure(description=description, metadata=metadata, allow_retries=False) from error
+        raise _failure(error) from error
+
+
+def _failure(error: Exception) -> dg.Failure:
+    description = str(error) if isinstance(error, BootstrapError) else f"{type(error).__name__}: {error}"
+    return dg.Failure(description, metadata={"error": type(error).__name__}, allow_retries=False)
 
 
 @dg.definitions

@@ -1,17 +1,18 @@
 """Several requests in flight at once, never more than `workers`; answers are handed out as they come."""
 
-import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
+
+from bootstrap_assets.stopping import Stop
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
 def dispatch(
-    requests: Iterable[Request], work: Callable[[Request], Answer], *, workers: int, stop: threading.Event
+    requests: Iterable[Request], work: Callable[[Request], Answer], *, workers: int, stop: Stop
 ) -> Generator[tuple[Request, Answer], None, None]:
     """Run `work` on each request in a thread pool; yields (request, answer) in the order of completion.
 

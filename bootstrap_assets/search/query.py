@@ -1,29 +1,39 @@
 """A first search: vectors, full text, and both fused by reciprocal rank."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+import psycopg
 from psycopg import sql
 
 from bootstrap_assets.embed.choose import embedder_of
-from bootstrap_assets.embed.protocol import InputType
+from bootstrap_assets.embed.protocol import Embedder, InputType
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.records import clean_text
+from bootstrap_assets.records import clean_text, estimate_tokens
+from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
-from bootstrap_assets.store.vectors import check
+from bootstrap_assets.store.vectors import Vectors, check, complaint, sound
 
 FUSION_CONSTANT = 60
 """k of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009."""
 
 CANDIDATES = 100
 """How many records of each list are fused, at least."""
+
+SOURCE = "search"
+"""What queries are entered as in the ledger."""
 
 
 class Mode(StrEnum):
@@ -90,9 +100,12 @@ def search(
         raise ConfigurationError("the query is empty")
     named = (filters or Filters()).named() | {"limit": max(k, CANDIDATES)}
     lists: list[Scores] = []
+    space = _searched(database) if mode is not Mode.TEXT else None
+    vector = _embed(database, settings, space, query) if space else None  # in no transaction: it may take long
     with database.connection() as connection:
-        if mode is not Mode.TEXT:
-            lists.append(_by_vector(connection, settings, query, named))
+        if space:
+            found = _nearest(connection, space, named | {"vector": vector})
+            lists.append(dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))))
         if mode is not Mode.VECTOR:
             lists.append(_by_text(connection, query, named))
         scores = fuse(lists) if mode is Mode.HYBRID else lists[0]
@@ -108,15 +121,45 @@ def fuse(lists: Sequence[Scores], constant: int = FUSION_CONSTANT) -> Scores:
     return dict(sorted(fused.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _by_vector(connection: Connection, settings: Settings, query: str, named: Mapping[str, Any]) -> Scores:
-    space = spaces.active(connection)
+def _searched(database: Database) -> Space:
+    with database.connection() as connection:
+        space = spaces.active(connection)
     if space is None:
         raise ConfigurationError("there is nothing to search yet: run `bootstrap run` first")
+    return space
+
+
+def _embed(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
+    """The query's vector. What it costs goes into the ledger, unless this role may only read."""
     embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
-    vectors = embedder.embed([query], InputType.QUERY).vectors
+    vectors = _ask(database, settings, embedder, space, query)
     check(vectors, texts=1, dimensions=space.dimensions)
-    found = _nearest(connection, space, dict(named) | {"vector": vectors[0]})
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    vector: npt.NDArray[np.float32] = vectors[0]
+    if not sound(vectors).all():
+        raise complaint(vector)
+    return vector
+
+
+def _ask(database: Database, settings: Settings, embedder: Embedder, space: Space, query: str) -> Vectors:
+    if embedder.model.dollars:
+        with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+            return _pay(database, settings, embedder, space, query)
+    return embedder.embed([query], InputType.QUERY).vectors
+
+
+def _pay(database: Database, settings: Settings, embedder: Embedder, space: Space, query: str) -> Vectors:
+    sender = Sender(
+        database,
+        embedder,
+        space,
+        SOURCE,
+        payer=Payer(f"{embedder.account}/{embedder.model.name}", SOURCE),
+        patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
+        stop=Stop(),
+    )
+    answer = sender.send([query], estimate_tokens(query), InputType.QUERY)
+    database.transact(answer.settle)
+    return answer.vectors
 
 
 _GRAPH = sql.SQL("v.embedding <=> %(vector)s")

@@ -34,10 +34,10 @@ def check(connection: Connection, names: Sequence[str]) -> list[str]:
 
 
 def _explain(name: str, reason: str, seconds: float) -> str:
-    when = f"in {_duration(seconds)} one request tries again by itself" if seconds else "one request is trying now"
+    when = f"or wait {_duration(seconds)}: then one request may try" if seconds else "one request is trying now"
     return (
         f"the circuit breaker of {name} is open: {reason.rstrip('.')}. Nothing is sent meanwhile. Mend the cause, "
-        f"then `bootstrap breaker reset {name}`; {when}"
+        f"then `bootstrap breaker reset {name}`, {when}"
     )
 
 

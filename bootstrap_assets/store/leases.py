@@ -4,13 +4,13 @@ A lease is a session advisory lock, so a process that dies frees it at once. Ide
 so two sources that share a text never pay for it twice, even at the same time.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
 
 from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store.database import Database, connect, trying_again
 
 _CLASS = 0x6261 << 16  # "ba": the upper half of the lock's first key; the space's id is the lower
@@ -41,7 +41,7 @@ class Leases:
         self._held.difference_update(buckets)
         self._again(self._unlock, buckets)
 
-    def wait(self, bucket: int, stop: threading.Event) -> None:
+    def wait(self, bucket: int, stop: Stop) -> None:
         """Wait until no other process has the lease of a bucket, or `stop` is set. Hold no lease meanwhile."""
         while not self.acquire([bucket]):
             if stop.wait(_EVERY):

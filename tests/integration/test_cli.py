@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from bootstrap_assets.cli.environment import dagster_url
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store.database import connect
-from tests.fakes.voyage_server import VoyageServer
+from tests.fakes.voyage_server import Always, Fault, VoyageServer
 from tests.integration.test_index import local_space
 
 
@@ -218,6 +219,131 @@ def test_a_run_that_fails_says_why_and_names_the_log(environ: dict[str, str], tm
     log = Path(result.stderr.split("the whole log:")[1].strip())
     assert log.is_file()
     assert "bonterms" in invoke("status").stdout
+
+
+@pytest.fixture
+def paid(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, voyage: VoyageServer) -> VoyageServer:
+    """A shell in which the embedder is the provider's."""
+    monkeypatch.setenv("VOYAGE_API_KEY", "key")
+    monkeypatch.setenv("BOOTSTRAP_VOYAGE_BASE_URL", voyage.url)
+    monkeypatch.setenv("BOOTSTRAP_RETRY_SECONDS", "0.05")
+    return voyage
+
+
+def test_a_run_with_dead_letters_ends_with_a_code_of_its_own(paid: VoyageServer) -> None:
+    source = pipeline.SOURCES["bonterms"]
+    settings = load_settings()
+    parsed = source.parse([archive.path for archive in pipeline.fetch(settings, source)], {})
+    first = next(record for document in parsed for record in document.records if record.granularity == "clause")
+    paid.poison = {first.content}
+    ended = shell("run", "bonterms")
+    assert ended.returncode == 3, ended.stderr
+    assert "`bootstrap failures list` says why" in ended.stdout
+    assert "completed with failures" in ended.stdout
+    status = json.loads(shell("status", "--json").stdout)
+    assert status["sources"]["bonterms"]["status"] == "completed_with_failures"
+    assert status["sources"]["bonterms"]["error_count"] >= 1
+    assert status["index"]["valid"]
+    paid.poison = set()
+    assert invoke("failures", "retry").exit_code == 0
+    again = shell("run", "bonterms")
+    assert again.returncode == 0
+    assert "nothing to do" in again.stdout
+
+
+def test_a_run_that_reaches_its_budget_ends_with_a_code_of_its_own(paid: VoyageServer) -> None:
+    ended = shell("run", "bonterms", "--max-cost", "0.0001")
+    assert ended.returncode == 4
+    assert "the budget of $0.0001" in ended.stderr
+    assert "stopped after" in ended.stderr
+    assert paid.texts_paid == 0
+
+
+def test_an_open_breaker_is_told_once_and_can_be_reset(paid: VoyageServer) -> None:
+    paid.faults = Always(Fault.unauthorized)
+    ended = shell("run", "bonterms")
+    assert ended.returncode == 1
+    assert "Voyage AI answered 401" in ended.stderr
+    [breaker] = json.loads(invoke("breaker", "status", "--json").stdout)
+    assert breaker["state"] == "open"
+    assert "open" in invoke("breaker", "status").stdout
+    assert shell("breaker", "reset", "voyage:none").returncode == 2
+    assert "1 closed" in invoke("breaker", "reset", breaker["name"]).stdout
+    assert "none was open" in invoke("breaker", "reset").stdout
+
+
+def test_a_plan_tells_what_a_run_then_does_and_changes_nothing(
+    paid: VoyageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VOYAGE_API_KEY")
+    monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "voyage")
+    planned = json.loads(invoke("plan", "--json").stdout)
+    assert planned["model"]["name"] == "voyage-law-2"
+    sources = {one["source"]: one for one in planned["sources"]}
+    assert list(sources) == ["cuad", "contract_nli", "bonterms", "commonaccord"]
+    assert paid.log == []
+    database_url = load_settings().database_url
+    assert database_url
+    with connect(database_url.get_secret_value()) as connection:
+        for table in ("reference_records", "embedding_spaces", "bootstrap_progress", "embedding_usage"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+    monkeypatch.setenv("VOYAGE_API_KEY", "key")
+    for name, told in sources.items():
+        source = pipeline.SOURCES[name]
+        with pipeline.open_corpus(load_settings()) as corpus:
+            pipeline.load(corpus, source, pipeline.fetch(corpus.settings, source))
+            filled = pipeline.embed(corpus, source)
+        assert (filled.records, filled.texts, filled.requests) == (told["records"], told["send"], told["requests"])
+        assert told["dollars"] == pytest.approx(filled.cost, rel=0.25)
+    after = json.loads(invoke("plan", "--json").stdout)["sources"]
+    assert [one["send"] for one in after] == [0] * 4
+    assert [one["already"] for one in after] == [one["texts"] for one in after]
+    assert "together" in invoke("plan").stdout
+    costs = json.loads(invoke("cost", "--json").stdout)
+    assert {row["source"]: row["texts"] for row in costs} == {name: one["send"] for name, one in sources.items()}
+    assert "together" in invoke("cost").stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_the_requests_in_flight_end(
+    paid: VoyageServer, database_url: str, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    monkeypatch.setenv("BOOTSTRAP_EMBED_WORKERS", "1")
+    monkeypatch.setenv("BOOTSTRAP_VOYAGE_TPM", "50000")  # small requests
+    asked = threading.Event()
+    paid.refuse = lambda _texts: asked.set()
+    paid.latency = 2.0
+    command = [str(Path(sys.executable).parent / "bootstrap"), "run", "bonterms"]
+    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert asked.wait(60)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "what was embedded is kept" in told
+    assert "Traceback" not in told
+    with connect(database_url) as connection:
+        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_law_2_1024").fetchone()
+        assert row == (paid.texts_paid,)
+        assert connection.execute("SELECT status FROM bootstrap_progress").fetchone() == ("pending",)
+    assert len(paid.log) == 1
+
+
+def test_a_second_signal_stops_at_once(paid: VoyageServer) -> None:
+    asked = threading.Event()
+    paid.refuse = lambda _texts: asked.set()
+    paid.latency = 30.0
+    command = [str(Path(sys.executable).parent / "bootstrap"), "run", "bonterms"]
+    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert asked.wait(60)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr
+    while "once more stops at once" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "stopped at once" in told
+    assert "Traceback" not in told
 
 
 def test_env_prints_what_dagster_needs(environ: dict[str, str]) -> None:

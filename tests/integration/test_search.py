@@ -9,7 +9,8 @@ from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.search.query import Filters, Hit, Mode, fuse, search
 from bootstrap_assets.store.database import Database
-from tests.integration.test_fill import column
+from tests.fakes.voyage_server import Fault, VoyageServer
+from tests.integration.test_fill import column, load
 from tests.integration.test_index import local_space
 from tests.made_up_source import MADE_UP, contracts, write
 
@@ -114,6 +115,22 @@ def test_hits_come_best_first_with_their_score(searched: Corpus) -> None:
         hits = find(searched, "liability insurance", mode)
         assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_a_query_is_in_the_ledger_unless_the_role_may_only_read(corpus: Corpus, voyage: VoyageServer) -> None:
+    load(corpus, contracts(3))
+    pipeline.embed(corpus, MADE_UP)
+    pipeline.build_index(corpus)
+    voyage.faults = [Fault.server_error]
+    assert find(corpus, "what party 7 must do")
+    ledger = "SELECT outcome FROM embedding_usage WHERE source = 'search' ORDER BY id"
+    assert column(corpus, ledger) == ["failed", "ok"]
+    assert voyage.input_types["query"] == 1
+    assert corpus.settings.database_url
+    url = corpus.settings.database_url.get_secret_value() + "&options=-cdefault_transaction_read_only%3Don"
+    with Database(url, size=2) as readers:
+        assert search(readers, corpus.settings, "what party 7 must do")
+    assert len(column(corpus, ledger)) == 2
 
 
 def test_an_empty_query_is_refused(searched: Corpus) -> None:

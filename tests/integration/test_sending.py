@@ -21,6 +21,7 @@ from bootstrap_assets.errors import (
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.send import Sender
 from bootstrap_assets.settings import Settings
+from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import breakers, ledger
 from bootstrap_assets.store.database import Database
 from tests.conftest import open_for_test
@@ -328,7 +329,7 @@ def test_a_request_without_an_answer_stays_in_the_ledger_as_perhaps_charged(
 
 
 def test_a_stop_ends_every_wait(corpus: Corpus, voyage: VoyageServer) -> None:
-    stop = threading.Event()
+    stop = Stop()
     voyage.retry_after = 60
     voyage.faults = Always(Fault.rate_limited)
     sender = Sender(
