@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check format lock bench clean
+.PHONY: run test check format bench chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -26,6 +26,9 @@ format: $(STAMP)  ## Put the code in order.
 
 bench: $(STAMP)  ## The speed figures of the README.
 	@$(BIN)/python benchmarks/throughput.py
+
+chaos: $(STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
+	@$(BIN)/python -m tests.chaos
 
 lock:  ## Write requirements.lock anew from pyproject.toml (needs uv).
 	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header --no-annotate \

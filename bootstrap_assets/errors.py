@@ -8,7 +8,14 @@ class BootstrapError(Exception):
 
 
 class TransientError(BootstrapError):
-    """The same call may succeed later: time-outs, lost connections, 429, 5xx."""
+    """The same call may succeed later: time-outs, lost connections, 429, 5xx.
+
+    `retry_after`: seconds that the other side asked to wait, None where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class PermanentError(BootstrapError):
@@ -64,11 +71,7 @@ class AccessError(PermanentError):
 
 
 class RateLimitedError(TransientError):
-    """The provider asks to slow down. `retry_after`: seconds it asked for, None where it did not say."""
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """The provider asks to slow down."""
 
 
 class ProviderError(TransientError):

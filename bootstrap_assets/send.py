@@ -194,8 +194,14 @@ class Sender:
         self._database.transact(lambda connection: breakers.trip(connection, name, reason, cool_down=cool_down))
 
     def _backoff(self, state: RetryCallState) -> float:
-        """About 1, 2, 4 … times the first wait, a quarter more or less, so that not all come back at once."""
-        return wait_exponential(multiplier=self._patience.first_wait)(state) * random.uniform(0.75, 1.25)
+        """About 1, 2, 4 … times the first wait, a quarter more or less, so that not all come back at once.
+
+        Never sooner than the provider asked for.
+        """
+        error = state.outcome.exception() if state.outcome else None
+        asked = (error.retry_after if isinstance(error, TransientError) else None) or 0.0
+        wait = wait_exponential(multiplier=self._patience.first_wait)(state)
+        return max(asked, wait * random.uniform(0.75, 1.25))
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -55,7 +55,7 @@ def classify(error: "VoyageError") -> BootstrapError:
     if status in (404, 405):
         return ConfigurationError(f"{told} (BOOTSTRAP_VOYAGE_BASE_URL?)")
     if status >= 500 or status in (408, 409, 425):
-        return ProviderError(told)
+        return ProviderError(told, retry_after(error.headers or {}))
     return RefusedError(told)
 
 

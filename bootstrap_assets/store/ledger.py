@@ -52,7 +52,6 @@ def reserve(
     window: float = WINDOW,
 ) -> Admission:
     """Ask for admission of a request of `tokens` estimated tokens at `dollars` per million."""
-    connection.execute("SET LOCAL synchronous_commit = off")  # a crash of the server may forget what it admitted
     row = connection.execute(
         statement("reserve"),
         {

@@ -25,7 +25,7 @@ from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import breakers, ledger
 from bootstrap_assets.store.database import Database
 from tests.conftest import open_for_test
-from tests.fakes.voyage_server import Always, Fault, VoyageServer
+from tests.fakes.voyage_server import Always, Fault, Refusal, VoyageServer
 from tests.integration.test_fill import OTHER, column, in_parallel, load
 from tests.made_up_source import MADE_UP, contracts
 
@@ -94,10 +94,16 @@ def test_one_request_that_keeps_failing_does_not_end_the_others(corpus: Corpus, 
     assert voyage.texts_paid_twice == 0
 
 
-def raise_status(status: int, detail: str = "as told") -> None:
-    from tests.fakes.voyage_server import Refusal
+def raise_status(status: int, **headers: str) -> None:
+    raise Refusal(status, "as told", headers)
 
-    raise Refusal(status, detail)
+
+def test_a_5xx_that_says_when_to_come_back_is_believed(corpus: Corpus, voyage: VoyageServer) -> None:
+    load(corpus, contracts(2))
+    voyage.refuse = lambda _texts: len(voyage.log) or raise_status(503, **{"Retry-After": "1"})
+    pipeline.embed(corpus, MADE_UP)
+    first, second = (entry.arrived for entry in voyage.log)
+    assert second - first >= 1
 
 
 def test_a_429_is_waited_out_and_is_no_attempt(
