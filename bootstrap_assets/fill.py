@@ -185,7 +185,8 @@ class Filler:
             reading = Counter(held)  # one on top for each, until all its texts are read
             self._outstanding.update(reading)
             hashes = [digest for bucket in held for digest in missing[bucket]]
-            self._enter({self._batch(digest) for digest in hashes}, "embedding")
+            # A batch that is not among the unfinished only lends parts to a long text of another one.
+            self._enter({self._batch(digest) for digest in hashes} & self._unfinished.keys(), "embedding")
             for start in range(0, len(hashes), _READ_TEXTS):
                 wanted = hashes[start : start + _READ_TEXTS]
                 read = partial(vectors.still_missing, space=self._work.space, hashes=wanted)
@@ -226,7 +227,6 @@ class Filler:
         self._complete(list(self._unfinished))
 
     def _complete(self, batches: Sequence[int]) -> None:
-        # A batch that is not among the unfinished only lent parts to a long text of another one.
         plans = [self._unfinished.pop(batch) for batch in batches if batch in self._unfinished]
         if not plans:
             return
@@ -250,13 +250,21 @@ class Filler:
         stopped = isinstance(error, StoppedError) or not isinstance(error, Exception)
         stage, reason = ("planned", None) if stopped else ("failed", f"{type(error).__name__}: {error}")
         with suppress(psycopg.Error, BootstrapError):  # the database may be what failed: keep the first error
-            self._enter(batches & self._unfinished.keys(), stage, error=reason)
+            self._enter(batches & self._unfinished.keys(), stage, error=reason, only_own=True)
 
-    def _enter(self, batches: Collection[int], stage: str, *, error: str | None = None) -> None:
+    def _enter(
+        self, batches: Collection[int], stage: str, *, error: str | None = None, only_own: bool = False
+    ) -> None:
         if batches and self._work.only is None:
-            source, ordered = self._work.source, sorted(batches)
             self._database.transact(
-                lambda connection: progress.enter(connection, source, ordered, stage, error=error)
+                partial(
+                    progress.enter,
+                    source=self._work.source,
+                    batches=sorted(batches),
+                    stage=stage,
+                    error=error,
+                    only_own=only_own,
+                )
             )
 
     def _count(self) -> None:

@@ -120,7 +120,9 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
         on_records=_teller(corpus, source.name),
     )
     with _at_work(corpus, source.name, afresh=True):
-        return corpus.database.transact(loaded)
+        result = corpus.database.transact(loaded)
+        _finish(corpus, source.name, "pending")  # until its vectors are there
+        return result
 
 
 def merge(
@@ -163,7 +165,7 @@ def embed(
     filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
     with _at_work(corpus, source.name):
         filled = filler.run()
-        _finish(corpus, source.name, filled)
+        _finish(corpus, source.name, filled.status)
     return filled
 
 
@@ -179,7 +181,7 @@ def retry_failures(
         filler = _filler(corpus, name, only=hashes)
         with _at_work(corpus, name):
             done[name] = filler.run()
-            _finish(corpus, name, done[name])
+            _finish(corpus, name, done[name].status)
     return done
 
 
@@ -227,8 +229,8 @@ def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[N
         yield
 
 
-def _finish(corpus: Corpus, source: str, filled: Filled) -> None:
-    corpus.database.transact(partial(progress.finish, source=source, status=filled.status))
+def _finish(corpus: Corpus, source: str, status: str) -> None:
+    corpus.database.transact(partial(progress.finish, source=source, status=status))
 
 
 def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:

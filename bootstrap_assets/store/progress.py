@@ -83,11 +83,18 @@ def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan])
 
 
 def enter(
-    connection: Connection, source: str, batches: Sequence[int], stage: str, *, error: str | None = None
+    connection: Connection,
+    source: str,
+    batches: Sequence[int],
+    stage: str,
+    *,
+    error: str | None = None,
+    only_own: bool = False,
 ) -> None:
-    """Move batches to a stage of their life, with the time."""
+    """Move batches to a stage of their life, with the time; `only_own`: those that no other process took over."""
     owner = OWNER if stage == "embedding" else None
     named = {"source": source, "batches": list(batches), "stage": stage, "owner": owner, "error": error}
+    named["last_owner"] = OWNER if only_own else None
     connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
     connection.execute(statement("enter_stage"), named)
 

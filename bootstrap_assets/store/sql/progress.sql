@@ -8,8 +8,10 @@ ON CONFLICT (source) DO UPDATE SET
     status = 'in_progress', message = NULL,
     processed_records = CASE WHEN %(afresh)s THEN 0 ELSE bootstrap_progress.processed_records END,
     heartbeat_at = now(), completed_at = NULL, updated_at = now(),
-    started_at = CASE WHEN %(afresh)s OR bootstrap_progress.status <> 'in_progress' THEN now()
-                      ELSE bootstrap_progress.started_at END
+    -- The stage before this one, of the same run, ended a moment ago: the time goes on.
+    started_at = CASE WHEN NOT %(afresh)s AND bootstrap_progress.status = 'pending'
+                           AND bootstrap_progress.heartbeat_at > now() - interval '1 minute'
+                      THEN bootstrap_progress.started_at ELSE now() END
 
 -- name: parsed_so_far
 UPDATE bootstrap_progress SET processed_records = %(records)s, heartbeat_at = now(), updated_at = now()
@@ -86,6 +88,7 @@ UPDATE bootstrap_batches SET
     attempts = attempts + (%(stage)s = 'embedding')::int
 WHERE source = %(source)s AND batch IN (
     SELECT batch FROM bootstrap_batches WHERE source = %(source)s AND batch = ANY(%(batches)s)
+      AND (%(last_owner)s::text IS NULL OR lease_owner = %(last_owner)s)
     ORDER BY batch FOR UPDATE)  -- in order, as plan_batches writes them: two processes must not deadlock
 
 -- name: batches_stored
