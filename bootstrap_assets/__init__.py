@@ -4,7 +4,7 @@ records, batches    what the corpus is made of, and how its texts are divided; p
 sources             from an archive to records: download, safe reading, one parser per data set
 embed               from texts to vectors: Voyage AI or a local model
 store               PostgreSQL: schema, records, vectors, index, progress, ledger, breakers, dead letters
-send                one request: when it may be sent, and when again
+gate, send          one request: when it may be sent, and when again
 deliver             what becomes of its texts: vectors, dead letters, another try
 fill                all requests of a source: what is missing, leases, batches
 search              from a question to records

@@ -6,16 +6,17 @@ write that one row spoils likewise; only unsound vectors of an answer are asked 
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
 import psycopg
 
-from bootstrap_assets.batches import Text, batch_of
+from bootstrap_assets.batches import LEASE_BUCKETS, Text, batch_of
 from bootstrap_assets.errors import (
     BreakerOpenError,
+    LeaseLostError,
     RefusedError,
     TooLargeError,
     TransientError,
@@ -25,6 +26,7 @@ from bootstrap_assets.errors import (
 from bootstrap_assets.send import Answer, Sender
 from bootstrap_assets.store import failures, progress, vectors
 from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.leases import Leases
 from bootstrap_assets.store.vectors import Vectors, Work
 
 BREAKER_RECORDS = 100
@@ -46,11 +48,11 @@ class Outcome:
 
 @dataclass(slots=True)
 class Share:
-    """What a batch has had of the requests so far: tokens, dollars, dead letters, when the last answer came."""
+    """What a batch has had of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
 
     tokens: float = 0.0
     cost: float = 0.0
-    failed: int = 0
+    embedded: int = 0
     answered: datetime | None = None
 
 
@@ -88,23 +90,31 @@ class Delivery:
         with self._lock:
             return self._shares.pop(batch, Share())
 
-    def deliver(self, request: Sequence[Text]) -> Outcome:
-        """Embed and store the texts of a request.
+    def deliver(self, request: Sequence[Text], leases: Leases) -> Outcome:
+        """Embed and store the texts of a request, as long as they are leased to us.
 
         Raises what ends the run: AccessError, BreakerOpenError, BudgetError, StoppedError, errors of the database.
         """
+        try:
+            return self._deliver(request, leases)
+        finally:
+            self._sender.done()
+
+    def _deliver(self, request: Sequence[Text], leases: Leases) -> Outcome:
         outcome = Outcome()
         pending = [(list(request), 0)]
         while pending:
             texts, attempts = pending.pop()
             try:
-                answer = self._sender.send([text.content for text in texts], sum(text.tokens for text in texts))
+                answer = self._send(texts, leases)
             except RefusedError as error:
                 if len(texts) > 1:
                     middle = len(texts) // 2
                     pending += [(texts[middle:], attempts), (texts[:middle], attempts)]
                 else:
                     self._refuse(texts[0], error)
+            except LeaseLostError:
+                outcome.left += texts
             except TransientError as error:
                 outcome.left += texts
                 outcome.error = error
@@ -118,6 +128,16 @@ class Delivery:
                         self.bury(text, "embed", vectors.complaint(vector))
         return outcome
 
+    def _send(self, texts: Sequence[Text], leases: Leases) -> Answer:
+        buckets = {batch_of(text.content_hash, LEASE_BUCKETS) for text in texts}
+
+        def check_leases() -> None:
+            if not leases.holds(buckets):
+                raise LeaseLostError("the connection that held the leases broke")
+
+        contents = [text.content for text in texts]
+        return self._sender.send(contents, sum(text.tokens for text in texts), before=check_leases)
+
     def bury(self, text: Text, stage: str, error: Exception) -> None:
         """Make a text a dead letter. Raises BreakerOpenError where too many of the source's records are."""
         space, source, digest = self._work.space, self._work.source, text.content_hash
@@ -126,7 +146,6 @@ class Delivery:
         )
         with self._lock:
             self._dead.add(digest)
-            self._share(digest).failed += records > 0
             self._records_failed += records
             failed, seen = self._records_failed, self._records_failed + self._records_stored
         if seen >= BREAKER_RECORDS and failed > BREAKER_SHARE * seen:
@@ -135,7 +154,10 @@ class Delivery:
     def pool(self, text: Text) -> bool:
         """Give a long text the mean of its parts' vectors; a dead letter where one of them has none."""
         pooled = self._database.transact(partial(self._pool, text=text))
-        if not pooled:
+        if pooled:
+            with self._lock:
+                self._share(text.content_hash).embedded += 1
+        else:
             self.bury(text, "embed", VectorError("a passage of this long text has no vector, so it has none"))
         return pooled
 
@@ -144,9 +166,9 @@ class Delivery:
         outcome.requests += 1
         outcome.tokens += answer.tokens
         outcome.cost += answer.cost
-        self._divide(texts, answer)
         good = vectors.sound(answer.vectors)
         kept = [text for text, sound in zip(texts, good, strict=True) if sound]
+        self._divide(texts, {text.content_hash for text in kept}, answer)
         outcome.stored += self._store(kept, answer.vectors[good], answer)
         lost = [text for text, sound in zip(texts, good, strict=True) if not sound]
         return dict(zip(lost, answer.vectors[~good], strict=True))
@@ -211,8 +233,8 @@ class Delivery:
             f"then `bootstrap breaker reset {source}` and `bootstrap failures retry --source {source}`"
         )
 
-    def _divide(self, texts: Sequence[Text], answer: Answer) -> None:
-        """Divide what a request cost among the batches of its texts."""
+    def _divide(self, texts: Sequence[Text], sound: Collection[bytes], answer: Answer) -> None:
+        """Divide what a request cost among the batches of its texts; `sound` are those that got a vector."""
         weights: Counter[bytes] = Counter({text.content_hash: max(text.tokens, 1) for text in texts})
         whole, now = weights.total(), datetime.now(UTC)
         with self._lock:
@@ -221,6 +243,7 @@ class Delivery:
                 share.tokens += answer.tokens * weight / whole
                 share.cost += answer.cost * weight / whole
                 share.answered = now
+                share.embedded += digest in sound
 
     def _share(self, digest: bytes) -> Share:
         return self._shares.setdefault(self._batch(digest), Share())

@@ -94,6 +94,10 @@ class BreakerOpenError(PermanentError):
     """A circuit breaker is open: nothing is sent until it is reset or has cooled down."""
 
 
+class LeaseLostError(PermanentError):
+    """Texts are no longer leased to this process: another may be at work on them."""
+
+
 class StoppedError(PermanentError):
     """The work was asked to stop; what was done is kept and the next run goes on from there."""
 

@@ -12,6 +12,7 @@ from bootstrap_assets.batches import Text, pack
 from bootstrap_assets.embed.choose import choose_model
 from bootstrap_assets.embed.protocol import Model
 from bootstrap_assets.fill import MARGIN
+from bootstrap_assets.pipeline import Archive
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.spec import Source
 from bootstrap_assets.store import ledger, schema, spaces, vectors
@@ -48,40 +49,45 @@ def estimate(settings: Settings, sources: Sequence[Source]) -> tuple[Model, list
     model = choose_model(settings)
     url = database_url(settings)
     schema.upgrade(url)
-    with connect(url) as connection:
-        try:
-            return model, list(_estimates(connection, settings, model, sources))
-        finally:
-            connection.rollback()
-
-
-def _estimates(
-    connection: Connection, settings: Settings, model: Model, sources: Sequence[Source]
-) -> Iterator[Estimate]:
-    space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
     counted: set[bytes] = set()
+    estimates = []
     for source in sources:
         archives = pipeline.fetch(settings, source)
-        records = pipeline.merge(connection, settings, source, archives, allow_deletes=True).records
-        work = Work(space, source.name, settings.batches, int(model.context * MARGIN))
-        plans = vectors.plan(connection, work)
-        texts = [text for text in _missing(connection, work) if text.content_hash not in counted]
-        counted.update(text.content_hash for text in texts)
-        tokens = sum(text.tokens for text in texts)
-        most = int(model.request_tokens * MARGIN)
-        requests = sum(1 for _ in pack(texts, max_texts=model.request_texts, max_tokens=most))
-        yield Estimate(
-            source=source.name,
-            records=records,
-            texts=sum(plan.texts for plan in plans),
-            already=sum(plan.texts - plan.missing - plan.failed for plan in plans),
-            failed=sum(plan.failed for plan in plans),
-            send=len(texts),
-            tokens=tokens,
-            requests=requests,
-            dollars=model.cost(tokens),
-            minutes=_minutes(connection, space, model, requests, tokens),
-        )
+        with connect(url) as connection:  # one source at a time: others wait for what a merge has locked
+            estimates.append(_estimate(connection, settings, model, source, archives, counted))
+            connection.rollback()
+    return model, estimates
+
+
+def _estimate(
+    connection: Connection,
+    settings: Settings,
+    model: Model,
+    source: Source,
+    archives: Sequence[Archive],
+    counted: set[bytes],
+) -> Estimate:
+    records = pipeline.merge(connection, settings, source, archives, allow_deletes=True).records
+    space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
+    work = Work(space, source.name, settings.batches, int(model.context * MARGIN))
+    plans = vectors.plan(connection, work)
+    texts = [text for text in _missing(connection, work) if text.content_hash not in counted]
+    counted.update(text.content_hash for text in texts)
+    tokens = sum(text.tokens for text in texts)
+    most = int(model.request_tokens * MARGIN)
+    requests = sum(1 for _ in pack(texts, max_texts=model.request_texts, max_tokens=most))
+    return Estimate(
+        source=source.name,
+        records=records,
+        texts=sum(plan.texts for plan in plans),
+        already=sum(plan.texts - plan.missing - plan.failed for plan in plans),
+        failed=sum(plan.failed for plan in plans),
+        send=len(texts),
+        tokens=tokens,
+        requests=requests,
+        dollars=model.cost(tokens),
+        minutes=_minutes(connection, space, model, requests, tokens),
+    )
 
 
 def _missing(connection: Connection, work: Work) -> Iterator[Text]:

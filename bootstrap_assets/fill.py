@@ -161,7 +161,7 @@ class Filler:
             max_texts=model.request_texts,
             max_tokens=int(model.request_tokens * MARGIN),
         )
-        deliver = self._delivery.deliver
+        deliver = partial(self._delivery.deliver, leases=leases)
         done = failed_in_a_row = 0
         error: TransientError | None = None
         with closing(dispatch(requests, deliver, workers=self._workers, stop=self._stop)) as outcomes:
@@ -230,17 +230,18 @@ class Filler:
         plans = [self._unfinished.pop(batch) for batch in batches if batch in self._unfinished]
         if not plans:
             return
-        stored: list[BatchStored] = []
-        done: list[BatchDone] = []
-        for plan in plans:
-            share = self._delivery.take_share(plan.batch)
-            failed = plan.failed + share.failed
-            stored.append(BatchStored(plan.batch, failed, round(share.tokens), share.cost, share.answered))
-            done.append(BatchDone(plan.batch, plan.texts, plan.missing - share.failed, failed))
+        shares = {plan.batch: self._delivery.take_share(plan.batch) for plan in plans}
+        stored = [
+            BatchStored(batch, round(share.tokens), share.cost, share.answered) for batch, share in shares.items()
+        ]
         self._database.transact(partial(progress.stored, source=self._work.source, batches=stored))
         self._enter([plan.batch for plan in plans], "complete")
-        for batch in done:
-            self._on_batch(batch)
+        failed = self._database.transact(
+            partial(failures.by_batch, space=self._work.space, source=self._work.source, count=self._work.count)
+        )
+        for plan in plans:
+            embedded = min(plan.missing, shares[plan.batch].embedded)
+            self._on_batch(BatchDone(plan.batch, plan.texts, embedded, failed.get(plan.batch, 0)))
 
     def _release(self, error: BaseException) -> None:
         """Give back the batches that were begun: failed, or planned where the work was stopped on purpose."""
@@ -273,8 +274,7 @@ class Filler:
         self._filled.errors, self._filled.status = counted.errors, counted.status
 
     def _read_counts(self, connection: Connection) -> progress.Counted:
-        if self._work.only is not None:
-            progress.plan_batches(connection, self._work, vectors.plan(connection, self._work))
+        progress.plan_batches(connection, self._work, vectors.plan(connection, self._work))
         return progress.count_embedded(connection, self._work.space, self._work.source)
 
     def _batch(self, digest: bytes) -> int:

@@ -21,6 +21,7 @@ from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.embed.protocol import Embedder
 from bootstrap_assets.errors import ArchiveError, ConfigurationError, StoppedError
 from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
+from bootstrap_assets.gate import limiter_of
 from bootstrap_assets.send import Patience
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
@@ -67,8 +68,7 @@ class Corpus:
     @property
     def payer(self) -> Payer:
         """On whose account this run's requests go."""
-        limiter = f"{self.embedder.account}/{self.embedder.model.name}"
-        return Payer(limiter, self.run_id, self.max_cost)
+        return Payer(limiter_of(self.embedder), self.run_id, self.max_cost)
 
 
 @contextmanager

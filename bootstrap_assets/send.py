@@ -1,15 +1,9 @@
-"""One request to a provider, sent when it may be and again when it may help.
-
-    breakers ──> budget ──> rate limit ──> ledger row ──> provider ──> answer, or one of our errors
-
-Whether it may be sent is asked of PostgreSQL, so all processes on one account keep to it together.
-"""
+"""One request to a provider, sent when it may be and again when it may help."""
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -18,22 +12,22 @@ from bootstrap_assets.errors import (
     AccessError,
     AnswerError,
     BootstrapError,
-    BudgetError,
     NoAnswerError,
     RateLimitedError,
     RefusedError,
     StoppedError,
     TransientError,
 )
+from bootstrap_assets.gate import Gate
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import breakers, ledger
+from bootstrap_assets.store import ledger
 from bootstrap_assets.store.database import Connection, Database
-from bootstrap_assets.store.ledger import Admission, Payer
+from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.vectors import Vectors, check
 
-MAX_LIMITED = 30
-"""How many 429s in a row one request waits out before they count as a failure: a quarter of an hour or more."""
+LIMITED_FOR = 900.0
+"""Seconds for which one request waits out 429s; then they count as a failure."""
 
 MAX_PAUSE = 60.0
 """Seconds of the longest pause after a 429 that does not say how long."""
@@ -82,18 +76,33 @@ class Sender:
     ) -> None:
         self._database = database
         self._embedder = embedder
-        self._space = space
-        self._source = source
-        self._payer = payer
+        self._dimensions = space.dimensions
         self._patience = patience
         self._stop = stop
-        self._breakers = [embedder.account, source]
+        self._gate = Gate(
+            database,
+            space,
+            source,
+            account=embedder.account,
+            model=embedder.model,
+            payer=payer,
+            cool_down=patience.cool_down,
+            stop=stop,
+        )
 
-    def send(self, texts: Sequence[str], tokens: int, input_type: InputType = InputType.DOCUMENT) -> Answer:
+    def send(
+        self,
+        texts: Sequence[str],
+        tokens: int,
+        input_type: InputType = InputType.DOCUMENT,
+        *,
+        before: Callable[[], None] = lambda: None,
+    ) -> Answer:
         """The answer to a request of `tokens` estimated tokens, after as many attempts as it takes.
 
-        Raises RefusedError, AccessError, BreakerOpenError, BudgetError, StoppedError, or the TransientError of
-        the last attempt. A 429 is waited out and is no attempt.
+        `before` is called when it may be sent, just before it is, and may raise. Raises RefusedError, AccessError,
+        BreakerOpenError, BudgetError, StoppedError, or the TransientError of the last attempt. A 429 is waited out
+        and is no attempt.
         """
         trying = Retrying(
             retry=retry_if_exception_type(TransientError),
@@ -102,72 +111,54 @@ class Sender:
             sleep=self._sleep,
             reraise=True,
         )
-        return trying(self._attempt, texts, tokens, input_type)
+        return trying(self._attempt, texts, tokens, input_type, before)
 
     def trip(self, reason: str) -> None:
         """Open the source's breaker."""
-        self._trip(self._source, reason)
+        self._gate.trip_source(reason)
 
     def rest(self, times: int) -> None:
         """Wait as before the next attempt after `times` failed ones."""
         self._sleep(self._patience.first_wait * 2 ** (times - 1) * random.uniform(0.75, 1.25))
 
-    def _attempt(self, texts: Sequence[str], tokens: int, input_type: InputType) -> Answer:
+    def done(self) -> None:
+        """This thread sends nothing more for now: a breaker's probe that it holds and nothing answered is free."""
+        self._gate.give_up()
+
+    def _attempt(
+        self, texts: Sequence[str], tokens: int, input_type: InputType, before: Callable[[], None]
+    ) -> Answer:
         limited = 0
+        since = time.monotonic()
         while True:
-            request, probes = self._admit(len(texts), tokens)
+            request = self._gate.admit(len(texts), tokens)
             try:
-                answer = self._ask(request, texts, input_type)
+                answer = self._ask(request, texts, input_type, before)
             except RateLimitedError as error:
                 limited += 1
-                self._slow_down(error, limited)
-                if limited == MAX_LIMITED:
+                self._gate.pause(self._pause(error, limited))
+                if time.monotonic() - since > LIMITED_FOR:
                     raise
-                continue
-            if probes:
-                self._database.transact(partial(breakers.close, names=probes))
-            return answer
+            else:
+                self._gate.answered()
+                return answer
 
-    def _admit(self, texts: int, tokens: int) -> tuple[int, list[str]]:
-        """Wait until the request may be sent; returns its ledger row, and the breakers that it probes."""
-        while True:
-            if self._stop.is_set():
-                raise StoppedError
-            probes, admission = self._database.transact(
-                lambda connection: self._reserve(connection, texts, tokens)
-            )
-            if admission.request is not None:
-                return admission.request, probes
-            if admission.spent is not None:
-                raise BudgetError(self._over_budget(admission.spent))
-            assert admission.wait is not None
-            self._sleep(admission.wait + random.uniform(0, 0.05))  # not all threads at one moment
-
-    def _reserve(self, connection: Connection, texts: int, tokens: int) -> tuple[list[str], Admission]:
-        probes = breakers.check(connection, self._breakers)
-        model = self._embedder.model
-        admission = ledger.reserve(
-            connection,
-            self._space,
-            self._payer,
-            source=self._source,
-            texts=texts,
-            tokens=tokens,
-            dollars=model.dollars,
-            requests_minute=model.requests_minute,
-            tokens_minute=model.tokens_minute,
-        )
-        return probes, admission
-
-    def _ask(self, request: int, texts: Sequence[str], input_type: InputType) -> Answer:
+    def _ask(
+        self, request: int, texts: Sequence[str], input_type: InputType, before: Callable[[], None]
+    ) -> Answer:
         started = time.monotonic()
         try:
+            before()
             answer = self._embedder.embed(texts, input_type)
-            check(answer.vectors, texts=len(texts), dimensions=self._space.dimensions)
+            check(answer.vectors, texts=len(texts), dimensions=self._dimensions)
         except BootstrapError as error:
             self._close_row(request, error, time.monotonic() - started)
             if isinstance(error, AccessError):
-                self._trip(self._embedder.account, str(error))
+                name = self._gate.trip_account(str(error))
+                raise AccessError(
+                    f"{str(error).rstrip('.')}. Nothing more is sent on this account: mend that, then "
+                    f"`bootstrap breaker reset {name}`"
+                ) from None
             raise
         cost = self._embedder.model.cost(answer.tokens)
         return Answer(answer.vectors, answer.tokens, cost, time.monotonic() - started, request)
@@ -181,17 +172,11 @@ class Sender:
             )
         )
 
-    def _slow_down(self, error: RateLimitedError, times: int) -> None:
-        """Tell every process to be silent for as long as the provider asks."""
-        seconds = error.retry_after
-        if seconds is None:
-            seconds = min(MAX_PAUSE, self._patience.first_wait * 2 ** (times - 1))
-        pause = seconds + random.uniform(0, 0.1 * self._patience.first_wait)
-        self._database.transact(lambda connection: ledger.pause(connection, self._payer.limiter, pause))
-
-    def _trip(self, name: str, reason: str) -> None:
-        cool_down = self._patience.cool_down
-        self._database.transact(lambda connection: breakers.trip(connection, name, reason, cool_down=cool_down))
+    def _pause(self, error: RateLimitedError, times: int) -> float:
+        """As long as the provider asks; where it does not say, or says the same again and again, ever longer."""
+        growing = min(MAX_PAUSE, self._patience.first_wait * 2 ** min(times - 1, 10))
+        asked = error.retry_after or 0.0
+        return (asked if asked and times <= 5 else max(asked, growing)) * random.uniform(1, 1.05)
 
     def _backoff(self, state: RetryCallState) -> float:
         """About 1, 2, 4 … times the first wait, a quarter more or less, so that not all come back at once.
@@ -206,12 +191,6 @@ class Sender:
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise StoppedError
-
-    def _over_budget(self, spent: float) -> str:
-        return (
-            f"the next request would pass the budget of ${self._payer.max_cost:.4f} (${spent:.4f} spent or in "
-            "flight). What was embedded is kept; the next run goes on from there"
-        )
 
 
 def _outcome(error: BootstrapError) -> str:

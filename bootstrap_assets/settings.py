@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bootstrap_assets.errors import ConfigurationError
@@ -37,6 +37,22 @@ class Settings(BaseSettings):
     voyage_dimensions: int | None = Field(
         default=None, ge=1, description="Dimensions asked of a model that offers several."
     )
+
+    @field_validator("voyage_api_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value else ""  # files of secrets end with a line feed
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("it holds characters that no key has")
+        return SecretStr(key) if key else None
+
+    @field_validator("voyage_base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("an address begins with https:// or http://")
+        return value
+
     voyage_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for an answer of Voyage AI.")
     voyage_tier: Literal[0, 1, 2, 3] = Field(
         default=1, description="Usage tier of the Voyage account, for its rate limits; 0: no payment method."

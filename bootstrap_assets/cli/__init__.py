@@ -7,7 +7,7 @@ import psycopg
 from rich.markup import escape
 
 from bootstrap_assets.cli.breaker import breaker
-from bootstrap_assets.cli.console import FAILED, WRONG_USAGE, errors
+from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WRONG_USAGE, errors
 from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
@@ -15,7 +15,7 @@ from bootstrap_assets.cli.failures import failures
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
 from bootstrap_assets.cli.status import status
-from bootstrap_assets.errors import BootstrapError, ConfigurationError
+from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -37,7 +37,7 @@ def main() -> None:
         sys.exit(WRONG_USAGE)
     except BootstrapError as error:
         _complain(str(error))
-        sys.exit(FAILED)
+        sys.exit(BUDGET_REACHED if isinstance(error, BudgetError) else FAILED)
     except (psycopg.Error, OSError) as error:
         _complain(f"{type(error).__name__}: {' '.join(str(error).split())}")
         sys.exit(FAILED)

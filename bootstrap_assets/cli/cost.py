@@ -15,6 +15,7 @@ from bootstrap_assets.estimate import Estimate, estimate
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import ledger
 
+COUNTS = ("requests", "failed", "limited", "unanswered", "texts", "tokens")
 COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "requests", "dollars", "minutes")
 
 
@@ -56,17 +57,31 @@ def cost(as_json: bool) -> None:
     if not rows:
         out.print("nothing was ever sent")
         return
-    table = _table("day", "model", "source", "requests", "failed", "texts", "tokens", "dollars", left=3)
+    table = _table(
+        "day",
+        "model",
+        "source",
+        "requests",
+        "failed",
+        "limited",
+        "unanswered",
+        "texts",
+        "tokens",
+        "dollars",
+        left=3,
+    )
     for row in rows:
-        counts = (f"{row[name]:,}" for name in ("requests", "failed", "texts", "tokens"))
+        counts = (f"{row[name]:,}" for name in COUNTS)
         table.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
     table.add_section()
-    totals = (f"{sum(row[name] for row in rows):,}" for name in ("requests", "failed", "texts", "tokens"))
+    totals = (f"{sum(row[name] for row in rows):,}" for name in COUNTS)
     table.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
     out.print(table)
-    if unsure := sum(row["unsure_dollars"] for row in rows):
+    unsure = sum(row["unsure_dollars"] for row in rows)
+    if unsure >= Decimal("0.00005"):
         out.print(
-            f"\nUp to ${unsure:.4f} more may have been charged for requests that no whole answer came to.",
+            f"\nUp to ${unsure:.4f} more may have been charged for requests that no whole answer came to, among "
+            "them those of a process that was killed, and those in flight.",
             soft_wrap=True,
         )
 

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import WITH_FAILURES, open_corpus_database, out, print_json
+from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.registry import get_source
 from bootstrap_assets.store import failures as letters
 
 SHOWN = 100
@@ -20,6 +22,8 @@ SHOWN = 100
 
 of_source = click.option("--source", help="Only of this source.")
 of_class = click.option("--class", "error_class", help="Only of this class of error, as `list` shows it.")
+
+with_closed = click.option("--all", "closed", is_flag=True, help="Those too that are resolved or ignored.")
 
 
 @click.group()
@@ -30,7 +34,7 @@ def failures() -> None:
 @failures.command("list")
 @of_source
 @of_class
-@click.option("--all", "closed", is_flag=True, help="Those too that are resolved or ignored.")
+@with_closed
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_(source: str | None, error_class: str | None, closed: bool, as_json: bool) -> None:
     """List the dead letters."""
@@ -85,9 +89,10 @@ def show(number: int) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @of_source
 @of_class
-def export(file: Path, source: str | None, error_class: str | None) -> None:
+@with_closed
+def export(file: Path, source: str | None, error_class: str | None, closed: bool) -> None:
     """Append the dead letters to FILE, as JSON Lines."""
-    found = _read(source, error_class)
+    found = _read(source, error_class, closed=closed)
     with file.open("a", encoding="utf-8") as lines:
         for letter in found:
             lines.write(json.dumps(_plain(letter), ensure_ascii=False, default=str) + "\n")
@@ -97,13 +102,17 @@ def export(file: Path, source: str | None, error_class: str | None) -> None:
 @failures.command()
 @of_source
 @of_class
-def retry(source: str | None, error_class: str | None) -> None:
+@click.option("--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Stop before that.")
+def retry(source: str | None, error_class: str | None, max_cost: float | None) -> None:
     """Embed the texts of the dead letters again, and nothing else."""
-    with pipeline.open_corpus(load_settings()) as corpus:
+    _read(source, None)  # an unknown source is told before anything starts
+    with stopping_signals() as stop, pipeline.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
         done = pipeline.retry_failures(corpus, source=source, error_class=error_class)
     stored = sum(filled.texts + filled.pooled for filled in done.values())
-    left = _read(source, error_class)
+    with open_corpus_database() as connection:
+        left = letters.listing(connection, source=source, error_class=error_class, space=corpus.space)
     parsed = sum(letter["stage"] == "parse" for letter in left)
+    others = len(_read(source, error_class)) - len(left)
     out.print(f"{stored:,} text{'s' * (stored != 1)} embedded, {len(left):,} dead letters left", soft_wrap=True)
     if parsed:
         out.print(
@@ -111,6 +120,8 @@ def retry(source: str | None, error_class: str | None) -> None:
             "(`bootstrap run --force-refresh`)",
             soft_wrap=True,
         )
+    if others:
+        out.print(f"{others:,} more are of other models than {corpus.space.model}, and were left alone")
     sys.exit(WITH_FAILURES if left else 0)
 
 
@@ -122,6 +133,9 @@ def ignore(numbers: tuple[int, ...], source: str | None, error_class: str | None
     """Leave dead letters as they are: they are no longer counted or retried."""
     if not (numbers or source or error_class):
         raise ConfigurationError("which ones? Give numbers, --source or --class")
+    unknown = set(numbers) - {letter["id"] for letter in _read(source, error_class)}
+    if unknown:
+        raise ConfigurationError(f"no such dead letter: {', '.join(map(str, sorted(unknown)))}")
     with open_corpus_database() as connection:
         ignored = letters.ignore(connection, numbers=numbers, source=source, error_class=error_class)
     out.print(f"{ignored:,} ignored")
@@ -129,7 +143,10 @@ def ignore(numbers: tuple[int, ...], source: str | None, error_class: str | None
 
 def _read(source: str | None, error_class: str | None, *, closed: bool = False) -> list[dict[str, Any]]:
     with open_corpus_database() as connection:
-        return letters.listing(connection, source=source, error_class=error_class, closed=closed)
+        found = letters.listing(connection, source=source, error_class=error_class, closed=closed)
+        if source and not found and not letters.listing(connection, source=source, closed=True):
+            get_source(source)  # an unknown one is wrong usage
+    return found
 
 
 def _plain(letter: dict[str, Any]) -> dict[str, Any]:

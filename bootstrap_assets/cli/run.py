@@ -2,12 +2,11 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,9 +18,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
+from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
 from bootstrap_assets.cli.status import print_status, read_status
 from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
+from bootstrap_assets.gate import limiter_of
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import schema
@@ -73,8 +74,8 @@ def settings_for(data: str | None) -> Settings:
 
 def _exit_code(answer: dict[str, Any]) -> int:
     if not answer["success"]:
-        reached = any(failure.get("error") == BudgetError.__name__ for failure in answer["failures"])
-        return BUDGET_REACHED if reached else FAILED
+        reasons = {failure.get("error") for failure in answer["failures"]}
+        return BUDGET_REACHED if reasons == {BudgetError.__name__} else FAILED
     return WITH_FAILURES if _dead_letters(answer) else 0
 
 
@@ -91,67 +92,38 @@ def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | prepare_environment(settings)
     command = [sys.executable, "-m", "bootstrap_assets.defs.execute", json.dumps(request)]
-    pipe = subprocess.PIPE
     with (
         log.open("wb") as file,
+        tempfile.TemporaryFile() as told,  # not a pipe, which a child that tells much would block on
         # A session of its own: a Ctrl-C of the terminal is for this process, which passes it on in its own way.
         subprocess.Popen(
-            command, env=environment, stdin=pipe, stdout=pipe, stderr=file, start_new_session=True
+            command, env=environment, stdin=subprocess.PIPE, stdout=told, stderr=file, start_new_session=True
         ) as child,
-        _raising_signals(),
+        raising_signals(),
     ):
         try:
             _show_progress(settings, child, request["sources"] or list(SOURCES))
-            printed = _read_to_end(child)
-        except _Signal as signalled:
+            child.wait()
+        except Signalled as signalled:
             _stop(child, signalled.number)
-    return _answer(printed, log)
-
-
-class _Signal(BaseException):
-    """SIGINT or SIGTERM came."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def _raising_signals() -> Iterator[None]:
-    def come(number: int, _frame: object) -> None:
-        raise _Signal(number)
-
-    before = {number: signal.signal(number, come) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        told.seek(0)
+        return _answer(told.read().decode(), log)
 
 
 def _stop(child: "subprocess.Popen[bytes]", number: int) -> NoReturn:
     """Let the child finish what is in flight; a second signal ends it at once."""
     assert child.stdin
     try:
-        errors.print(
-            "\nstopping: the requests in flight are finished and kept; once more stops at once", soft_wrap=True
-        )
+        errors.print(STOPPING, soft_wrap=True)
         child.stdin.close()  # the end of its stdin tells the child to stop, also when this process is killed
         child.wait()
-        errors.print("stopped: what was embedded is kept, `bootstrap run` goes on from there", soft_wrap=True)
-    except _Signal as again:
+        errors.print(STOPPED, soft_wrap=True)
+    except Signalled as again:
         number = again.number
         child.kill()
         child.wait()
-        errors.print("stopped at once: `bootstrap run` goes on with what is stored", soft_wrap=True)
+        errors.print(AT_ONCE, soft_wrap=True)
     sys.exit(128 + number)
-
-
-def _read_to_end(child: "subprocess.Popen[bytes]") -> str:
-    assert child.stdout
-    printed = child.stdout.read().decode()
-    child.wait()
-    return printed
 
 
 def _answer(printed: str, log: Path) -> dict[str, Any]:
@@ -178,18 +150,19 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
     # Without the display the run goes on: it is the child that knows how it ends.
     with suppress(psycopg.Error, BootstrapError), display, connect(url, autocommit=True) as connection:
         tasks = {name: display.add_task(name, total=None, start=False, told="waiting") for name in sources}
-        since = connection.execute("SELECT now()").fetchone()  # the server's clock, not ours
+        limiter = limiter_of(choose_embedder(settings))
+        (since,) = connection.execute("SELECT now()").fetchone() or (None,)  # the server's clock, not ours
         while child.poll() is None:
             try:
                 child.wait(POLL)
             except subprocess.TimeoutExpired:
-                _refresh(display, tasks, connection.execute(_PROGRESS, since).fetchall())
+                _refresh(display, tasks, connection.execute(_PROGRESS, (limiter, since)).fetchall())
 
 
 _PROGRESS = """
 SELECT source, status, total_records, processed_records, embedded_records,
-       (SELECT ceil(extract(epoch FROM max(paused_until) - now())) FROM embedding_limiters
-        WHERE paused_until > now())
+       (SELECT ceil(extract(epoch FROM greatest(paused_until, full_until) - now())) FROM embedding_limiters
+        WHERE name = %s AND greatest(paused_until, full_until) > now())
 FROM bootstrap_progress WHERE started_at >= %s
 """
 
@@ -204,7 +177,7 @@ def _refresh(display: Progress, tasks: dict[str, TaskID], rows: list[tuple[Any, 
         else:
             told = f"{embedded:,} of {total:,} records have vectors"
         if paused and state == "in_progress":
-            told += f"; the provider asks to wait {paused} s"
+            told += f"; the rate limit says to wait {paused} s"
         display.update(tasks[source], total=total or None, completed=embedded, told=told)
 
 
@@ -218,6 +191,7 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
             errors.print(f"[bold red]{', '.join(assets)}:[/] {escape(message)}", soft_wrap=True)
         ended = "stopped" if _exit_code(answer) == BUDGET_REACHED else "failed"
         errors.print(f"{ended} after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
+        _print_dead_letters(answer)
         return
     index = answer["assets"].get("reference_index", {})
     if texts or changes or index.get("promoted") or index.get("action") == "built":
@@ -225,15 +199,19 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
         out.print(f"\nDone in {seconds:.1f} s: {changes:,} records changed, {texts:,} texts embedded{cost}.")
     else:
         out.print(f"\nDone in {seconds:.1f} s: everything was up to date, there was nothing to do.")
+    _print_dead_letters(answer)
+    if is_embedded_running(settings):
+        out.print(
+            "[dim]PostgreSQL goes on running: `bootstrap db psql` opens it, `bootstrap db down` stops it.[/]"
+        )
+
+
+def _print_dead_letters(answer: dict[str, Any]) -> None:
     if dead := _dead_letters(answer):
         out.print(
             f"[bold red]{dead:,} record{'s' * (dead != 1)} failed:[/] `bootstrap failures list` says why, "
             "`bootstrap failures retry` tries them again.",
             soft_wrap=True,
-        )
-    if is_embedded_running(settings):
-        out.print(
-            "[dim]PostgreSQL goes on running: `bootstrap db psql` opens it, `bootstrap db down` stops it.[/]"
         )
 
 

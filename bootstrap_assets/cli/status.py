@@ -10,7 +10,7 @@ from bootstrap_assets.cli.console import out, print_json
 from bootstrap_assets.records import Granularity
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import index, progress, schema
+from bootstrap_assets.store import breakers, index, progress, schema
 from bootstrap_assets.store.database import connect, database_url
 
 COLOURS = {
@@ -39,7 +39,9 @@ def read_status(settings: Settings) -> dict[str, Any]:
         if schema.current(connection) is None:
             return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
         schema.require_current(connection)
-        return _completed(progress.status(connection), index.state(connection))
+        document = _completed(progress.status(connection), index.state(connection))
+        found = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]
+        return document | {"breakers": {breaker.name: breaker.reason for breaker in found}}
 
 
 NO_INDEX = {"exists": False, "valid": False}
@@ -48,6 +50,7 @@ NO_INDEX = {"exists": False, "valid": False}
 def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, Any]:
     known = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
     document["sources"] = known | document["sources"]
+    document.setdefault("breakers", {})
     document["index"] = found
     return document
 
@@ -111,6 +114,8 @@ def _print_rest(document: dict[str, Any]) -> None:
         if source["message"]:
             colour = "red" if source["status"] == "failed" else "yellow"
             out.print(f"[{colour}]{name}: {escape(source['message'])}[/]", soft_wrap=True)
+    for name, reason in document["breakers"].items():
+        out.print(f"[red]circuit breaker {name} is open: {escape(reason)}[/]", soft_wrap=True)
     _print_building(document)
 
 

@@ -67,10 +67,11 @@ class VoyageEmbedder:
                 output_dimension=None if dimensions == DEFAULT_DIMENSIONS else dimensions,
                 encoding_format="base64",
             )
+        # `from None`: what the client raises may quote headers, the key among them, and Dagster shows causes.
         except VoyageError as error:
-            raise classify(error) from error
+            raise classify(error, secret=self._api_key) from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # the client stumbles over the body
-            raise AnswerError(f"an answer of Voyage AI cannot be read: {type(error).__name__}") from error
+            raise AnswerError(f"an answer of Voyage AI cannot be read: {type(error).__name__}") from None
 
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
+
 from bootstrap_assets.errors import (
     AccessError,
     AnswerError,
@@ -37,8 +39,15 @@ MAX_WAIT = 3600.0
 """Seconds of a Retry-After that are believed."""
 
 
-def classify(error: "VoyageError") -> BootstrapError:
-    """Our error for one of the client's."""
+def classify(error: "VoyageError", *, secret: str = "") -> BootstrapError:
+    """Our error for one of the client's. `secret` is left out of what it says."""
+    ours = _classify(error)
+    if secret and secret in str(ours):
+        ours.args = (str(ours).replace(secret, "***"),)
+    return ours
+
+
+def _classify(error: "VoyageError") -> BootstrapError:
     status = error.http_status
     if status is None:
         return _unanswered(error)
@@ -68,6 +77,10 @@ def _detail(error: "VoyageError") -> str:
 
 def _unanswered(error: "VoyageError") -> BootstrapError:
     """No status at all: whether the request went out decides whether it may have been charged."""
+    if isinstance(error.__cause__, (InvalidURL, InvalidHeader, MissingSchema, InvalidSchema)):
+        return ConfigurationError(
+            f"no request can be made ({type(error.__cause__).__name__}): look at BOOTSTRAP_VOYAGE_BASE_URL"
+        )
     reason = getattr(getattr(error.__cause__, "args", (None,))[0] if error.__cause__ else None, "reason", None)
     detail = " ".join(str(reason or error.__cause__ or error).split())[:MAX_DETAIL]
     if type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "SSLError"):

@@ -15,6 +15,7 @@ from psycopg import sql
 from bootstrap_assets.embed.choose import embedder_of
 from bootstrap_assets.embed.protocol import Embedder, InputType
 from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.gate import limiter_of
 from bootstrap_assets.records import clean_text, estimate_tokens
 from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
@@ -153,7 +154,7 @@ def _pay(database: Database, settings: Settings, embedder: Embedder, space: Spac
         embedder,
         space,
         SOURCE,
-        payer=Payer(f"{embedder.account}/{embedder.model.name}", SOURCE),
+        payer=Payer(limiter_of(embedder), SOURCE),
         patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
         stop=Stop(),
     )

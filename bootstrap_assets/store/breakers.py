@@ -4,7 +4,7 @@ There is one for each account of a provider and one for each source. All process
 one request may try (half-open); if it is answered the breaker closes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,14 +23,31 @@ class Breaker(NamedTuple):
     retry_at: datetime
 
 
+Ending = Callable[[Connection, Sequence[str]], int]
+"""How a probe of some breakers ends: `close` or `give_back`."""
+
+
 def check(connection: Connection, names: Sequence[str]) -> list[str]:
-    """Raise BreakerOpenError where one of these is open; returns those that the caller may try now (half-open)."""
-    probes: list[str] = []
-    for name, reason, seconds in connection.execute(statement("open_breakers"), {"names": list(names)}).fetchall():
-        if seconds or not connection.execute(statement("take_probe"), {"name": name}).fetchone():
+    """Raise BreakerOpenError where one of these is open and cools down; returns those that may be probed."""
+    half_open: list[str] = []
+    for name, reason, seconds in connection.execute(statement("open_breakers"), {"names": list(names)}):
+        if seconds:
             raise BreakerOpenError(_explain(name, reason, seconds))
-        probes.append(name)
-    return probes
+        half_open.append(name)
+    return half_open
+
+
+def take(connection: Connection, names: Sequence[str]) -> None:
+    """Take the probes of breakers; BreakerOpenError where another process has one."""
+    for name in names:
+        row = connection.execute(statement("take_probe"), {"name": name}).fetchone()
+        if row and not row[1]:
+            raise BreakerOpenError(_explain(name, row[0], 0.0))
+
+
+def give_back(connection: Connection, names: Sequence[str]) -> int:
+    """Free probes that brought nothing; returns how many."""
+    return connection.execute(statement("give_back_probes"), {"names": list(names)}).rowcount
 
 
 def _explain(name: str, reason: str, seconds: float) -> str:

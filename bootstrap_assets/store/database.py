@@ -32,12 +32,27 @@ def database_url(settings: Settings) -> str:
     return server.start(settings.root)
 
 
+_PARAMETERS: dict[str, Any] = {
+    "application_name": "bootstrap-assets",
+    "connect_timeout": CONNECT_TIMEOUT,
+    # A server that is gone without a word is noticed after a minute, not after the two hours of the defaults.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    """Our parameters of a connection, without those that the user's connection string says otherwise."""
+    told = psycopg.conninfo.conninfo_to_dict(url)
+    return {name: value for name, value in _PARAMETERS.items() if name not in told}
+
+
 def connect(url: str, *, autocommit: bool = False) -> Connection:
     """A single connection outside the pool; DatabaseUnavailable where nothing answers."""
     try:
-        return psycopg.connect(
-            url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT, application_name="bootstrap-assets"
-        )
+        return psycopg.connect(url, autocommit=autocommit, **_parameters(url))
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(_unreachable(url, error)) from None
     except psycopg.ProgrammingError:
@@ -82,7 +97,7 @@ class Database:
             max_size=size,
             configure=_configure,
             check=ConnectionPool.check_connection,  # after a restart of the server all idle ones are dead
-            kwargs={"application_name": "bootstrap-assets", "connect_timeout": CONNECT_TIMEOUT},
+            kwargs=_parameters(url),
             open=True,
         )
 

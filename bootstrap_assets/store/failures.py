@@ -44,9 +44,14 @@ def listing(
     error_class: str | None = None,
     number: int | None = None,
     closed: bool = False,
+    space: Space | None = None,
 ) -> list[dict[str, Any]]:
-    """Dead letters as dictionaries; `closed` gives those too that are resolved or ignored."""
-    named = {"source": source, "class": error_class, "id": number, "closed": closed}
+    """Dead letters as dictionaries; `closed` gives those too that are resolved or ignored.
+
+    `space`: without those of other spaces.
+    """
+    named: dict[str, Any] = {"source": source, "class": error_class, "id": number, "closed": closed}
+    named["space"] = space.id if space else None
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement("list_failures"), named).fetchall()
 
@@ -76,3 +81,9 @@ def hashes_by_source(
     """Texts of the open dead letters of a space, by source."""
     named = {"space": space.id, "source": source, "class": error_class}
     return {name: list(hashes) for name, hashes in connection.execute(statement("failed_hashes"), named)}
+
+
+def by_batch(connection: Connection, space: Space, source: str, count: int) -> dict[int, int]:
+    """The dead texts of a source, by batch out of `count`."""
+    named = {"space": space.id, "source": source, "count": count}
+    return dict(connection.execute(statement("failures_by_batch"), named).fetchall())

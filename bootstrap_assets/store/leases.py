@@ -4,7 +4,8 @@ A lease is a session advisory lock, so a process that dies frees it at once. Ide
 so two sources that share a text never pay for it twice, even at the same time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -18,28 +19,37 @@ _EVERY = 0.1  # seconds between two attempts at a lease that another process has
 
 
 class Leases:
-    """The leases this process holds in one space. Used from one thread.
+    """The leases this process holds in one space. Taken and given back by one thread, looked at by several.
 
     When the connection breaks, all are lost; they are taken anew on another one, as far as no other process was
-    quicker. Only what is in flight at that moment can then be paid for twice.
+    quicker. Only what is in flight at that moment can then be paid for twice: `holds` says so just before.
     """
 
     def __init__(self, url: str, space_id: int) -> None:
         self._url = url
         self._key = _CLASS | space_id
         self._held: set[int] = set()
+        self._lock = threading.RLock()
         self._connection = connect(url, autocommit=True)
 
     def acquire(self, buckets: Sequence[int]) -> list[int]:
         """Take the leases of buckets; returns those it got, without those another process has."""
-        got = self._again(self._try, buckets)
-        self._held.update(got)
-        return got
+        with self._lock:
+            got = self._again(self._try, buckets)
+            self._held.update(got)
+            return got
 
     def release(self, buckets: Sequence[int]) -> None:
         """Give the leases of buckets back."""
-        self._held.difference_update(buckets)
-        self._again(self._unlock, buckets)
+        with self._lock:
+            self._held.difference_update(buckets)
+            self._again(self._unlock, buckets)
+
+    def holds(self, buckets: Collection[int]) -> bool:
+        """Whether all these leases are still held; asks the server, for a broken connection does not tell."""
+        with self._lock:
+            self._again(self._ping, [])
+            return self._held.issuperset(buckets)
 
     def wait(self, bucket: int, stop: Stop) -> None:
         """Wait until no other process has the lease of a bucket, or `stop` is set. Hold no lease meanwhile."""
@@ -59,6 +69,10 @@ class Leases:
     def _unlock(self, buckets: Sequence[int]) -> list[int]:
         query = "SELECT b FROM unnest(%s::int[]) AS b WHERE pg_advisory_unlock(%s, b)"
         return [row[0] for row in self._connection.execute(query, (list(buckets), self._key))]
+
+    def _ping(self, _buckets: Sequence[int]) -> list[int]:
+        self._connection.execute("SELECT 1")
+        return []
 
     def _again(self, ask: Callable[[Sequence[int]], list[int]], buckets: Sequence[int]) -> list[int]:
         return trying_again(lambda _state: self._reconnect())(ask, buckets)

@@ -78,6 +78,7 @@ def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan])
         "texts": [plan.texts for plan in plans],
         "missing": [plan.missing for plan in plans],
         "failed": [plan.failed for plan in plans],
+        "owner": OWNER,
     }
     connection.execute(statement("plan_batches"), named)
 
@@ -101,13 +102,12 @@ def enter(
 
 @dataclass(frozen=True, slots=True)
 class BatchStored:
-    """What a run did to a batch whose texts all have a vector or are dead letters (`failed` of them).
+    """What a run did to a batch whose texts all have a vector or are dead letters.
 
     `tokens` and `cost` (dollars) are its share of the requests; `answered` is when the last answer came.
     """
 
     batch: int
-    failed: int
     tokens: int
     cost: float
     answered: datetime | None
@@ -118,7 +118,6 @@ def stored(connection: Connection, source: str, batches: Sequence[BatchStored]) 
     named = {
         "source": source,
         "batches": [batch.batch for batch in batches],
-        "failed": [batch.failed for batch in batches],
         "tokens": [batch.tokens for batch in batches],
         "costs": [batch.cost for batch in batches],
         "answered": [batch.answered for batch in batches],
@@ -168,7 +167,7 @@ def status(connection: Connection) -> dict[str, Any]:
     if space is None:
         return {"sources": sources, "texts": 0, "space": None, "building": None}
     query = statement("source_status").format(vectors=space.vectors)
-    for row in connection.execute(query):
+    for row in connection.execute(query, {"space": space.id}):
         (
             name,
             state,

@@ -8,13 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap_assets import cli, pipeline
-from bootstrap_assets.errors import MassDeleteError
+from bootstrap_assets.errors import ConfigurationError, MassDeleteError
 from bootstrap_assets.fill import BatchDone
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.records import content_hash, estimate_tokens
 from bootstrap_assets.store import progress
 from tests.fakes.voyage_server import Fault, Refusal, VoyageServer
-from tests.integration.test_fill import OTHER, column, load
+from tests.integration.test_fill import OTHER, column, in_parallel, load
 from tests.made_up_source import MADE_UP, contracts
 
 OPEN = "SELECT count(*) FROM bootstrap_failures WHERE resolved_at IS NULL AND ignored_at IS NULL"
@@ -211,6 +211,24 @@ def test_a_record_that_comes_later_with_a_dead_text_is_counted_as_failed(
     load(corpus, documents)
     filled = pipeline.embed(corpus, MADE_UP)
     assert (filled.records, filled.embedded_records, filled.errors) == (200, 196, 4)
+    load(corpus, contracts(50))
+    assert pipeline.embed(corpus, MADE_UP).errors == 3
+    load(corpus, documents)  # and again: its letter is opened again
+    filled = pipeline.embed(corpus, MADE_UP)
+    assert (filled.embedded_records, filled.errors) == (196, 4)
+
+
+def test_two_processes_count_dead_letters_once(corpus: Corpus, voyage: VoyageServer, poisoned: set[str]) -> None:
+    voyage.latency = 0.02
+    corpus.embedder._model = replace(corpus.embedder.model, request_texts=7)  # type: ignore[attr-defined]
+    done: list[BatchDone] = []
+    errors = in_parallel(*(lambda: pipeline.embed(corpus, MADE_UP, on_batch=done.append) for _ in range(2)))
+    assert errors == []
+    assert column(corpus, "SELECT sum(failed)::int FROM bootstrap_batches") == [3]
+    assert column(corpus, "SELECT sum(embedded)::int FROM bootstrap_batches") == [197]
+    assert column(corpus, "SELECT DISTINCT stage FROM bootstrap_batches") == ["complete"]
+    assert sum(batch.embedded for batch in done) <= 197
+    assert column(corpus, OPEN) == [3]
 
 
 def test_a_dead_letter_whose_record_is_gone_is_closed(
@@ -269,11 +287,41 @@ def test_the_failures_command_lists_shows_exports_ignores_and_retries(
     assert column(corpus, "SELECT count(*) FROM VECTORS") == [199]
     assert invoke("failures", "list").stdout.strip() == "none"
     assert "ignored" in invoke("failures", "list", "--all").stdout
+    assert "completed with failures" not in invoke("status").stdout
+    assert len(json.loads(invoke("failures", "list", "--all", "--json").stdout)) == 3
     assert pipeline.embed(corpus, MADE_UP).status == "completed"
 
 
-def test_ignoring_without_saying_what_is_wrong_usage(corpus: Corpus, environ: None) -> None:
-    assert invoke("failures", "ignore").exit_code != 0
+@pytest.mark.parametrize(
+    "arguments", [["ignore"], ["ignore", "999"], ["list", "--source", "cuads"], ["retry", "--source", "cuads"]]
+)
+def test_dead_letters_that_do_not_exist_are_wrong_usage(
+    corpus: Corpus, environ: None, arguments: list[str]
+) -> None:
+    assert isinstance(invoke("failures", *arguments).exception, ConfigurationError)
+
+
+def test_dead_letters_of_another_model_are_left_alone(
+    corpus: Corpus, voyage: VoyageServer, poisoned: set[str], environ: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.embed(corpus, MADE_UP)
+    monkeypatch.setenv("BOOTSTRAP_VOYAGE_MODEL", "voyage-4")
+    retried = invoke("failures", "retry")
+    assert retried.exit_code == 0
+    assert "3 more are of other models" in retried.stdout
+
+
+def test_a_retry_of_a_passage_alone_takes_its_text_along(corpus: Corpus, voyage: VoyageServer) -> None:
+    paragraphs = [f"{number}. Paragraph {number} " + f"goes on number {number} " * 60 for number in range(90)]
+    load(corpus, {"Long": {"Cap": "\n\n".join(paragraphs)}})
+    passages = (
+        "SELECT t.content FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash"
+    )
+    voyage.poison = {str(column(corpus, f"{passages} WHERE p.ordinal = 5")[0])}
+    pipeline.embed(corpus, MADE_UP)
+    voyage.poison = set()
+    done = pipeline.retry_failures(corpus, error_class="RefusedError")
+    assert done["made_up"].status == "completed"
 
 
 def test_what_a_parser_could_not_take_is_a_failure_of_its_source_too(corpus: Corpus, environ: None) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import time
+import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, formatdate
 
@@ -131,6 +132,20 @@ def test_the_key_of_a_provider_is_in_no_message(voyage: VoyageServer) -> None:
     for fault in (Fault.unauthorized, Fault.not_json, Fault.bad_request, Fault.reset):
         voyage.faults = Always(fault)
         assert "pa-secret" not in str(ask(voyage, ["one"], key="pa-secret"))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\nX: y", "\u00e9", " "])
+def test_a_key_that_no_header_can_hold_is_in_no_message_and_no_cause(ending: str) -> None:
+    key = "pa-" + "top" + "secret" + ending
+    embedder = VoyageEmbedder(voyage_model("voyage-law-2"), key, "http://127.0.0.1:1/v1")
+    with pytest.raises(BootstrapError) as raised:
+        embedder.embed(["one"], InputType.DOCUMENT)
+    assert "topsecret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_an_address_that_is_none_is_a_matter_of_configuration() -> None:
+    with pytest.raises(ConfigurationError, match="BOOTSTRAP_VOYAGE_BASE_URL"):
+        VoyageEmbedder(voyage_model("voyage-law-2"), "key", "localhost:9/v1").embed(["one"], InputType.DOCUMENT)
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:

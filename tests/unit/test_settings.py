@@ -44,3 +44,22 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_patterns_of_commonaccord_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOTSTRAP_COMMONACCORD_PATTERNS", "G/Agt-NDA/**, Wx/**")
     assert load_settings().source_options["commonaccord"] == {"patterns": ["G/Agt-NDA/**", "Wx/**"]}
+
+
+def test_a_key_loses_the_line_feed_that_files_of_secrets_end_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOYAGE_API_KEY", "pa-secret\n")
+    key = load_settings().voyage_api_key
+    assert key
+    assert key.get_secret_value() == "pa-secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("VOYAGE_API_KEY", "pa secret"), ("BOOTSTRAP_VOYAGE_BASE_URL", "host:9")]
+)
+def test_a_key_or_an_address_that_cannot_be_one_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name) as raised:
+        load_settings()
+    assert value not in str(raised.value)

@@ -5,10 +5,16 @@ SELECT name, reason, greatest(extract(epoch FROM retry_at - clock_timestamp()), 
 FROM bootstrap_breakers WHERE open AND name = ANY(%(names)s) ORDER BY name
 
 -- name: take_probe
--- Of all processes one at a time may try whether it works again.
-UPDATE bootstrap_breakers SET probe_until = clock_timestamp() + interval '1 minute'
-WHERE name = %(name)s AND open AND retry_at <= clock_timestamp() AND probe_until < clock_timestamp()
-RETURNING name
+-- Of all processes one at a time may try whether it works again, for so long that its attempts find room.
+WITH taken AS (
+    UPDATE bootstrap_breakers SET probe_until = clock_timestamp() + interval '5 minutes'
+    WHERE name = %(name)s AND open AND retry_at <= clock_timestamp() AND probe_until < clock_timestamp()
+    RETURNING name
+)
+SELECT reason, EXISTS (SELECT 1 FROM taken) FROM bootstrap_breakers WHERE name = %(name)s AND open
+
+-- name: give_back_probes
+UPDATE bootstrap_breakers SET probe_until = '-infinity' WHERE name = ANY(%(names)s)
 
 -- name: open_breaker
 INSERT INTO bootstrap_breakers AS b (name, open, reason, retry_at)

@@ -19,7 +19,9 @@ INSERT INTO bootstrap_failures (space_id, source, source_id, content_hash, stage
 SELECT DISTINCT ON (r.source_id) f.space_id, f.source, r.source_id, f.content_hash, f.stage, f.class, f.message, f.ignored_at
 FROM bootstrap_failures f JOIN reference_records r ON r.source = f.source AND r.content_hash = f.content_hash
 WHERE f.space_id = %(space)s AND f.source = %(source)s AND f.resolved_at IS NULL
-ON CONFLICT (space_id, source, content_hash, source_id) WHERE stage <> 'parse' DO NOTHING
+ON CONFLICT (space_id, source, content_hash, source_id) WHERE stage <> 'parse' DO UPDATE SET
+    resolved_at = NULL, ignored_at = EXCLUDED.ignored_at
+WHERE bootstrap_failures.resolved_at IS NOT NULL
 
 -- name: resolve_texts
 UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
@@ -39,6 +41,7 @@ SELECT f.id, f.source, f.source_id, f.stage, f.class, f.message, f.place, f.atte
 FROM bootstrap_failures f LEFT JOIN embedding_spaces s ON s.id = f.space_id
 WHERE (%(source)s::text IS NULL OR f.source = %(source)s) AND (%(class)s::text IS NULL OR f.class = %(class)s)
   AND (%(id)s::bigint IS NULL OR f.id = %(id)s)
+  AND (%(space)s::int IS NULL OR f.space_id IS NULL OR f.space_id = %(space)s)
   AND (%(closed)s OR f.resolved_at IS NULL AND f.ignored_at IS NULL)
 ORDER BY f.source, f.stage, f.class, f.id
 
@@ -55,7 +58,21 @@ WHERE resolved_at IS NULL AND ignored_at IS NULL
   AND (%(source)s::text IS NULL OR source = %(source)s) AND (%(class)s::text IS NULL OR class = %(class)s)
 
 -- name: failed_hashes
-SELECT source, array_agg(DISTINCT content_hash) FROM bootstrap_failures
-WHERE space_id = %(space)s AND resolved_at IS NULL AND ignored_at IS NULL
-  AND (%(source)s::text IS NULL OR source = %(source)s) AND (%(class)s::text IS NULL OR class = %(class)s)
-GROUP BY source ORDER BY source
+-- With a passage goes the long text that is pooled from it.
+WITH letters AS (
+    SELECT source, content_hash, class FROM bootstrap_failures
+    WHERE space_id = %(space)s AND resolved_at IS NULL AND ignored_at IS NULL
+      AND (%(source)s::text IS NULL OR source = %(source)s)
+), chosen AS (
+    SELECT source, content_hash FROM letters WHERE %(class)s::text IS NULL OR class = %(class)s
+), wanted AS (
+    SELECT source, content_hash FROM chosen
+    UNION
+    SELECT l.source, l.content_hash FROM letters l JOIN reference_text_parts p USING (content_hash)
+    JOIN chosen c ON c.source = l.source AND c.content_hash = p.part_hash
+)
+SELECT source, array_agg(content_hash) FROM wanted GROUP BY source ORDER BY source
+
+-- name: failures_by_batch
+SELECT reference_batch(content_hash, %(count)s), count(DISTINCT content_hash)::int FROM bootstrap_failures
+WHERE space_id = %(space)s AND source = %(source)s AND resolved_at IS NULL AND source_id IS NOT NULL GROUP BY 1

@@ -22,7 +22,9 @@ WHERE name = %(limiter)s AND paused_until > now()
 -- name: costs
 SELECT (u.created_at AT TIME ZONE 'UTC')::date AS day, s.model, u.source,
        count(*) AS requests,
-       count(*) FILTER (WHERE u.outcome <> 'ok') AS failed,
+       count(*) FILTER (WHERE u.outcome NOT IN ('ok', 'in_flight', 'rate_limited')) AS failed,
+       count(*) FILTER (WHERE u.outcome = 'rate_limited') AS limited,
+       count(*) FILTER (WHERE u.outcome = 'in_flight') AS unanswered,
        coalesce(sum(u.texts) FILTER (WHERE u.outcome = 'ok'), 0) AS texts,
        coalesce(sum(u.tokens) FILTER (WHERE u.outcome = 'ok'), 0)::bigint AS tokens,
        coalesce(sum(u.cost_usd) FILTER (WHERE u.outcome = 'ok'), 0) AS dollars,

@@ -76,7 +76,10 @@ INSERT INTO bootstrap_batches AS b (source, batch, stage, texts, embedded, faile
 SELECT %(source)s, batch, stage, texts, texts - missing - failed, failed, jsonb_build_object(stage, now())
 FROM planned ORDER BY batch
 ON CONFLICT (source, batch) DO UPDATE SET
-    stage = EXCLUDED.stage, texts = EXCLUDED.texts, embedded = EXCLUDED.embedded, failed = EXCLUDED.failed,
+    -- Another process is at work on it: the stage is for that one to tell.
+    stage = CASE WHEN EXCLUDED.stage = 'planned' AND b.lease_owner <> %(owner)s
+                      AND b.heartbeat_at > now() - interval '2 minutes' THEN b.stage ELSE EXCLUDED.stage END,
+    texts = EXCLUDED.texts, embedded = EXCLUDED.embedded, failed = EXCLUDED.failed,
     stage_timestamps = b.stage_timestamps || EXCLUDED.stage_timestamps, last_error = NULL
 WHERE (b.stage, b.texts, b.embedded, b.failed)
     IS DISTINCT FROM (EXCLUDED.stage, EXCLUDED.texts, EXCLUDED.embedded, EXCLUDED.failed)
@@ -94,25 +97,28 @@ WHERE source = %(source)s AND batch IN (
 -- name: batches_stored
 -- Every text of these has its vector, or is a dead letter. The last answer came at `embedded_at`.
 WITH done AS (
-    SELECT * FROM unnest(%(batches)s::int[], %(failed)s::int[], %(tokens)s::bigint[], %(costs)s::numeric[],
-                         %(answered)s::timestamptz[]) AS d (batch, failed, tokens, cost, embedded_at)
+    SELECT * FROM unnest(%(batches)s::int[], %(tokens)s::bigint[], %(costs)s::numeric[],
+                         %(answered)s::timestamptz[]) AS d (batch, tokens, cost, embedded_at)
 ), locked AS (
     SELECT batch FROM bootstrap_batches JOIN done USING (batch) WHERE source = %(source)s
     ORDER BY batch FOR UPDATE OF bootstrap_batches
 )
 UPDATE bootstrap_batches b SET
-    stage = 'stored', heartbeat_at = now(), failed = d.failed, embedded = b.texts - d.failed,
+    stage = 'stored', heartbeat_at = now(), embedded = b.texts - b.failed,
     tokens = b.tokens + d.tokens, cost_usd = b.cost_usd + d.cost,
     stage_timestamps = b.stage_timestamps
         || jsonb_build_object('embedded', coalesce(d.embedded_at, now()), 'stored', now())
 FROM done d JOIN locked USING (batch) WHERE b.source = %(source)s AND b.batch = d.batch
 
 -- name: source_status
-SELECT p.source, p.status, p.message,
+SELECT p.source,
+       CASE WHEN p.status IN ('completed', 'completed_with_failures')
+            THEN CASE WHEN e.errors = 0 THEN 'completed' ELSE 'completed_with_failures' END ELSE p.status END,
+       p.message,
        (SELECT count(*) FROM reference_documents d WHERE d.source = p.source),
        p.total_records, p.processed_records,
        (SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash) WHERE r.source = p.source),
-       p.error_count,
+       e.errors,
        (SELECT coalesce(jsonb_object_agg(g.granularity, g.records), '{{}}') FROM (
             SELECT granularity, count(*) AS records FROM reference_records r
             WHERE r.source = p.source GROUP BY granularity) g),
@@ -125,7 +131,11 @@ SELECT p.source, p.status, p.message,
             WHERE f.source = p.source GROUP BY kind) f),
        extract(epoch FROM coalesce(p.completed_at, p.heartbeat_at) - p.started_at),
        bootstrap_is_stale(p.status, p.heartbeat_at), extract(epoch FROM now() - p.heartbeat_at)
-FROM bootstrap_progress p ORDER BY p.source
+FROM bootstrap_progress p CROSS JOIN LATERAL (
+    SELECT count(*) AS errors FROM bootstrap_failures f
+    WHERE f.source = p.source AND f.resolved_at IS NULL AND f.ignored_at IS NULL
+      AND (f.stage = 'parse' OR f.space_id = %(space)s AND f.source_id IS NOT NULL)
+) e ORDER BY p.source
 
 -- name: count_texts
 -- Without the passages that only stand by for a model too small for the whole text.

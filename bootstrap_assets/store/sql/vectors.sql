@@ -31,6 +31,8 @@ WITH own AS (
     JOIN reference_text_parts p USING (content_hash)
     LEFT JOIN {vectors} v USING (content_hash)
     WHERE t.tokens > %(limit)s AND v.content_hash IS NULL
+    UNION
+    SELECT part_hash FROM reference_text_parts WHERE part_hash = ANY(%(only)s)
 )
 SELECT reference_batch(w.content_hash, %(buckets)s), array_agg(w.content_hash ORDER BY w.content_hash)
 FROM wanted w
@@ -55,6 +57,7 @@ CREATE TEMP TABLE IF NOT EXISTS stage_vectors (
 INSERT INTO {vectors} (content_hash, embedding, tokens, pooled)
 SELECT s.content_hash, s.embedding, s.tokens, s.pooled
 FROM stage_vectors s JOIN reference_texts t USING (content_hash)
+FOR KEY SHARE OF t  -- a load that deletes the text waits
 ON CONFLICT (content_hash) DO NOTHING
 
 -- name: oversized

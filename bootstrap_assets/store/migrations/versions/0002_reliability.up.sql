@@ -44,7 +44,8 @@ COMMENT ON COLUMN embedding_usage.tokens IS 'Charged tokens; where no answer cam
 
 CREATE TABLE embedding_limiters (
     name         text PRIMARY KEY,
-    paused_until timestamptz NOT NULL DEFAULT '-infinity'
+    paused_until timestamptz NOT NULL DEFAULT '-infinity',
+    full_until   timestamptz NOT NULL DEFAULT '-infinity'
 );
 COMMENT ON TABLE embedding_limiters IS 'One row per account and model: locked while a request is admitted, and what a Retry-After says.';
 
@@ -57,6 +58,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
     pause timestamptz;
     expected bigint;
+    reserved double precision;
+    ratio double precision;
     leaving timestamptz;
 BEGIN
     INSERT INTO embedding_limiters (name) VALUES (the_limiter) ON CONFLICT DO NOTHING;
@@ -66,12 +69,15 @@ BEGIN
         RETURN;
     END IF;
     -- What we estimate, corrected by what the provider lately counted for its answers.
-    SELECT ceil(the_tokens * greatest(0.5, least(2, coalesce(sum(u.tokens) / nullif(sum(u.estimated), 0), 1)))) INTO expected
+    SELECT sum(u.tokens) / nullif(sum(u.estimated), 0) INTO ratio
     FROM (SELECT tokens, estimated FROM embedding_usage
           WHERE limiter = the_limiter AND outcome = 'ok' AND estimated > 0 ORDER BY created_at DESC LIMIT 50) u;
+    expected := ceil(the_tokens * greatest(0.5, least(2, coalesce(ratio, 1))));
+    -- A budget must not be passed: reserve more, and half as much again while nothing is known of the estimates.
+    reserved := expected * CASE WHEN ratio IS NULL THEN 1.5 ELSE 1.1 END * dollars / 1e6;
     IF max_cost IS NOT NULL THEN
         SELECT coalesce(sum(cost_usd), 0) INTO spent FROM embedding_usage WHERE run_id = the_run;
-        IF spent + expected * 1.1 * dollars / 1e6 > max_cost THEN
+        IF spent + reserved > max_cost THEN
             RETURN QUERY SELECT NULL::bigint, NULL::double precision, spent;
             RETURN;
         END IF;
@@ -86,13 +92,14 @@ BEGIN
         ) w WHERE w.requests >= requests_minute OR w.tokens + expected > tokens_minute;
     END IF;
     IF leaving IS NOT NULL THEN
+        UPDATE embedding_limiters SET full_until = leaving + make_interval(secs => window_seconds) WHERE name = the_limiter;
         RETURN QUERY SELECT NULL::bigint, greatest(0.001, extract(epoch FROM leaving - clock_timestamp()) + window_seconds)::double precision,
                             NULL::double precision;
         RETURN;
     END IF;
     RETURN QUERY INSERT INTO embedding_usage AS u
         (space_id, source, run_id, limiter, texts, estimated, tokens, cost_usd, seconds, outcome, created_at)
-        VALUES (the_space, the_source, the_run, the_limiter, the_texts, the_tokens, expected, expected * 1.1 * dollars / 1e6, 0, 'in_flight',
+        VALUES (the_space, the_source, the_run, the_limiter, the_texts, the_tokens, expected, reserved, 0, 'in_flight',
                 clock_timestamp())
         RETURNING u.id, 0::double precision, NULL::double precision;
 END $$;
