@@ -46,7 +46,7 @@ class Settings(BaseSettings):
             raise ValueError("it holds characters that no key has")
         return SecretStr(key) if key else None
 
-    @field_validator("voyage_base_url")
+    @field_validator("voyage_base_url", "failure_webhook")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("http://", "https://")):
@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     )
     heartbeat_seconds: float = Field(
         default=30.0, gt=0, description="Seconds between two signs of life of work in progress."
+    )
+    failure_webhook: str | None = Field(
+        default=None, description="Address that a JSON document is posted to when a run of Dagster fails."
     )
     batches: int = Field(
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."

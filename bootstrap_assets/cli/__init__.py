@@ -12,6 +12,7 @@ from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
 from bootstrap_assets.cli.failures import failures
+from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
 from bootstrap_assets.cli.status import status
@@ -24,7 +25,24 @@ def bootstrap() -> None:
     """Fill your own PostgreSQL + pgvector with a reference corpus of contracts, and keep it right."""
 
 
-for command in (run, plan, status, search, failures, breaker, cost, db, env, doctor):
+COMMANDS = (
+    run,
+    plan,
+    status,
+    search,
+    failures,
+    breaker,
+    cost,
+    request,
+    cancel,
+    resume,
+    wait,
+    events,
+    db,
+    env,
+    doctor,
+)
+for command in COMMANDS:
     bootstrap.add_command(command)
 
 

@@ -12,7 +12,7 @@ from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import Connection, connect, database_url
 
-FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED = 1, 2, 3, 4
+FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED, TIMED_OUT = 1, 2, 3, 4, 5
 """Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""
 
 WIDE = 200
@@ -22,9 +22,9 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 errors = Console(stderr=True, highlight=False)
 
 
-def print_json(document: Any) -> None:
-    """One JSON document on stdout, and nothing else."""
-    print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+def print_json(document: Any, *, lines: bool = False) -> None:
+    """One JSON document on stdout, and nothing else; `lines`: in one line, at once."""
+    print(json.dumps(document, ensure_ascii=False, indent=None if lines else 2, default=str), flush=lines)
 
 
 @contextmanager

@@ -1,17 +1,21 @@
 """The one resource: the corpus, opened for the length of a step."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import dagster as dg
+import psycopg
 import sqlalchemy.exc
 from dagster._core.errors import DagsterExecutionInterruptedError
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.errors import BootstrapError, StoppedError, is_transient
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.stopping import Stop
+from bootstrap_assets.store import requests
 
 
 class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -34,11 +38,54 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The settings of this run."""
         return load_settings(**({"data": self.data} if self.data else {}))
 
+    _request: int | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Look whether the run is for a request that may be cancelled."""
+        tag = context.run.tags.get(REQUEST_TAG) if context.run else None
+        self._request = int(tag) if tag else None
+
     @contextmanager
     def open(self, run_id: str) -> Iterator[pipeline.Corpus]:
-        """The corpus, for one step of a run; all its steps spend from one budget."""
-        with pipeline.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost, stop=STOP) as corpus:
-            yield corpus
+        """The corpus, for one step of a run; all its steps spend from one budget.
+
+        Where the run is for a request that is cancelled, the work ends at its next safe point.
+        """
+        stop = STOP.child()
+        with pipeline.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost, stop=stop) as corpus:
+            if self._request is None:
+                yield corpus
+                return
+            with heeding(corpus, self._request, run_id):
+                yield corpus
+
+
+REQUEST_TAG = "bootstrap/request"
+"""Tag of a run: the number of the request that it is for."""
+
+
+@contextmanager
+def heeding(corpus: pipeline.Corpus, request: int, run_id: str, *, every: float = 1.0) -> Iterator[None]:
+    """Tell that a run works on a request, and stop the corpus's work when the request is cancelled."""
+    database = corpus.database
+    database.transact(partial(requests.start, number=request, run_id=run_id))
+    if database.transact(partial(requests.is_cancelled, number=request)):
+        raise StoppedError
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(every):
+            with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
+                if requests.is_cancelled(connection, request):
+                    corpus.stop.set()
+
+    watcher = threading.Thread(target=look, name=f"request {request}", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join(10)
 
 
 STOP = Stop()

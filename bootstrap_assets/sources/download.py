@@ -27,7 +27,7 @@ from bootstrap_assets.sources.http_answers import (
 )
 from bootstrap_assets.sources.spec import Remote
 
-__all__ = ["LOCK_NAME", "ChecksumLock", "Fetched", "LockEntry", "OnBytes", "fetch"]
+__all__ = ["LOCK_NAME", "ChecksumLock", "Fetched", "LockEntry", "OnBytes", "fetch", "newer_version"]
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
 """Seconds to wait for a connection, and between two pieces of a body."""
@@ -82,6 +82,23 @@ def fetch(
     with exclusive(folder / f".{remote.filename}.lock"):
         download = _Download(remote, folder, lock, timeout, on_bytes)
         return download.refresh() if force else download.cached() or download.fresh()
+
+
+def newer_version(
+    remote: Remote, *, lock: ChecksumLock, timeout: tuple[float, float] = (10.0, 30.0)
+) -> str | None:
+    """The server's name (ETag or date) for another version than the one that is locked; None where it has none.
+
+    One conditional request whose body is not read. None too for an archive that was never downloaded, or whose
+    server names no versions. Raises DownloadError or DownloadInterrupted.
+    """
+    known = condition(lock.get(remote.filename))
+    if not known:
+        return None
+    with _Download(remote, lock.path.parent, lock, timeout, None).ask(known) as response:
+        if response.status_code == 304:
+            return None
+        return response.headers.get("ETag") or response.headers.get("Last-Modified")
 
 
 class _Download:
@@ -160,7 +177,7 @@ class _Download:
     def _receive(self, unless: Mapping[str, str]) -> LockEntry | None:
         """Complete the part, or None if the server says that this version is the newest (304)."""
         headers = self._resumption() or dict(unless)
-        with self._get(headers) as response:
+        with self.ask(headers) as response:
             if response.status_code == 304:
                 return None
             start = start_of(response, headers)
@@ -182,7 +199,7 @@ class _Download:
             return {}
         return {"Range": f"bytes={size}-", "If-Range": validator}
 
-    def _get(self, headers: Mapping[str, str]) -> requests.Response:
+    def ask(self, headers: Mapping[str, str]) -> requests.Response:
         """Ask for the file; an answer that was not asked for is an error."""
         try:
             response = requests.get(

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import psycopg
 
 from bootstrap_assets.errors import BootstrapError, StoppedError
+from bootstrap_assets.events import SourceCompleted, SourceProcess, SourceProgress
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.events import emit
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 from bootstrap_assets.store.vectors import BatchPlan, Work
@@ -27,8 +30,7 @@ def working_on(database: Database, source: str, *, afresh: bool = False) -> Iter
     Work that is stopped on purpose leaves the source pending. `afresh` begins the source's time anew; without it
     a later stage goes on with the time of the one before.
     """
-    named = {"source": source, "afresh": afresh}
-    database.transact(lambda connection: connection.execute(statement("begin_source"), named))
+    database.transact(partial(_begin, source=source, afresh=afresh))
     try:
         yield
     except BaseException as error:
@@ -37,6 +39,12 @@ def working_on(database: Database, source: str, *, afresh: bool = False) -> Iter
         with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
             finish(connection, source, status, message=_reason(error))
         raise
+
+
+def _begin(connection: Connection, source: str, *, afresh: bool) -> None:
+    connection.execute(statement("begin_source"), {"source": source, "afresh": afresh})
+    if afresh:
+        emit(connection, SourceProcess(source=source))
 
 
 def _reason(error: BaseException) -> str:
@@ -53,7 +61,19 @@ def beat(connection: Connection, source: str) -> None:
 def finish(connection: Connection, source: str, status: str, *, message: str | None = None) -> None:
     """Set how the work on a source ended."""
     named = {"source": source, "status": status, "message": message}
-    connection.execute(statement("finish_source"), named)
+    row = connection.execute(statement("finish_source"), named).fetchone()
+    if row and status != "pending":
+        processed, embedded, errors = row
+        emit(
+            connection,
+            SourceCompleted(
+                source=source,
+                status=status,
+                processed_records=processed,
+                embedded_records=embedded,
+                error_count=errors,
+            ),
+        )
 
 
 def parsed(connection: Connection, source: str, records: int) -> None:
@@ -129,8 +149,12 @@ def stored(connection: Connection, source: str, batches: Sequence[BatchStored]) 
 def advance(connection: Connection, source: str, hashes: Sequence[bytes], batch: int) -> int:
     """Count the records of texts that were just stored; returns how many they are."""
     named = {"source": source, "hashes": list(hashes), "last": hashes[-1], "batch": batch}
-    row = connection.execute(statement("advance_source"), named).fetchone()
-    return int(row[0]) if row else 0
+    stored, embedded, total = connection.execute(statement("advance_source"), named).fetchone() or (0, 0, 0)
+    before, now = (min(100, 100 * records // max(total, 1)) for records in (embedded - stored, embedded))
+    if now // 10 > before // 10:
+        message = f"{embedded:,} of {total:,} records have vectors"
+        emit(connection, SourceProgress(source=source, stage="embedding", percent=now, message=message))
+    return int(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +248,15 @@ def _building(connection: Connection, searched: Space) -> dict[str, Any] | None:
     if space is None or space.id == searched.id:
         return None
     return _describe(connection, space) | {"uncovered": spaces.uncovered(connection, space)}
+
+
+class Unfinished(NamedTuple):
+    """A source whose work stopped half way, and when it was last heard of."""
+
+    source: str
+    updated_at: datetime
+
+
+def unfinished(connection: Connection) -> list[Unfinished]:
+    """Sources that were begun, are not complete, and show no fresh sign of life."""
+    return [Unfinished(*row) for row in connection.execute(statement("unfinished_sources"))]

@@ -45,7 +45,7 @@ WITH stored AS (
 UPDATE bootstrap_progress SET
     embedded_records = embedded_records + stored.records,
     last_processed_hash = %(last)s, last_batch_index = %(batch)s, heartbeat_at = now(), updated_at = now()
-FROM stored WHERE source = %(source)s RETURNING stored.records
+FROM stored WHERE source = %(source)s RETURNING stored.records, embedded_records, total_records
 
 -- name: beat
 WITH source AS (
@@ -60,7 +60,7 @@ UPDATE bootstrap_batches SET heartbeat_at = now() WHERE source = %(source)s AND 
 UPDATE bootstrap_progress SET
     status = %(status)s, message = %(message)s, heartbeat_at = now(), updated_at = now(),
     completed_at = CASE WHEN %(status)s IN ('completed', 'completed_with_failures') THEN now() END
-WHERE source = %(source)s
+WHERE source = %(source)s RETURNING processed_records, embedded_records, error_count
 
 -- name: plan_batches
 WITH planned AS (
@@ -140,3 +140,12 @@ FROM bootstrap_progress p CROSS JOIN LATERAL (
 -- name: count_texts
 -- Without the passages that only stand by for a model too small for the whole text.
 SELECT count(DISTINCT content_hash) FROM reference_records
+
+-- name: unfinished_sources
+-- Without those at work: their heartbeat is younger than some of its beats.
+SELECT p.source, p.updated_at FROM bootstrap_progress p
+WHERE coalesce(p.heartbeat_at, '-infinity') < now() - interval '2 minutes'
+  AND (p.status = 'failed' OR bootstrap_is_stale(p.status, p.heartbeat_at)
+       OR p.status = 'pending' AND EXISTS (
+           SELECT 1 FROM bootstrap_batches b WHERE b.source = p.source AND b.stage <> 'complete'))
+ORDER BY p.source

@@ -1,0 +1,131 @@
+"""`bootstrap request|cancel|resume|wait|events`: for other programs and shells, through the database.
+
+A request is made into a run by the sensor `requests` of a running Dagster daemon (`bootstrap ui`).
+"""
+
+import sys
+from dataclasses import asdict
+
+import click
+from rich.markup import escape
+
+from bootstrap_assets.cli.console import FAILED, TIMED_OUT, WITH_FAILURES, open_corpus_database, out, print_json
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.events import EVENTS, MAX_PRIORITY, IngestRequested
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.registry import get_source
+from bootstrap_assets.store import events as outbox
+from bootstrap_assets.store import requests, schema
+from bootstrap_assets.store.database import connect, database_url
+from bootstrap_assets.store.events import Row
+
+PRIORITY = click.IntRange(-MAX_PRIORITY, MAX_PRIORITY)
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+
+
+@click.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
+@click.option("--priority", type=PRIORITY, default=0, help="The higher, the sooner.")
+@click.option("--by", default="", metavar="NAME", help="Who asks.")
+@click.option("--key", metavar="KEY", help="Asking again with this key while it is under way is the same request.")
+@as_json
+def request(
+    sources: tuple[str, ...], force_refresh: bool, priority: int, by: str, key: str | None, as_json: bool
+) -> None:
+    """Ask for sources (none: all) to be brought up to date.
+
+    Asking twice for the same while it is under way makes one run. Prints the request's number.
+    """
+    for name in sources:
+        get_source(name)
+    event = IngestRequested(sources=list(sources), force_refresh=force_refresh, priority=priority, requested_by=by)
+    schema.upgrade(database_url(load_settings()))
+    with open_corpus_database() as connection:
+        number, new = requests.ask(connection, event, key=key)
+    if as_json:
+        print_json({"request": number, "new": new})
+    else:
+        out.print(f"request {number}" if new else f"request {number}, which is under way already")
+
+
+@click.command()
+@click.argument("number", type=int)
+def cancel(number: int) -> None:
+    """Ask a request to end. Its run ends at the next safe point."""
+    with open_corpus_database() as connection:
+        done = requests.cancel(connection, number)
+    out.print(f"request {number} is cancelled" if done else f"request {number} has ended, or was cancelled before")
+
+
+@click.command()
+@click.argument("number", type=int)
+def resume(number: int) -> None:
+    """Ask again for a request that failed or was cancelled."""
+    with open_corpus_database() as connection:
+        if not requests.resume(connection, number):
+            status = requests.get(connection, number).status
+            raise ConfigurationError(f"request {number} is {status}: only a failed or cancelled one is resumed")
+    out.print(f"request {number}")
+
+
+@click.command()
+@click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Then give up, with code 5.")
+@as_json
+def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
+    """Wait until requests (none: all under way) have ended, with all their sources and the index."""
+    url = database_url(load_settings())
+    with connect(url, autocommit=True) as connection:
+        schema.require_current(connection)
+        wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
+        in_time = requests.wait(connection, wanted, timeout=timeout)
+        found = [requests.get(connection, number) for number in wanted]
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        for one in found:
+            out.print(f"request {one.id}: {one.status}{': ' + escape(one.message) if one.message else ''}")
+    if not in_time:
+        sys.exit(TIMED_OUT)
+    statuses = {one.status for one in found} - {"completed"}
+    sys.exit(FAILED if statuses & {"failed", "cancelled"} else WITH_FAILURES if statuses else 0)
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--after", type=int, metavar="ID", help="Only events after this one.")
+@click.option("--name", "names", multiple=True, type=click.Choice(list(EVENTS)), help="Only these.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout.")
+def events(follow: bool, after: int | None, names: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Show what was asked and what was done."""
+    with open_corpus_database() as connection:
+        found = outbox.listing(connection, after=after or 0, names=names, limit=limit)
+        newest = max((row.id for row in outbox.listing(connection, limit=1)), default=0)
+    for row in found:
+        _print(row, as_json=as_json)
+    if follow:
+        try:
+            for row in outbox.follow(database_url(load_settings()), after=newest, names=names):
+                _print(row, as_json=as_json)
+        except KeyboardInterrupt:
+            sys.exit(0)
+
+
+def _print(row: Row, *, as_json: bool) -> None:
+    if as_json:
+        print_json(row._asdict(), lines=True)
+        return
+    told = "  ".join(f"{name} {_plain(value)}" for name, value in row.payload.items() if value not in _EMPTY)
+    when = f"{row.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
+    out.print(f"[dim]{row.id:>6}  {when}[/]  {row.name:<28} {escape(told)}", soft_wrap=True)
+
+
+_EMPTY: tuple[object, ...] = ("", None, [], {})
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number}" for name, number in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

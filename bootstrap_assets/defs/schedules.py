@@ -1,0 +1,20 @@
+"""Schedules. The refresh may spend money, so it is off until turned on; verifying costs nothing."""
+
+import dagster as dg
+
+from bootstrap_assets.defs.sensors import config
+
+WEEKLY_REFRESH = dg.ScheduleDefinition(
+    name="weekly_refresh",
+    job_name="bootstrap",
+    cron_schedule="0 3 * * 0",
+    run_config=config(force_refresh=True),
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every Sunday at three: take what the publishers have changed, embed what is new.",
+)
+
+
+@dg.definitions
+def schedules() -> dg.Definitions:
+    """All schedules."""
+    return dg.Definitions(schedules=[WEEKLY_REFRESH])

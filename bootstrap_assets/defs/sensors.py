@@ -1,0 +1,183 @@
+"""Sensors: what makes runs by itself. Those that could spend money nobody asked for are off until turned on."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import requests as http
+
+from bootstrap_assets import events
+from bootstrap_assets.defs.partitions import ALL_BATCHES
+from bootstrap_assets.defs.resources import REQUEST_TAG
+from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources import download
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import progress, requests, schema
+from bootstrap_assets.store.database import connect, database_url
+from bootstrap_assets.store.events import emit
+from bootstrap_assets.store.requests import Request
+
+ATTEMPT_TAG = "bootstrap/attempt"
+
+_ENDED = {
+    dg.DagsterRunStatus.SUCCESS: "completed",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "cancelled",
+}
+
+
+@dg.sensor(
+    name="requests",
+    job_name="bootstrap",
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
+)
+def requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Requests become runs, and the ends of runs the ends of requests."""
+    with connect(database_url(load_settings())) as connection:
+        if schema.current(connection) != schema.head():
+            yield dg.SkipReason("the database has no corpus of this version yet")
+            return
+        for request in requests.listing(connection, statuses=requests.UNDER_WAY):
+            run = _run_of(context.instance, request)
+            if run is None:
+                yield _run_request(request)
+            elif run.is_finished:
+                requests.end(connection, request.id, _status(request, run), _message(run))
+            elif request.cancelled and run.status is dg.DagsterRunStatus.QUEUED:
+                context.instance.run_coordinator.cancel_run(run.run_id)
+
+
+def _run_of(instance: dg.DagsterInstance, request: Request) -> dg.DagsterRun | None:
+    tags = {REQUEST_TAG: str(request.id), ATTEMPT_TAG: str(request.attempt)}
+    runs = instance.get_runs(dg.RunsFilter(tags=tags), limit=1)
+    return runs[0] if runs else None
+
+
+def _run_request(request: Request) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"request-{request.id}-{request.attempt}",
+        asset_selection=selection(request.sources),
+        run_config=config(force_refresh=request.force_refresh),
+        tags={
+            REQUEST_TAG: str(request.id),
+            ATTEMPT_TAG: str(request.attempt),
+            "dagster/priority": str(request.priority),
+            **ALL_BATCHES,
+        },
+    )
+
+
+def _status(request: Request, run: dg.DagsterRun) -> str:
+    return "cancelled" if request.cancelled and not run.is_success else _ENDED.get(run.status, "failed")
+
+
+def _message(run: dg.DagsterRun) -> str | None:
+    return None if run.is_success else f"run {run.run_id[:8]} ended as {run.status.value.lower()}"
+
+
+def selection(sources: list[str]) -> list[dg.AssetKey]:
+    """The assets of some sources (none: all), and the index."""
+    names = [f"{source}{stage}" for source in sources or SOURCES for stage in ("_archive", "_records", "")]
+    return [dg.AssetKey(name) for name in [*names, "reference_index"]]
+
+
+def config(*, force_refresh: bool) -> dict[str, object]:
+    """Run config of the corpus resource."""
+    return {"resources": {"corpus": {"config": {"force_refresh": force_refresh}}}}
+
+
+@dg.sensor(
+    name="upstream_changes",
+    job_name="bootstrap",
+    minimum_interval_seconds=3600,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Asks the publishers, by conditional requests, for other versions of their archives.",
+)
+def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A source whose archive has changed is brought up to date."""
+    settings = load_settings()
+    if settings.data != "official":
+        yield dg.SkipReason("BOOTSTRAP_DATA is not `official`: there is no publisher to ask")
+        return
+    for name in SOURCES:
+        version = _newer(settings, name, context)
+        if version:
+            yield dg.RunRequest(
+                run_key=f"upstream-{name}-{version}",
+                asset_selection=selection([name]),
+                run_config=config(force_refresh=True),
+                tags=ALL_BATCHES,
+            )
+
+
+def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -> str | None:
+    folder = settings.root / "downloads" / name
+    if not folder.is_dir():
+        return None
+    lock = download.ChecksumLock(folder)
+    versions: list[str] = []
+    for remote in SOURCES[name].remotes:
+        try:
+            version = download.newer_version(remote, lock=lock)
+        except BootstrapError as error:
+            context.log.warning(str(error))
+            continue
+        versions += [version] if version else []
+    return "+".join(versions) or None
+
+
+@dg.sensor(
+    name="unfinished_batches",
+    job_name="bootstrap",
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches.",
+)
+def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """What somebody began and nobody finished is finished."""
+    with connect(database_url(load_settings())) as connection:
+        if schema.current(connection) != schema.head():
+            yield dg.SkipReason("the database has no corpus of this version yet")
+            return
+        found = [one for one in progress.unfinished(connection) if one.source in SOURCES]
+    for one in found:
+        yield dg.RunRequest(
+            run_key=f"unfinished-{one.source}-{one.updated_at:%Y%m%dT%H%M%S}",
+            asset_selection=selection([one.source]),
+            tags=ALL_BATCHES,
+        )
+    if not found:
+        yield dg.SkipReason("every source that was begun is complete or in progress")
+
+
+@dg.run_failure_sensor(
+    name="failures",
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Records each failed run as an event, and posts it to BOOTSTRAP_FAILURE_WEBHOOK if that is set.",
+)
+def failures(context: dg.RunFailureSensorContext) -> None:
+    """A failed run is told."""
+    message = context.failure_event.message or ""
+    event = events.RunFailed(run_id=context.dagster_run.run_id, job=context.dagster_run.job_name, message=message)
+    settings = load_settings()
+    with connect(database_url(settings)) as connection:
+        if schema.current(connection) == schema.head():
+            emit(connection, event)
+    if settings.failure_webhook:
+        _post(settings.failure_webhook, event, context)
+
+
+def _post(address: str, event: events.RunFailed, context: dg.RunFailureSensorContext) -> None:
+    try:
+        http.post(address, json={"event": event.name} | event.model_dump(), timeout=10).raise_for_status()
+    except http.RequestException as error:
+        context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: {type(error).__name__}")
+
+
+@dg.definitions
+def sensors() -> dg.Definitions:
+    """All sensors."""
+    return dg.Definitions(sensors=[requests_sensor, upstream_changes, unfinished_batches, failures])
