@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import psycopg
@@ -51,16 +51,28 @@ def _parameters(url: str) -> dict[str, Any]:
 
 def connect(url: str, *, autocommit: bool = False) -> Connection:
     """A single connection outside the pool; DatabaseUnavailable where nothing answers."""
-    try:
-        return psycopg.connect(url, autocommit=autocommit, **_parameters(url))
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(_unreachable(url, error)) from None
-    except psycopg.ProgrammingError:
+    if not _is_readable(url):
         # libpq quotes the part it cannot read, which may be the password.
         raise ConfigurationError(
             "BOOTSTRAP_DATABASE_URL is no connection string that PostgreSQL can read; special characters in the "
             "password have to be percent-encoded"
-        ) from None
+        )
+    try:
+        return psycopg.connect(url, autocommit=autocommit, **_parameters(url))
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(_unreachable(url, error)) from None
+
+
+_URL = re.compile(r"postgres(ql)?://([^/@]*@)?[^/@?]*(/[^@?]*)?(\?.*)?", re.DOTALL)
+
+
+def _is_readable(url: str) -> bool:
+    """Whether libpq reads it as it is meant: with a bare @ or / in a password it takes the rest for the host."""
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    return not url.startswith(("postgresql://", "postgres://")) or _URL.fullmatch(url) is not None
 
 
 def advisory_lock(connection: Connection, key: int, more: int = 0, *, every: float = 0.1) -> None:
@@ -72,6 +84,43 @@ def advisory_lock(connection: Connection, key: int, more: int = 0, *, every: flo
     query = "SELECT pg_try_advisory_lock(%s, %s)"
     while not (connection.execute(query, (key, more)).fetchone() or (False,))[0]:
         time.sleep(every)
+
+
+def backend(connection: Connection) -> int:
+    """The id of the server's process that serves this connection now. Behind a proxy it may change."""
+    with nullcontext() if connection.autocommit else connection.transaction():
+        row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_proxied(connection: Connection) -> bool:
+    """Whether a proxy such as PgBouncer is in between: it gives its clients a process id of its own making."""
+    return backend(connection) != connection.info.backend_pid
+
+
+def is_pooled_by_transaction(connection: Connection) -> bool:
+    """Whether a proxy gives each transaction some server process, as PgBouncer does with pool_mode = transaction.
+
+    Where there is no proxy this takes one query. Behind one, three more connections are opened: pooled by
+    transaction they meet in one process, or one is moved between two; else each has one to itself while it lives.
+    """
+    try:
+        if not is_proxied(connection):
+            return False
+        with ExitStack() as stack:
+            others = [stack.enter_context(closing(_another(connection))) for _ in range(3)]
+            used = [{backend(each), backend(each)} for each in (connection, *others)]
+    except psycopg.errors.ProtocolViolation as error:
+        if "statement pooling" in str(error):
+            return True
+        raise
+    return any(len(processes) > 1 for processes in used) or len(set().union(*used)) < len(used)
+
+
+def _another(connection: Connection) -> Connection:
+    """A further connection with every parameter of this one; `info.dsn` would lack its passwords."""
+    options = {option.keyword.decode(): option.val.decode() for option in connection.pgconn.info if option.val}
+    return psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
 
 
 def trying_again(before_sleep: Callable[[RetryCallState], None] | None = None) -> Retrying:
@@ -90,14 +139,17 @@ class Database:
 
     def __init__(self, url: str, *, size: int = 12) -> None:
         self.url = url
-        connect(url).close()  # fails at once and with a clear message, where the pool would try again and again
+        # Fails at once and with a clear message, where the pool would try again and again.
+        with closing(connect(url)) as first:
+            # A statement prepared in one process is unknown in the next that a proxy may choose.
+            unprepared = {"prepare_threshold": None} if is_proxied(first) else {}
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
             max_size=size,
             configure=_configure,
             check=ConnectionPool.check_connection,  # after a restart of the server all idle ones are dead
-            kwargs=_parameters(url),
+            kwargs=_parameters(url) | unprepared,
             open=True,
         )
 
@@ -138,10 +190,9 @@ def _configure(connection: Connection) -> None:
 
 def describe(url: str) -> str:
     """A connection string for people: host, port and database, no password."""
-    try:
-        info = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
+    if not _is_readable(url):
         return "(unreadable connection string)"
+    info = psycopg.conninfo.conninfo_to_dict(url)
     return f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
 
 

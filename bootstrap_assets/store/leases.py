@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.errors import BootstrapError, ConfigurationError
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store.database import Database, connect, trying_again
+from bootstrap_assets.store.database import Database, backend, connect, trying_again
+from bootstrap_assets.store.schema import POOLED
 
 _CLASS = 0x6261 << 16  # "ba": the upper half of the lock's first key; the space's id is the lower
 _EVERY = 0.1  # seconds between two attempts at a lease that another process has
@@ -31,6 +32,7 @@ class Leases:
         self._held: set[int] = set()
         self._lock = threading.RLock()
         self._connection = connect(url, autocommit=True)
+        self._backend = backend(self._connection)
 
     def acquire(self, buckets: Sequence[int]) -> list[int]:
         """Take the leases of buckets; returns those it got, without those another process has."""
@@ -71,7 +73,8 @@ class Leases:
         return [row[0] for row in self._connection.execute(query, (list(buckets), self._key))]
 
     def _ping(self, _buckets: Sequence[int]) -> list[int]:
-        self._connection.execute("SELECT 1")
+        if backend(self._connection) != self._backend:
+            raise ConfigurationError(POOLED)  # the locks stayed with another process of the server
         return []
 
     def _again(self, ask: Callable[[Sequence[int]], list[int]], buckets: Sequence[int]) -> list[int]:
@@ -81,6 +84,7 @@ class Leases:
         with suppress(psycopg.Error, BootstrapError):
             self._connection.close()
             self._connection = connect(self._url, autocommit=True)
+            self._backend = backend(self._connection)
             self._held = set(self._try(list(self._held)))
 
 

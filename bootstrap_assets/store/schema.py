@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.store.database import Connection, advisory_lock, connect
+from bootstrap_assets.errors import ConfigurationError, SchemaError
+from bootstrap_assets.store.database import Connection, advisory_lock, connect, is_pooled_by_transaction
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -17,6 +17,12 @@ VERSION_TABLE = "bootstrap_schema_version"
 MIN_POSTGRES = 15
 MIN_PGVECTOR = (0, 8, 4)
 """The first release with the fixes to parallel HNSW builds, vacuum and graph repair (pgvector changelog)."""
+
+POOLED = (
+    "BOOTSTRAP_DATABASE_URL leads through a proxy that pools transactions (PgBouncer: pool_mode = transaction): "
+    "the session locks that keep two runs apart do not hold there; name the server itself, or a pool with "
+    "pool_mode = session. Searching works through both"
+)
 
 _LOCK = 0x626F6F74  # "boot": held while migrating
 
@@ -53,10 +59,15 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def check_server(connection: Connection) -> None:
-    """Raise SchemaError where the server is too old or has no usable pgvector."""
+    """Raise SchemaError where the server is too old or has no usable pgvector.
+
+    ConfigurationError behind a proxy that pools transactions.
+    """
     major = connection.info.server_version // 10_000
     if major < MIN_POSTGRES:
         raise SchemaError(f"PostgreSQL {major} is too old: {MIN_POSTGRES} or newer is needed")
+    if is_pooled_by_transaction(connection):
+        raise ConfigurationError(POOLED)
     row = connection.execute(
         "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"
     ).fetchone()
@@ -74,6 +85,26 @@ def require_current(connection: Connection) -> None:
     if version is None:
         raise SchemaError("the database holds no corpus yet: `bootstrap run` fills it")
     raise SchemaError(f"the database has schema {version}, an older one: run `bootstrap db upgrade`")
+
+
+def ensure_schema(connection: Connection, name: str) -> None:
+    """Make a schema where there is none. One made by an administrator will do: the role then needs no CREATE."""
+    row = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)).fetchone()
+    if row:
+        return
+    try:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege:
+        wanted = f"CREATE SCHEMA {name} AUTHORIZATION {connection.info.user}"
+        raise SchemaError(f"this role may not create the schema {name}: {_ASK} `{wanted}`") from None
+
+
+def empty_schema(connection: Connection, name: str) -> None:
+    """Drop all tables of a schema, which stays: the role may not be allowed to make it again."""
+    rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,)).fetchall()
+    if rows:
+        tables = sql.SQL(", ").join(sql.Identifier(name, table) for (table,) in rows)
+        connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(tables))
 
 
 @cache
@@ -118,6 +149,7 @@ def _migrate(url: str, direction: str, revision: str) -> None:
         "postgresql+psycopg://", creator=lambda: connect(url), poolclass=sqlalchemy.pool.NullPool
     )
     with connect(url, autocommit=True) as guard, engine.connect() as connection:
+        _require_rights(guard)
         advisory_lock(guard, _LOCK)
         if direction == "upgrade":
             _create_extension(guard)
@@ -129,6 +161,28 @@ def _migrate(url: str, direction: str, revision: str) -> None:
             raise SchemaError(f"cannot {direction} the schema to {revision!r}: {error}") from None
         connection.commit()
     engine.dispose()
+
+
+def _require_rights(connection: Connection) -> None:
+    row = connection.execute(_RIGHTS).fetchone()
+    role, database, namespace, temporary, create = row or ("", "", None, True, True)
+    if namespace is None:
+        raise SchemaError(f"{role} may use no schema of its search_path: {_ASK} `GRANT USAGE ON SCHEMA ...`")
+    needed = [] if temporary else [sql.SQL("TEMPORARY ON DATABASE {}").format(sql.Identifier(database))]
+    if not create:
+        needed.append(sql.SQL("CREATE ON SCHEMA {}").format(sql.Identifier(namespace)))
+    if needed:
+        grants = [sql.SQL("GRANT {} TO {}").format(what, sql.Identifier(role)) for what in needed]
+        said = "; ".join(grant.as_string(connection) for grant in grants)
+        raise SchemaError(f"the role {role} lacks rights: {_ASK} `{said}`")
+
+
+_ASK = "have an administrator run (docs/external-postgres.md)"
+_RIGHTS = """
+SELECT current_user, current_database(), current_schema(),
+       has_database_privilege(current_database(), 'TEMPORARY'),
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+"""
 
 
 def _create_extension(connection: Connection) -> None:
