@@ -1,23 +1,82 @@
-"""`reference_index`: one index over the vectors of all sources."""
+"""`reference_index`: one index over the vectors of all sources, built by itself once they are all up to date."""
+
+from functools import partial
 
 import dagster as dg
+from pydantic import Field
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.defs.about import KINDS, OWNERS, code, table, tags
 from bootstrap_assets.defs.metadata import indexed_metadata
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import index, overview
+
+_IS = dg.AutomationCondition
+
+
+def when_all_sources_are_up_to_date() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:
+    """True once after sources changed: when none lacks a batch, is in progress, or is older than its records.
+
+    `eager` and two things more. A source waits for its own records, so those must not be in progress either, nor
+    have changed since the source was last filled. And the blocking checks of all sources must have passed.
+    """
+    outdated = _IS.any_deps_match(_IS.data_version_changed()).since(_IS.newly_updated())
+    ready = (
+        ~_IS.any_deps_missing()
+        & ~_IS.any_deps_in_progress()
+        & ~_IS.any_deps_match(_IS.any_deps_in_progress())
+        & ~_IS.any_deps_match(outdated)
+        & _IS.all_deps_blocking_checks_passed()
+    )
+    changed = (_IS.newly_missing() | _IS.any_deps_updated()).since_last_handled()
+    # Complete before anybody looked: no change would ever be seen.
+    never_built = (_IS.missing() & _IS.initial_evaluation()).since(_IS.newly_requested() | _IS.newly_updated())
+    return ((changed | never_built) & ready & ~_IS.in_progress()).with_label("all sources are up to date")
+
+
+class IndexConfig(dg.Config):
+    """What may be asked of the index."""
+
+    rebuild: bool = Field(default=False, description="Build it anew although it is good.")
 
 
 @dg.asset(
     deps=list(SOURCES),
     group_name="index",
-    description="HNSW index over the vectors of all sources, and full-text index over their texts.",
-    kinds={"postgres"},
+    description=(
+        "An HNSW index over the vectors of all sources, and a full-text index over their texts and labels. It is "
+        "kept while it is good, and replaced without a moment without one. When every record is covered, the "
+        "space of vectors becomes the one that `reference_embeddings` shows and `search_reference` searches.\n\n"
+        "Method and parameters: [pgvector](https://github.com/pgvector/pgvector#hnsw)."
+    ),
+    owners=OWNERS,
+    kinds=KINDS["index"],
+    tags=tags("index"),
+    metadata={**table("embedding_spaces"), **code(index.build)},
+    automation_condition=when_all_sources_are_up_to_date(),
     retry_policy=RETRY,
 )
-def reference_index(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
+def reference_index(
+    context: dg.AssetExecutionContext, config: IndexConfig, corpus: CorpusResource
+) -> dg.MaterializeResult[None]:
     """Build or keep the index, and promote the space when it covers the corpus."""
     with failing_for_good(), corpus.open(context.run.run_id) as opened:
-        indexed = pipeline.build_index(opened)
-    return dg.MaterializeResult(metadata=indexed_metadata(indexed))
+        indexed = pipeline.build_index(opened, rebuild=config.rebuild)
+        version = opened.database.transact(partial(overview.vectors_version, space=opened.space))
+    return dg.MaterializeResult(metadata=indexed_metadata(indexed), data_version=dg.DataVersion(version))
+
+
+AUTOMATION = dg.AutomationConditionSensorDefinition(
+    "build_index",
+    target=dg.AssetSelection.assets("reference_index"),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Builds the index once all sources are up to date. On from the start: it calls no provider.",
+)
+
+
+@dg.definitions
+def index_definitions() -> dg.Definitions:
+    """The index and what builds it."""
+    return dg.Definitions(assets=[reference_index], sensors=[AUTOMATION])

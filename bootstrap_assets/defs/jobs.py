@@ -1,8 +1,21 @@
-"""Jobs. `bootstrap` materialises everything in one run, over every batch."""
+"""Jobs: everything, one source, the index, what failed, the checks alone. All take the resource's config.
+
+resources: {corpus: {config: {data: sample, force_refresh: false, allow_deletes: false, max_cost: 5}}}
+"""
+
+from enum import Enum
+from functools import partial
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from bootstrap_assets import pipeline
+from bootstrap_assets.defs.metadata import filled_metadata
 from bootstrap_assets.defs.partitions import ALL_BATCHES
+from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import overview
 
 WARM = ["bootstrap_assets.definitions"]
 """Modules that the process which steps are forked from has imported."""
@@ -14,17 +27,77 @@ def executor() -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
+BOOTSTRAP = dg.define_asset_job(
+    "bootstrap",
+    selection=dg.AssetSelection.all(),
+    description="Everything: archives, records, vectors of every batch, their checks, then the index and its own.",
+    tags=ALL_BATCHES,
+)
+
+REBUILD_INDEX = dg.define_asset_job(
+    "rebuild_index",
+    selection=dg.AssetSelection.assets("reference_index"),
+    description="Build the index anew, beside the old one, and check it. Calls no provider.",
+    config={"ops": {"reference_index": {"config": {"rebuild": True}}}},
+)
+
+VERIFY = dg.define_asset_job(
+    "verify",
+    selection=dg.AssetSelection.all_asset_checks(),
+    description="Every check, and nothing else. The archives are parsed anew and compared record by record.",
+    config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},
+    executor_def=dg.in_process_executor,  # queries: to start a process for each set would take longer
+)
+
+
+def source_job(source: str) -> Any:
+    """`bootstrap_<source>`: a source's archive, records and vectors. The index is left to its automation."""
+    return dg.define_asset_job(
+        f"bootstrap_{source}",
+        selection=dg.AssetSelection.assets(f"{source}_archive", f"{source}_records", source),
+        description=f"{SOURCES[source].title}: archive, records, vectors of every batch, and their checks. "
+        "The index follows by itself once all sources are up to date, or by the job `rebuild_index`.",
+        tags=ALL_BATCHES,
+    )
+
+
+SourceName = Enum("SourceName", {name: name for name in SOURCES})  # type: ignore[misc]
+
+
+class RetryConfig(dg.Config):
+    """Which dead letters are tried again."""
+
+    source: SourceName | None = Field(default=None, description="Only those of this source.")
+    error_class: str | None = Field(
+        default=None, description="Only those of this class, as `bootstrap failures list` shows it."
+    )
+
+
+@dg.op
+def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusResource) -> None:
+    """Embed the texts of dead letters, and tell each source how it went."""
+    source = config.source.value if config.source else None
+    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+        done = pipeline.retry_failures(opened, source=source, error_class=config.error_class)
+        for name, filled in done.items():
+            held = opened.database.transact(partial(overview.held, source=name))
+            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(filled, name, held)))
+    context.log.info(f"dead letters tried again: {', '.join(done) or 'there are none'}")
+
+
+@dg.job(
+    name="retry_failures",
+    description="Embed the texts of dead letters again, all or those of a source or class. May spend money.",
+)
+def retry_job() -> None:
+    """One step."""
+    retry()
+
+
 @dg.definitions
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[
-            dg.define_asset_job(
-                "bootstrap",
-                selection=dg.AssetSelection.all(),
-                description="Archives, records, vectors of every batch, then the index.",
-                tags=ALL_BATCHES,
-            )
-        ],
+        jobs=[BOOTSTRAP, *map(source_job, SOURCES), REBUILD_INDEX, retry_job, VERIFY],
         executor=executor(),
     )

@@ -1,14 +1,23 @@
-"""Marks a batch's partition as materialised while its run still goes on.
+"""Marks a batch's partition as materialised while its run still goes on, with the version of its content.
 
 Marks are written together, at most every second: one by one they would cost more than the embedding.
+
+Dagster gives all partitions that a step materialises one data version, and writes that when the step's output is
+stored, over the marks. So the marks are written once more after the output: the last word on a batch is its own.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster._core.definitions.data_version import DataVersion
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+from dagster._core.execution.plan.execute_step import (
+    _build_data_version_tags,
+    _get_code_version,
+    _get_input_provenance_data,
+)
 
 from bootstrap_assets.batches import batch_key
 from bootstrap_assets.defs.metadata import batch_metadata
@@ -19,40 +28,57 @@ EVERY = 1.0
 
 
 class Marks:
-    """The marks of one step. Whatever happens to the step, `marking` writes what has been collected."""
+    """The marks of one step. Where the step fails, `marking` writes what has been collected."""
 
-    def __init__(self, context: dg.AssetExecutionContext, partitions: int) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, versions: Sequence[str]) -> None:
         self._context = context
-        self._partitions = partitions
+        self._versions = versions
+        self._step = context.op_execution_context.get_step_execution_context()
+        self._code = _get_code_version(context.asset_key, self._step)
+        self._inputs = _get_input_provenance_data(context.asset_key, self._step)
+        self._done: dict[int, BatchDone] = {}
         self._waiting: list[dg.AssetMaterialization] = []
         self._written = time.monotonic()
 
     def add(self, done: BatchDone) -> None:
         """Mark the partition of a batch that is complete."""
-        key = batch_key(done.batch, self._partitions)
-        self._waiting.append(
-            dg.AssetMaterialization(self._context.asset_key, partition=key, metadata=batch_metadata(done))
-        )
+        self._done[done.batch] = done
+        self._waiting.append(self._mark(done))
         if time.monotonic() - self._written >= EVERY:
             self.write()
+
+    def confirm(self, batches: Iterable[int]) -> None:
+        """Mark batches once more, those without texts too: to be called after the step's output was stored."""
+        nothing = (BatchDone(batch, 0, 0, 0) for batch in batches if batch not in self._done)
+        self._waiting = list(map(self._mark, [*self._done.values(), *nothing]))
+        self.write()
 
     def write(self) -> None:
         """Write the marks that wait, as one batch of events."""
         batch = generate_event_batch_id()  # type: ignore[no-untyped-call]
-        step = self._context.op_execution_context.get_step_execution_context()
         for number, mark in enumerate(self._waiting, 1):
             DagsterEvent.asset_materialization(
-                step, mark, DagsterEventBatchMetadata(batch, is_end=number == len(self._waiting))
+                self._step, mark, DagsterEventBatchMetadata(batch, is_end=number == len(self._waiting))
             )
         self._waiting.clear()
         self._written = time.monotonic()
 
+    def _mark(self, done: BatchDone) -> dg.AssetMaterialization:
+        version = DataVersion(self._versions[done.batch])
+        return dg.AssetMaterialization(
+            self._context.asset_key,
+            partition=batch_key(done.batch, len(self._versions)),
+            metadata=batch_metadata(done),
+            tags=_build_data_version_tags(version, self._code, self._inputs, data_version_is_user_provided=True),
+        )
+
 
 @contextmanager
-def marking(context: dg.AssetExecutionContext, partitions: int) -> Iterator[Marks]:
-    """Marks for the length of a step."""
-    marks = Marks(context, partitions)
+def marking(context: dg.AssetExecutionContext, versions: Sequence[str]) -> Iterator[Marks]:
+    """Marks for the length of a step, which `confirm`s them; `versions`: that of each batch, in order."""
+    marks = Marks(context, versions)
     try:
         yield marks
-    finally:
-        marks.write()
+    except BaseException:
+        marks.write()  # else the step's output marks every batch, and `confirm` gives each its version
+        raise

@@ -1,15 +1,29 @@
 """What a materialisation shows of itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from bootstrap_assets.fill import BatchDone, Filled
 from bootstrap_assets.pipeline import Archive
+from bootstrap_assets.store.checks import Coverage, Errors, Recall
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.index import Indexed
+from bootstrap_assets.store.overview import Held
 
 Metadata = dict[str, dg.MetadataValue]
+
+BAR = 24
+"""Characters of the longest bar."""
+
+
+def counted(what: str, counts: Mapping[str, int], of: str = "records") -> dg.MetadataValue:
+    """Counts as a markdown table, each with its bar."""
+    longest = max(counts.values(), default=0) or 1
+    rows = "\n".join(
+        f"| {name} | {n:,} | {'█' * max(round(BAR * n / longest), n > 0)} |" for name, n in counts.items()
+    )
+    return dg.MetadataValue.md(f"| {what} | {of} | |\n|---|---:|---|\n{rows}" if counts else f"no {of}")
 
 
 def archive_metadata(archives: Sequence[Archive]) -> Metadata:
@@ -18,25 +32,41 @@ def archive_metadata(archives: Sequence[Archive]) -> Metadata:
         f"| {archive.path.name} | {archive.size:,} | `{archive.sha256[:16]}…` |" for archive in archives
     )
     return {
-        "files": dg.MetadataValue.md(f"| file | bytes | sha256 |\n|---|---|---|\n{rows}"),
+        "files": dg.MetadataValue.md(f"| file | bytes | sha256 |\n|---|---:|---|\n{rows}"),
         "bytes": dg.MetadataValue.int(sum(archive.size for archive in archives)),
     }
 
 
-def loaded_metadata(loaded: Loaded) -> Metadata:
+def loaded_metadata(loaded: Loaded, held: Held, seconds: float) -> Metadata:
     """Counts of documents and records, and what changed."""
-    grains = "\n".join(f"| {grain} | {count:,} |" for grain, count in loaded.by_granularity.items())
     return {
         "documents": dg.MetadataValue.int(loaded.documents),
         "dagster/row_count": dg.MetadataValue.int(loaded.records),
-        "by_granularity": dg.MetadataValue.md(f"| granularity | records |\n|---|---|\n{grains}"),
+        **held_metadata(held),
         "new": dg.MetadataValue.int(loaded.new),
         "changed": dg.MetadataValue.int(loaded.changed),
         "deleted": dg.MetadataValue.int(loaded.deleted),
+        "what_changed": counted(
+            "records",
+            {
+                "new": loaded.new,
+                "changed": loaded.changed,
+                "as before": loaded.unchanged,
+                "deleted": loaded.deleted,
+            },
+        ),
         "parse_errors": dg.MetadataValue.int(loaded.errors),
         "parse_warnings": dg.MetadataValue.int(loaded.warnings),
         "archive_unchanged": dg.MetadataValue.bool(loaded.unchanged_archive),
+        "seconds": dg.MetadataValue.float(round(seconds, 2)),
+        "records_per_second": _pace(loaded.records, seconds),
     }
+
+
+def held_metadata(held: Held) -> Metadata:
+    """Records by granularity and, where there are labels, by label."""
+    metadata = {"by_granularity": counted("granularity", held.by_granularity)}
+    return metadata | ({"by_label": counted("label", held.by_label)} if held.by_label else {})
 
 
 def batch_metadata(done: BatchDone) -> Metadata:
@@ -48,26 +78,38 @@ def batch_metadata(done: BatchDone) -> Metadata:
     }
 
 
-def filled_metadata(filled: Filled, source: str) -> Metadata:
+def filled_metadata(filled: Filled, source: str, held: Held) -> Metadata:
     """What a run over batches embedded, what it cost, and how to retry what failed."""
     return {
         "status": dg.MetadataValue.text(filled.status),
+        "dagster/row_count": dg.MetadataValue.int(filled.embedded_records),
+        **held_metadata(held),
         "failures": dg.MetadataValue.int(filled.errors),
         **_how_to_retry(filled, source),
         "texts_embedded": dg.MetadataValue.int(filled.texts),
         "texts_already_there": dg.MetadataValue.int(filled.already),
         "texts_pooled": dg.MetadataValue.int(filled.pooled),
+        "texts": counted("texts", {"embedded now": filled.texts, "already there": filled.already}, of="texts"),
         "tokens": dg.MetadataValue.int(filled.tokens),
         "requests": dg.MetadataValue.int(filled.requests),
         "dollars": dg.MetadataValue.float(round(filled.cost, 6)),
         "seconds": dg.MetadataValue.float(round(filled.seconds, 2)),
+        "texts_per_second": _pace(filled.texts, filled.seconds),
+        "records_per_second": _pace(filled.records, filled.seconds),
     }
+
+
+def _pace(count: int, seconds: float) -> dg.MetadataValue:
+    return dg.MetadataValue.float(round(count / seconds, 1) if seconds else 0.0)
 
 
 def _how_to_retry(filled: Filled, source: str) -> Metadata:
     if not filled.errors:
         return {}
-    commands = f"`bootstrap failures list --source {source}`, then `bootstrap failures retry --source {source}`"
+    commands = (
+        f"`bootstrap failures list --source {source}`, then `bootstrap failures retry --source {source}`, "
+        "or the job `retry_failures`"
+    )
     return {"retry_failures": dg.MetadataValue.md(commands)}
 
 
@@ -77,7 +119,25 @@ def indexed_metadata(indexed: Indexed) -> Metadata:
         "action": dg.MetadataValue.text(indexed.action),
         "space": dg.MetadataValue.text(indexed.space),
         "vectors": dg.MetadataValue.int(indexed.vectors),
+        "dagster/row_count": dg.MetadataValue.int(indexed.vectors),
         "seconds": dg.MetadataValue.float(round(indexed.seconds, 2)),
         "promoted": dg.MetadataValue.bool(indexed.promoted),
         "records_without_vector": dg.MetadataValue.int(indexed.uncovered),
+    }
+
+
+def quality_metadata(recall: Recall, covered: Mapping[str, Coverage], dead: Mapping[str, Errors]) -> Metadata:
+    """Figures of the whole corpus, and a table of its sources."""
+    rows = "\n".join(
+        f"| {name} | {of.records:,} | {of.embedded:,} | {len(dead[name].letters):,} | {dead[name].rate:.2%} |"
+        for name, of in covered.items()
+    )
+    head = "| source | records | with vector | dead letters | error rate |\n|---|---:|---:|---:|---:|\n"
+    records, embedded = (sum(getattr(of, what) for of in covered.values()) for what in ("records", "embedded"))
+    return {
+        f"recall_at_{recall.k}": dg.MetadataValue.float(round(recall.mean, 4)),
+        "coverage": dg.MetadataValue.float(round(embedded / records, 6) if records else 0.0),
+        "dead_letters": dg.MetadataValue.int(sum(len(of.letters) for of in dead.values())),
+        "dagster/row_count": dg.MetadataValue.int(embedded),
+        "sources": dg.MetadataValue.md(head + rows),
     }

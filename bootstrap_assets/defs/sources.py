@@ -1,14 +1,20 @@
 """Three assets for each source of the registry: its archive, its records, and its vectors by batch."""
 
+import time
+from collections.abc import Iterator
+from functools import partial
+
 import dagster as dg
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.defs.about import KINDS, OWNERS, code, describe, links, table, tags
 from bootstrap_assets.defs.marks import marking
 from bootstrap_assets.defs.metadata import archive_metadata, filled_metadata, loaded_metadata
 from bootstrap_assets.defs.partitions import BATCHES, KEYS
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.store import overview
 
 RETRY = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -19,15 +25,18 @@ def archive_asset(*, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"{source.name}_archive",
         group_name="archives",
-        description=f"The archives of {source.title}, as published at {source.homepage}.",
-        kinds={"file"},
-        metadata=_about(source),
+        description=describe(source, "The archives, as published: downloaded once, checked, kept."),
+        owners=OWNERS,
+        kinds=KINDS["archives"],
+        tags=tags("archives", source),
+        metadata={**links(source), **code(pipeline.fetch)},
         retry_policy=RETRY,
     )
     def archive(corpus: CorpusResource) -> dg.MaterializeResult[None]:
         with failing_for_good():
             archives = pipeline.fetch(corpus.settings(), source, force=corpus.force_refresh)
-        return dg.MaterializeResult(metadata=archive_metadata(archives))
+        version = "-".join(archive.sha256[: overview.VERSION_LENGTH] for archive in archives)
+        return dg.MaterializeResult(metadata=archive_metadata(archives), data_version=dg.DataVersion(version))
 
     return archive
 
@@ -39,16 +48,27 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         name=f"{source.name}_records",
         deps=[f"{source.name}_archive"],
         group_name="records",
-        description=f"Documents, labelled records and distinct texts of {source.title}, in one transaction.",
-        kinds={"postgres"},
-        metadata={**_about(source), "dagster/table_name": "reference_records"},
+        description=describe(
+            source,
+            "Documents (`reference_documents`), labelled records (`reference_records`) and distinct texts "
+            "(`reference_texts`), brought to what the archives say in one transaction.",
+        ),
+        owners=OWNERS,
+        kinds=KINDS["records"],
+        tags=tags("records", source),
+        metadata={**links(source), **table("reference_records"), **code(source.parse, pipeline.load)},
+        code_version=str(source.version),
         retry_policy=RETRY,
     )
     def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
+        started = time.monotonic()
         with failing_for_good(), corpus.open(context.run.run_id) as opened:
             archives = pipeline.fetch(opened.settings, source)
             loaded = pipeline.load(opened, source, archives, allow_deletes=corpus.allow_deletes)
-        return dg.MaterializeResult(metadata=loaded_metadata(loaded))
+            held = opened.database.transact(partial(overview.held, source=source.name))
+            version = opened.database.transact(partial(overview.records_version, source=source.name))
+        metadata = loaded_metadata(loaded, held, time.monotonic() - started)
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
 
     return records
 
@@ -60,27 +80,31 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         name=source.name,
         deps=[f"{source.name}_records"],
         group_name="sources",
-        description=source.description,
-        kinds={"postgres"},
-        metadata={**_about(source), "dagster/table_name": "reference_embeddings"},
+        description=describe(
+            source,
+            f"A vector for every distinct text, in {len(KEYS)} batches by content hash: a changed record touches "
+            "one batch. Read them in the view `reference_embeddings`.",
+        ),
+        owners=OWNERS,
+        kinds=KINDS["sources"],
+        tags=tags("sources", source),
+        metadata={**links(source), **table("reference_embeddings"), **code(pipeline.embed)},
         partitions_def=BATCHES,
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=RETRY,
     )
-    def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> None:
-        with failing_for_good(), corpus.open(context.run.run_id) as opened, marking(context, len(KEYS)) as marks:
-            batches = [int(key) for key in context.partition_keys]
-            filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
-        context.add_output_metadata(filled_metadata(filled, source.name))
+    def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:
+        batches = [int(key) for key in context.partition_keys]
+        with failing_for_good(), corpus.open(context.run.run_id) as opened:
+            transact, name = opened.database.transact, source.name
+            versions = transact(partial(overview.batch_versions, space=opened.space, source=name, count=len(KEYS)))
+            with marking(context, versions) as marks:
+                filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
+            held = transact(partial(overview.held, source=name))
+        yield dg.MaterializeResult(metadata=filled_metadata(filled, name, held))
+        marks.confirm(batches)
 
     return vectors
-
-
-def _about(source: Source) -> dict[str, dg.MetadataValue]:
-    return {
-        "homepage": dg.MetadataValue.url(source.homepage),
-        "licence": dg.MetadataValue.text(f"{source.licence}, {source.attribution}"),
-    }
 
 
 @dg.definitions

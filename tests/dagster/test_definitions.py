@@ -1,5 +1,6 @@
 """What Dagster is shown: assets, partitions, policies, the job."""
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -7,8 +8,10 @@ import pytest
 
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store.database import Database
 
 STAGES = ("_archive", "_records", "")
+STAGES_OF_FLOW = ("archives", "records", "sources", "index", "quality")
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +23,10 @@ def test_every_source_has_an_archive_records_and_vectors_and_one_index_follows(
     definitions: dg.Definitions,
 ) -> None:
     keys = {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()}
-    assert keys == {f"{source}{stage}" for source in SOURCES for stage in STAGES} | {"reference_index"}
+    assert keys == {f"{source}{stage}" for source in SOURCES for stage in STAGES} | {
+        "reference_index",
+        "reference_quality",
+    }
 
 
 def test_the_graph_follows_the_flow(definitions: dg.Definitions) -> None:
@@ -55,7 +61,86 @@ def test_a_backfill_of_many_batches_is_one_run(definitions: dg.Definitions) -> N
 def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
     for asset in definitions.resolve_all_asset_specs():
         assert asset.description
-        assert asset.group_name in {"archives", "records", "sources", "index"}
+        assert asset.owners == ["team:reference-corpus"]
+        assert "python" in asset.kinds
+        assert asset.tags["stage"] == asset.group_name
+        [reference, *_] = asset.metadata["dagster/code_references"].code_references
+        assert Path(reference.file_path).is_file()
+
+
+def test_the_groups_are_the_stages_of_the_flow(definitions: dg.Definitions) -> None:
+    groups = {asset.key.to_user_string(): asset.group_name for asset in definitions.resolve_all_asset_specs()}
+    assert set(groups.values()) == set(STAGES_OF_FLOW)
+    order = {key: STAGES_OF_FLOW.index(str(group)) for key, group in groups.items()}
+    graph = definitions.resolve_asset_graph()
+    for key, place in order.items():
+        assert all(order[up.to_user_string()] == place - 1 for up in graph.get(dg.AssetKey(key)).parent_keys)
+
+
+def test_assets_of_a_source_link_to_its_page_and_its_licence(definitions: dg.Definitions) -> None:
+    for source in SOURCES.values():
+        for stage in STAGES:
+            spec = definitions.resolve_assets_def(dg.AssetKey(f"{source.name}{stage}")).get_asset_spec()
+            assert f"({source.homepage})" in str(spec.description)
+            assert re.search(r"Licence: \[.*\]\(https://", str(spec.description))
+            assert spec.tags["source"] == source.name
+
+
+def test_the_embedder_is_among_the_kinds_of_the_vectors(definitions: dg.Definitions) -> None:
+    for source in SOURCES:
+        kinds = definitions.resolve_assets_def(dg.AssetKey(source)).get_asset_spec().kinds
+        assert kinds > {"python", "postgres"}
+        assert kinds - {"python", "postgres"} in ({"voyage"}, {"local"})
+
+
+def test_the_columns_that_assets_show_are_those_of_the_database(
+    definitions: dg.Definitions, database: Database
+) -> None:
+    seen = set()
+    for asset in definitions.resolve_all_asset_specs():
+        if (name := asset.metadata.get("dagster/table_name")) is None:
+            continue
+        with database.connection() as connection:
+            columns = connection.execute(
+                """SELECT attname, CASE WHEN format_type(atttypid, NULL) = 'vector' THEN 'vector'
+                                        ELSE format_type(atttypid, NULL) END
+                   FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+                   ORDER BY attnum""",
+                (name,),
+            ).fetchall()
+        shown = [(column.name, column.type) for column in asset.metadata["dagster/column_schema"].columns]
+        assert shown == columns
+        seen.add(name)
+    assert seen == {"reference_records", "reference_embeddings", "embedding_spaces"}
+
+
+def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(definitions: dg.Definitions) -> None:
+    jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
+    chores = {"rebuild_index", "retry_failures", "verify"}
+    assert jobs.keys() == {"bootstrap", *chores, *(f"bootstrap_{source}" for source in SOURCES)}
+    assert all(job.description for job in jobs.values())
+    for source in SOURCES:
+        keys = {key.to_user_string() for key in jobs[f"bootstrap_{source}"].asset_layer.executable_asset_keys}
+        assert keys == {f"{source}{stage}" for stage in STAGES}
+
+
+@pytest.mark.parametrize(
+    ("job", "config", "named"),
+    [
+        ("bootstrap", {"resources": {"corpus": {"config": {"max_costs": 1}}}}, "max_costs"),
+        ("bootstrap", {"resources": {"corpus": {"config": {"force_refresh": "maybe"}}}}, "force_refresh"),
+        ("bootstrap", {"resources": {"corpus": {"config": {"data": 7}}}}, "data"),
+        ("retry_failures", {"ops": {"retry": {"config": {"source": "caud"}}}}, "source"),
+        ("rebuild_index", {"ops": {"reference_index": {"config": {"rebuild": "yes"}}}}, "rebuild"),
+        ("verify", {"ops": {"cuad_records_checks": {"config": {"parse": True}}}}, '"parse"'),
+    ],
+)
+def test_a_wrong_config_names_the_field(
+    definitions: dg.Definitions, job: str, config: dict[str, object], named: str
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError) as raised:
+        dg.validate_run_config(definitions.resolve_job_def(job), config)
+    assert named in str(raised.value)
 
 
 def test_both_ways_in_name_the_same_module_and_location() -> None:

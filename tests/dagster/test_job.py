@@ -1,6 +1,7 @@
 """The job as it runs: everything in one run, partitions after a partial failure, permanent errors."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.errors import MassDeleteError, TransientError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import Refusal, VoyageServer
 
 
@@ -72,7 +74,6 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
     from dataclasses import replace
 
     from bootstrap_assets.embed import models
-    from bootstrap_assets.store.database import Database
 
     law = models._VOYAGE["voyage-law-2"]
     monkeypatch.setitem(models._VOYAGE, "voyage-law-2", replace(law, model=replace(law.model, request_texts=40)))
@@ -103,6 +104,77 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
     assert run(instance, "bonterms").success
     assert len(green(instance, "bonterms")) == 128
     assert voyage.texts_paid_twice == 0
+
+
+def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    """What the materialisations of an asset show, the later over the earlier."""
+    found: dict[str, object] = {}
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION and event.asset_key == dg.AssetKey(asset):
+            found |= {name: value.value for name, value in event.materialization.metadata.items()}
+    return found
+
+
+def one_text(settings: Settings, source: str) -> str:
+    assert settings.database_url
+    with Database(settings.database_url.get_secret_value()) as database, database.connection() as connection:
+        [text] = connection.execute(
+            """SELECT content FROM reference_texts JOIN reference_records USING (content_hash)
+               WHERE source = %s GROUP BY content HAVING count(*) = 1 AND min(granularity) = 'clause' LIMIT 1""",
+            (source,),
+        ).fetchone() or ("",)
+    return str(text)
+
+
+def test_a_materialisation_shows_what_was_done_and_what_it_cost(
+    environ: None, instance: dg.DagsterInstance, voyage: VoyageServer
+) -> None:
+    result = run(instance, *(f"contract_nli{stage}" for stage in ("_archive", "_records", "")))
+    records, vectors = shown(result, "contract_nli_records"), shown(result, "contract_nli")
+    assert (records["new"], records["changed"], records["deleted"]) == (167, 0, 0)
+    assert records["dagster/row_count"] == vectors["dagster/row_count"] == 167
+    for metadata in (records, vectors):
+        assert re.search(r"\| span \| 134 \| █+ \|", str(metadata["by_granularity"]))
+        assert re.search(r"\| Entailment \| \d+ \| █+ \|", str(metadata["by_label"]))
+    assert vectors["texts_embedded"] == voyage.texts_paid
+    assert vectors["requests"] == len(voyage.log)
+    assert vectors["dollars"] == pytest.approx(vectors["tokens"] * 0.12 / 1e6, abs=1e-6)  # type: ignore[operator]
+    assert {"seconds", "records_per_second", "texts_already_there", "failures", "status"} <= vectors.keys()
+    assert "retry_failures" not in vectors
+    again = shown(run(instance, "contract_nli"), "contract_nli")
+    assert (again["texts_embedded"], again["texts_already_there"]) == (0, vectors["texts_embedded"])
+
+
+def test_dead_letters_are_told_with_the_command_and_the_job_tries_them_again(
+    environ: None, instance: dg.DagsterInstance, voyage: VoyageServer, settings: Settings
+) -> None:
+    run(instance, "bonterms_archive", "bonterms_records")
+    voyage.poison = {one_text(settings, "bonterms")}
+    told = shown(run(instance, "bonterms"), "bonterms")
+    assert told["failures"] == 1
+    assert "`bootstrap failures retry --source bonterms`" in str(told["retry_failures"])
+    job = defs.resolve_job_def("retry_failures")
+    voyage.poison = set()
+    other = job.execute_in_process(instance=instance, run_config=retry_config(source="cuad"))
+    assert not other.get_asset_observation_events()
+    result = job.execute_in_process(instance=instance, run_config=retry_config(source="bonterms"))
+    [observed] = result.get_asset_observation_events()
+    assert observed.asset_observation_data.asset_observation.metadata["texts_embedded"].value == 1
+    assert voyage.texts_paid_twice == 0
+    assert shown(run(instance, "bonterms"), "bonterms")["failures"] == 0
+
+
+def retry_config(**config: str) -> dict[str, object]:
+    return {"ops": {"retry": {"config": config}}}
+
+
+def test_rebuild_index_builds_what_is_good_anew(environ: None, instance: dg.DagsterInstance) -> None:
+    def action(job: str) -> object:
+        keys = [dg.AssetKey("reference_index")]
+        result = defs.resolve_job_def(job).execute_in_process(instance=instance, asset_selection=keys)
+        return shown(result, "reference_index")["action"]
+
+    assert [action(job) for job in ("bootstrap", "bootstrap", "rebuild_index")] == ["built", "kept", "built"]
 
 
 def test_the_index_waits_for_all_sources(

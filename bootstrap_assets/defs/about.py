@@ -1,0 +1,130 @@
+"""What the assets say of themselves before anything has run: descriptions, tags, columns, where their code is."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.spec import Source
+
+OWNERS = ["team:reference-corpus"]
+
+STAGES = ("archives", "records", "sources", "index", "quality")
+"""The groups, in the order of the flow. Lists of Dagster sort them by name; the graph draws them in this order."""
+
+LICENCE_PAGES = {
+    "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "MIT": "https://opensource.org/license/mit",
+}
+
+KINDS = {
+    "archives": {"python", "file"},
+    "records": {"python", "postgres"},
+    "sources": {"python", "postgres", load_settings().provider},
+    "index": {"python", "postgres"},
+    "quality": {"python", "postgres"},
+}
+"""Badges; Dagster takes up to three. The embedder is the one set when the definitions are loaded."""
+
+
+def licence(source: Source) -> str:
+    """A source's licence as markdown, linked where we know its page."""
+    names = source.licence.split(" / ")
+    linked = [f"[{name}]({LICENCE_PAGES[name]})" if name in LICENCE_PAGES else name for name in names]
+    return f"{' / '.join(linked)}, {source.attribution}"
+
+
+def describe(source: Source, holds: str) -> str:
+    """The description of an asset of a source, as markdown."""
+    return (
+        f"{holds}\n\n{source.title}: {source.description[0].lower()}{source.description[1:]}.\n\n"
+        f"* Published at [{source.homepage.removeprefix('https://')}]({source.homepage})\n"
+        f"* Licence: {licence(source)}"
+    )
+
+
+def tags(stage: str, source: Source | None = None) -> dict[str, str]:
+    """Tags to select assets by: `tag:source=cuad`, `tag:stage=records`."""
+    if source is None:
+        return {"stage": stage}
+    return {"stage": stage, "source": source.name, "licence": re.sub(r"[^\w.-]+", "-", source.licence)}
+
+
+def links(source: Source) -> dict[str, dg.MetadataValue]:
+    """Where a source comes from and what may be done with it."""
+    return {
+        "homepage": dg.MetadataValue.url(source.homepage),
+        "licence": dg.MetadataValue.md(licence(source)),
+        "archives": dg.MetadataValue.md("\n".join(f"* [{it.filename}]({it.url})" for it in source.remotes)),
+    }
+
+
+def table(name: str) -> dict[str, Any]:
+    """A table's or view's name and columns."""
+    columns = [dg.TableColumn(column, kind, description=told) for column, kind, told in _COLUMNS[name]]
+    return {"dagster/table_name": name, "dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def code(*functions: Callable[..., Any]) -> dict[str, Any]:
+    """Links to where the work of an asset is done, found when the definitions are loaded."""
+    references: list[Any] = []
+    for function in functions:
+        file, line = inspect.getsourcefile(function), inspect.getsourcelines(function)[1]
+        label = f"{function.__module__}.{function.__name__}"
+        references.append(dg.LocalFileCodeReference(file_path=str(file), line_number=line, label=label))
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=references)}
+
+
+_COLUMNS = {
+    "reference_records": (
+        ("id", "uuid", "Stable: comes from source and source id"),
+        ("document_id", "uuid", "The document that it is part of"),
+        ("content_hash", "bytea", "SHA-256 of the text, which stands once in reference_texts"),
+        ("source", "text", "Name of the source"),
+        ("source_id", "text", "Its id in the source, unique there"),
+        ("granularity", "text", "document, template, section, clause or span"),
+        ("section_path", "text", "Headings above it"),
+        ("category", "text", "Label of CUAD, short name of a hypothesis"),
+        ("hypothesis_id", "integer", "Number of the hypothesis (ContractNLI)"),
+        ("hypothesis", "text", "Wording of the hypothesis"),
+        ("nli_label", "text", "Entailment, Contradiction or NotMentioned"),
+        ("char_start", "integer", "First character in the document's raw_text, from 0"),
+        ("char_end", "integer", "Character after the last one"),
+        ("metadata", "jsonb", "Whatever else the source says"),
+        ("label_tsv", "tsvector", "Words of the label, for full-text search"),
+        ("created_at", "timestamp with time zone", "When it came"),
+        ("updated_at", "timestamp with time zone", "When it last changed"),
+    ),
+    "reference_embeddings": (
+        ("id", "uuid", "The record's id"),
+        ("document_id", "uuid", "The document that it is part of"),
+        ("source", "text", "Name of the source"),
+        ("content", "text", "The text"),
+        ("embedding", "vector", "Its vector in the active space, of unit length"),
+        ("granularity", "text", "document, template, section, clause or span"),
+        ("section_path", "text", "Headings above it"),
+        ("category", "text", "Label of CUAD, short name of a hypothesis"),
+        ("hypothesis_id", "integer", "Number of the hypothesis (ContractNLI)"),
+        ("nli_label", "text", "Entailment, Contradiction or NotMentioned"),
+        ("content_hash", "bytea", "SHA-256 of the text"),
+        ("metadata", "jsonb", "Whatever else the source says"),
+    ),
+    "embedding_spaces": (
+        ("id", "integer", "Number of the space"),
+        ("name", "text", "provider/model/dimensions"),
+        ("provider", "text", "voyage or local"),
+        ("model", "text", "The model's name"),
+        ("dimensions", "integer", "Values in a vector"),
+        ("element_type", "text", "vector or halfvec"),
+        ("table_name", "text", "Table of its vectors, which carries the HNSW index"),
+        ("state", "text", "building, active (searched) or retired"),
+        ("index_parameters", "jsonb", "What the index was built with and over how many vectors"),
+        ("quality", "jsonb", "Figures of quality"),
+        ("created_at", "timestamp with time zone", "When it was made"),
+        ("promoted_at", "timestamp with time zone", "When it became the one that is searched"),
+    ),
+}

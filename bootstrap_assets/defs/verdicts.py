@@ -1,0 +1,176 @@
+"""When an answer of store/checks.py is bad, how bad, and how it is told to a person."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from uuid import UUID
+
+import dagster as dg
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.defs.partitions import KEYS
+from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.records import ParsedDocument
+from bootstrap_assets.sources.cuad_contracts import CATEGORIES
+from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.store import checks
+
+LABELS: Mapping[str, tuple[str, ...]] = {
+    "cuad": CATEGORIES,
+    "contract_nli": tuple(str(n) for n in (1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20)),
+}
+"""Labels that the official data sets hold: CUAD's 41 categories, the numbers of ContractNLI's 17 hypotheses."""
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+
+
+def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False) -> dg.AssetCheckResult:
+    """Records that were loaded, or that the archives hold, against those stored."""
+    archives = manifest(corpus, source) if parse_again else None
+    lost = corpus.database.transact(partial(checks.lost, source=source.name, manifest=archives))
+    against = "parsed anew from the archives" if parse_again else "loaded"
+    return dg.AssetCheckResult(
+        passed=lost.ok,
+        severity=ERROR,
+        description=f"{lost.stored:,} records are stored; {lost.expected:,} were {against}.",
+        metadata={
+            "expected": lost.expected,
+            "stored": lost.stored,
+            **_offenders("missing", lost.missing),
+            **_offenders("surplus", lost.surplus),
+        },
+    )
+
+
+def manifest(corpus: Corpus, source: Source) -> dict[UUID, str]:
+    """The records that the archives hold: ids and source ids."""
+    options = corpus.settings.source_options.get(source.name, {}) | dict(source.options)
+    paths = [archive.path for archive in pipeline.fetch(corpus.settings, source)]
+    parsed = (entry for entry in source.parse(paths, options) if isinstance(entry, ParsedDocument))
+    return {record.id: record.source_id for document in parsed for record in document.records}
+
+
+def offsets_exact(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
+    """Whether records stand in their documents where they say."""
+    offsets = corpus.database.transact(partial(checks.offsets, source=source.name))
+    return dg.AssetCheckResult(
+        passed=not offsets.wrong,
+        severity=ERROR,
+        description=f"{len(offsets.wrong):,} of {offsets.checked:,} records are not what stands at their place.",
+        metadata={"checked": offsets.checked, **_offenders("wrong", offsets.wrong)},
+    )
+
+
+def labels_present(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
+    """Labels that no record carries: an error in the official data, a warning in other data."""
+    expected = LABELS[source.name]
+    labels = corpus.database.transact(partial(checks.labels, source=source.name, expected=expected))
+    official = corpus.settings.data == "official"
+    return dg.AssetCheckResult(
+        passed=not labels.missing,
+        severity=ERROR if official else WARN,
+        description=f"{len(expected) - len(labels.missing)} of {len(expected)} labels occur"
+        + ("." if official else f" (data: {_data(corpus)}, which may rightly hold fewer)."),
+        metadata={"labels": len(labels.records), **_offenders("missing", labels.missing)},
+    )
+
+
+def vectors_complete(
+    corpus: Corpus, source: Source, batches: Collection[int] | None = None
+) -> dg.AssetCheckResult:
+    """Records without vector or dead letter: an error in the batches of the run, else a warning."""
+    asked = partial(checks.coverage, space=corpus.space, source=source.name, count=len(KEYS), batches=batches)
+    coverage = corpus.database.transact(asked)
+    return dg.AssetCheckResult(
+        passed=coverage.ok,
+        severity=ERROR if coverage.missing else WARN,
+        description=f"{coverage.embedded:,} of {coverage.records:,} records have a vector; "
+        f"{len(coverage.missing):,} lack one and are no dead letter"
+        + (
+            f", and {len(coverage.elsewhere):,} in batches that this run was not over."
+            if coverage.elsewhere
+            else "."
+        ),
+        metadata={
+            "records": coverage.records,
+            "embedded": coverage.embedded,
+            "space": corpus.space.name,
+            **_offenders("missing", coverage.missing),
+            **_offenders("missing_in_other_batches", coverage.elsewhere),
+        },
+    )
+
+
+def vectors_sane(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
+    """Vectors that are not of unit length."""
+    bad = corpus.database.transact(partial(checks.insane, space=corpus.space, source=source.name))
+    return dg.AssetCheckResult(
+        passed=not bad,
+        severity=ERROR,
+        description=f"{len(bad):,} records have a vector that is not finite or not of unit length.",
+        metadata=_offenders("insane", [f"{name}: length {length:.4g}" for name, length in bad.items()]),
+    )
+
+
+def error_rate(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
+    """Dead letters against records."""
+    errors = corpus.database.transact(partial(checks.errors, space=corpus.space, source=source.name))
+    return dg.AssetCheckResult(
+        passed=errors.rate <= checks.WARN_ABOVE,
+        severity=ERROR if errors.rate > checks.ERROR_ABOVE else WARN,
+        description=f"{len(errors.letters):,} of {errors.records:,} records are dead letters ({errors.rate:.2%})."
+        + (f" `bootstrap failures list --source {source.name}` tells why." if errors.letters else ""),
+        metadata={
+            "error_rate": errors.rate,
+            "dead_letters": len(errors.letters),
+            **_offenders("which", [f"{number} ({kind}): {name or '?'}" for number, name, kind in errors.letters]),
+        },
+    )
+
+
+def index_valid(corpus: Corpus) -> dg.AssetCheckResult:
+    """Whether the index is there and whole."""
+    state = corpus.database.transact(partial(checks.index_state, space=corpus.space))
+    what = "is valid" if state.valid else "is invalid: build it anew" if state.exists else "does not exist"
+    return dg.AssetCheckResult(
+        passed=state.valid,
+        severity=ERROR,
+        description=f"The index of {corpus.space.name} {what}.",
+        metadata={"exists": state.exists, "valid": state.valid, "vectors": state.vectors},
+    )
+
+
+def index_complete(corpus: Corpus) -> dg.AssetCheckResult:
+    """Whether the index covers the corpus."""
+    state = corpus.database.transact(partial(checks.index_state, space=corpus.space))
+    return dg.AssetCheckResult(
+        passed=not state.uncovered,
+        severity=ERROR,
+        description=f"{state.uncovered:,} records have neither vector nor dead letter in {corpus.space.name}.",
+        metadata={"vectors": state.vectors, "uncovered": state.uncovered},
+    )
+
+
+def recall(corpus: Corpus) -> dg.AssetCheckResult:
+    """Recall of the index against an exact search."""
+    found = corpus.database.transact(partial(checks.recall, space=corpus.space))
+    worst = [f"{digest.hex()[:16]}…: {share:.0%}" for digest, share in found.worst]
+    return dg.AssetCheckResult(
+        passed=found.mean >= checks.MIN_RECALL,
+        severity=ERROR,
+        description=f"Recall@{found.k} is {found.mean:.3f} over {len(found.found)} queries; "
+        f"{checks.MIN_RECALL} is wanted.",
+        metadata={"recall": found.mean, "queries": len(found.found), **_offenders("worst", worst)},
+    )
+
+
+def _offenders(what: str, names: Sequence[str]) -> dict[str, dg.MetadataValue]:
+    """How many, and the first of them, as a list; nothing where there are none."""
+    if not names:
+        return {}
+    more = f"\n* … and {len(names) - checks.SHOWN:,} more" if len(names) > checks.SHOWN else ""
+    listed = "\n".join(f"* `{name}`" for name in names[: checks.SHOWN])
+    return {what: dg.MetadataValue.md(listed + more), f"{what}_count": dg.MetadataValue.int(len(names))}
+
+
+def _data(corpus: Corpus) -> str:
+    return corpus.settings.data if corpus.settings.data == "sample" else "a folder"

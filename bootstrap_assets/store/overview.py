@@ -1,0 +1,57 @@
+"""What a source holds, counted for people, and versions of content: equal content has equal versions.
+
+A version says whether something changed, not how; it is a SHA-256 in hexadecimal, shortened.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.statements import statement
+
+VERSION_LENGTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The records of a source: by granularity, and by category or, where it has those, NLI label."""
+
+    by_granularity: Mapping[str, int]
+    by_label: Mapping[str, int]
+
+
+def held(connection: Connection, source: str) -> Held:
+    """Count the records of a source; labels come with the most frequent first."""
+    named = {"source": source}
+    grains, labels = (
+        connection.execute(statement(f"count_{what}"), named) for what in ("granularities", "labels")
+    )
+    return Held(dict(grains.fetchall()), dict(labels.fetchall()))
+
+
+def batch_versions(connection: Connection, space: Space, source: str, count: int) -> list[str]:
+    """A version for each of `count` batches: of the sorted hashes of the source's texts in it, and the space.
+
+    It changes with a text that comes or goes, and with the model; a batch without texts has one too.
+    """
+    rows = connection.execute(statement("batch_versions"), {"source": source, "count": count})
+    hashes: dict[int, bytes] = dict(rows.fetchall())
+    return [_version(space.name.encode() + b"\n" + hashes.get(batch, b"")) for batch in range(count)]
+
+
+def records_version(connection: Connection, source: str) -> str:
+    """The version of a source's records: their ids, texts, places and labels."""
+    row = connection.execute(statement("records_version"), {"source": source}).fetchone()
+    return str(row[0])[:VERSION_LENGTH] if row else ""
+
+
+def vectors_version(connection: Connection, space: Space) -> str:
+    """The version of what an index of a space covers."""
+    row = connection.execute(statement("vectors_version").format(vectors=space.vectors)).fetchone()
+    return _version(f"{space.name}\n{row[0] if row else ''}".encode())
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:VERSION_LENGTH]
