@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check format bench chaos lock clean
+.PHONY: run test test-deployment check format bench chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -14,6 +14,9 @@ run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 
 test: $(STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+test-deployment: $(STAMP)  ## Dagster as it runs: webserver, daemon, queue, a browser where there is one; some minutes.
+	@$(BIN)/pytest -m deployment tests/dagster/test_deployment.py tests/browser
 
 check: $(STAMP)  ## Lint, types, layers.
 	@$(BIN)/ruff check .

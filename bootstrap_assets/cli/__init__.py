@@ -16,6 +16,7 @@ from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
 from bootstrap_assets.cli.status import status
+from bootstrap_assets.cli.ui import ui
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
 
 
@@ -41,6 +42,7 @@ COMMANDS = (
     db,
     env,
     doctor,
+    ui,
 )
 for command in COMMANDS:
     bootstrap.add_command(command)

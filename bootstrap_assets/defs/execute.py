@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType
 
+from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.resources import STOP
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -25,7 +26,11 @@ def execute(sources: list[str], resource: dict[str, Any]) -> dict[str, Any]:
     job = dg.load_from_defs_folder(path_within_project=Path(__file__).parent).resolve_job_def("bootstrap")
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
-            instance=instance, run_config=config, asset_selection=_keys(sources), raise_on_error=False
+            instance=instance,
+            run_config=config,
+            asset_selection=_keys(sources),
+            tags=this_host(),
+            raise_on_error=False,
         )
         return {"success": result.success, "run_id": result.run_id} | _told(result)
 

@@ -21,6 +21,10 @@ WARM = ["bootstrap_assets.definitions"]
 """Modules that the process which steps are forked from has imported."""
 
 
+JOB_TAG = "bootstrap/job"
+"""Runs with the same value wait for each other: see dagster.yaml."""
+
+
 def executor() -> dg.ExecutorDefinition:
     """Two steps at once, each in a process of its own, forked from a warm one."""
     start = {"forkserver": {"preload_modules": WARM}}
@@ -31,7 +35,7 @@ BOOTSTRAP = dg.define_asset_job(
     "bootstrap",
     selection=dg.AssetSelection.all(),
     description="Everything: archives, records, vectors of every batch, their checks, then the index and its own.",
-    tags=ALL_BATCHES,
+    tags=ALL_BATCHES | {JOB_TAG: "bootstrap"},
 )
 
 REBUILD_INDEX = dg.define_asset_job(
@@ -39,6 +43,7 @@ REBUILD_INDEX = dg.define_asset_job(
     selection=dg.AssetSelection.assets("reference_index"),
     description="Build the index anew, beside the old one, and check it. Calls no provider.",
     config={"ops": {"reference_index": {"config": {"rebuild": True}}}},
+    tags={JOB_TAG: "rebuild_index"},
 )
 
 VERIFY = dg.define_asset_job(
@@ -57,7 +62,7 @@ def source_job(source: str) -> Any:
         selection=dg.AssetSelection.assets(f"{source}_archive", f"{source}_records", source),
         description=f"{SOURCES[source].title}: archive, records, vectors of every batch, and their checks. "
         "The index follows by itself once all sources are up to date, or by the job `rebuild_index`.",
-        tags=ALL_BATCHES,
+        tags=ALL_BATCHES | {JOB_TAG: source},
     )
 
 
@@ -88,6 +93,7 @@ def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusRes
 @dg.job(
     name="retry_failures",
     description="Embed the texts of dead letters again, all or those of a source or class. May spend money.",
+    tags={JOB_TAG: "retry_failures"},
 )
 def retry_job() -> None:
     """One step."""

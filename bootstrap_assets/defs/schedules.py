@@ -14,7 +14,16 @@ WEEKLY_REFRESH = dg.ScheduleDefinition(
 )
 
 
+NIGHTLY_VERIFY = dg.ScheduleDefinition(
+    name="nightly_verify",
+    job_name="verify",
+    cron_schedule="0 2 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night at two: all checks.",
+)
+
+
 @dg.definitions
 def schedules() -> dg.Definitions:
     """All schedules."""
-    return dg.Definitions(schedules=[WEEKLY_REFRESH])
+    return dg.Definitions(schedules=[WEEKLY_REFRESH, NIGHTLY_VERIFY])

@@ -90,6 +90,7 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         tags=tags("sources", source),
         metadata={**links(source), **table("reference_embeddings"), **code(pipeline.embed)},
         partitions_def=BATCHES,
+        pool="provider",
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=RETRY,
     )
