@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from bootstrap_assets.errors import PermanentError
 
@@ -26,9 +27,11 @@ class ChildDied(PermanentError):
 
 
 class Child:
-    """A process of ours, with a log file. `name` is what people call it."""
+    """A process of ours, with a log file. `name` is what people call it; `keeps`: an open file it inherits."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, *, keeps: TextIO
+    ) -> None:
         self.name, self.log = name, log
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -38,6 +41,7 @@ class Child:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[keeps.fileno()],
             )
 
     @property

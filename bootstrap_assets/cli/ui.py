@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 import requests
@@ -67,7 +67,7 @@ def ui(port: int, host: str, check: bool) -> None:
     settings = load_settings()
     schema.upgrade(database_url(settings))
     try:
-        with raising_signals(), _alone(settings), deployment(settings, host, port) as running:
+        with raising_signals(), _alone(settings) as lock, deployment(settings, host, port, lock) as running:
             health = running.wait_until_healthy()
             if check:
                 _print_health(running, health)
@@ -92,15 +92,24 @@ def _print_health(running: "Deployment", health: Health) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Two daemons on one home would start each run, tick and backfill twice."""
+def _alone(settings: Settings) -> Iterator[TextIO]:
+    """The lock of a home: two daemons on one would start each run, tick and backfill twice.
+
+    The children inherit it, so that those which a SIGKILL of this process leaves behind go on holding it. It says
+    which processes they are.
+    """
     settings.root.mkdir(parents=True, exist_ok=True)
-    with (settings.root / "ui.lock").open("a") as lock:
+    with (settings.root / "ui.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigurationError(f"another `bootstrap ui` is at work in {settings.root}") from None
-        yield
+            lock.seek(0)
+            raise ConfigurationError(
+                f"another `bootstrap ui` is at work in {settings.root}, or was killed and left its processes: "
+                f"{lock.read().strip() or 'they are just starting'}"
+            ) from None
+        lock.truncate(0)
+        yield lock
 
 
 class Deployment:
@@ -198,7 +207,7 @@ _COUNTS = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
 
 
 @contextmanager
-def deployment(settings: Settings, host: str, port: int) -> Iterator[Deployment]:
+def deployment(settings: Settings, host: str, port: int, lock: TextIO) -> Iterator[Deployment]:
     """The code server, webserver and daemon, for the length of the block; none of their processes stays."""
     port = _free_port(host, port)
     environment = os.environ | prepare_environment(settings)
@@ -207,7 +216,7 @@ def deployment(settings: Settings, host: str, port: int) -> Iterator[Deployment]
     running = Deployment(_url(host, port), logs)
     with tempfile.TemporaryDirectory(prefix="bootstrap-ui-") as folder:
         try:
-            _start(running, environment, Path(folder), host, port)
+            _start(running, environment, Path(folder), host, port, lock)
             yield running
         except Signalled:
             _end(running.children)
@@ -216,7 +225,9 @@ def deployment(settings: Settings, host: str, port: int) -> Iterator[Deployment]
             _end(running.children)
 
 
-def _start(running: Deployment, environment: Mapping[str, str], folder: Path, host: str, port: int) -> None:
+def _start(
+    running: Deployment, environment: Mapping[str, str], folder: Path, host: str, port: int, lock: TextIO
+) -> None:
     """One code server loads the definitions; the webserver and the daemon ask it, and it starts the runs."""
     listening = folder / "code.sock"
     workspace = folder / "workspace.yaml"
@@ -225,7 +236,9 @@ def _start(running: Deployment, environment: Mapping[str, str], folder: Path, ho
 
     def start(name: str, *command: str) -> None:
         log = running.logs / f"{name.replace(' ', '-')}.log"
-        running.children.append(Child(name, [sys.executable, "-m", *command], environment, log))
+        child = Child(name, [sys.executable, "-m", *command], environment, log, keeps=lock)
+        running.children.append(child)
+        print(child.pid, end=" ", file=lock, flush=True)
 
     code = ["--socket", str(listening), "--module-name", MODULE, "--location-name", LOCATION]
     code += ["--working-directory", str(folder), "--log-level", "warning"]
