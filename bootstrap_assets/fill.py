@@ -30,7 +30,7 @@ from bootstrap_assets.store.vectors import BatchPlan, Work
 MARGIN = 0.9
 """Share of a provider's token limits that we fill, because we estimate tokens."""
 
-_READ_TEXTS = 2_000
+_READ_TEXTS = 500
 _LOCAL_WORKERS = 2  # one request is computed while the one before is stored
 
 

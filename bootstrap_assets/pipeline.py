@@ -150,7 +150,7 @@ def merge(
         allow_deletes=allow_deletes,
         on_records=on_records,
     )
-    progress.loaded(connection, source.name, fingerprint, loaded.records)
+    progress.loaded(connection, source.name, fingerprint, loaded)
     return loaded
 
 

@@ -27,11 +27,12 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
     """Records that were loaded, or that the archives hold, against those stored."""
     archives = manifest(corpus, source) if parse_again else None
     lost = corpus.database.transact(partial(checks.lost, source=source.name, manifest=archives))
-    against = "parsed anew from the archives" if parse_again else "loaded"
+    against = "parsed anew from the archives" if parse_again else "parsed at the last load"
+    differ = "" if lost.same else " Some are not as they were parsed: a place, a label or a text differs."
     return dg.AssetCheckResult(
         passed=lost.ok,
         severity=ERROR,
-        description=f"{lost.stored:,} records are stored; {lost.expected:,} were {against}.",
+        description=f"{lost.stored:,} records are stored; {lost.expected:,} were {against}.{differ}",
         metadata={
             "expected": lost.expected,
             "stored": lost.stored,

@@ -35,35 +35,39 @@ _TIE = 1e-6  # texts that differ in a comma may be equally far: either of them i
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Records that should be in the corpus against those that are; ids of those that are missing or too many."""
+    """Records that should be in the corpus against those that are; ids of those that are missing or too many.
+
+    `same`: whether those stored are those that were parsed, in place, labels and text.
+    """
 
     expected: int
     stored: int
+    same: bool = True
     missing: tuple[str, ...] = ()
     surplus: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether nothing is lost, and nothing there that should not be."""
-        return self.expected == self.stored and not self.missing and not self.surplus
+        return self.same and self.expected == self.stored and not self.missing and not self.surplus
 
 
 def lost(connection: Connection, source: str, manifest: Mapping[UUID, str] | None = None) -> Lost:
     """Compare a source's records with what the load wrote down, or record by record with a manifest.
 
-    `manifest`: ids of the records that the archives hold, with their source ids. Without it only the number is
-    compared: what the load stored, in its own transaction, against what is there now.
+    `manifest`: ids of the records that the archives hold, with their source ids. Without it the number and the
+    digest are compared: what the parser yielded at the last load against what is there now.
     """
     if manifest is None:
-        row = connection.execute(statement("loaded_total"), {"source": source}).fetchone()
+        row = connection.execute(statement("stored_manifest"), {"source": source}).fetchone()
         return Lost(*row) if row else Lost(0, 0)
     rows = connection.execute(statement("stored_records"), {"source": source})
     stored: dict[UUID, str] = dict(rows.fetchall())
     return Lost(
         len(manifest),
         len(stored),
-        tuple(sorted(name for id_, name in manifest.items() if id_ not in stored)),
-        tuple(sorted(name for id_, name in stored.items() if id_ not in manifest)),
+        missing=tuple(sorted(name for id_, name in manifest.items() if id_ not in stored)),
+        surplus=tuple(sorted(name for id_, name in stored.items() if id_ not in manifest)),
     )
 
 

@@ -4,6 +4,7 @@ Rows are staged by binary COPY as the parser yields them, then merged: what is n
 updated, what vanished is deleted, and a guard stops a parse that would delete too much.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,8 +43,14 @@ Cut = Callable[[str], Iterable[str]]
 
 @dataclass(slots=True)
 class Loaded:
-    """What the records stage did to a source."""
+    """What the records stage did to a source.
 
+    `parsed` and `digest` are what the parser yielded: the number of records, and the exclusive or of the
+    digests of each. What is stored must come to the same.
+    """
+
+    parsed: int = 0
+    digest: int = 0
     documents: int = 0
     records: int = 0
     new: int = 0
@@ -101,6 +108,7 @@ def load(
     _guard(connection, source, staging.records, allow_deletes=allow_deletes)
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MERGE_LOCK,))
     merged = _merge(connection, source)
+    merged.parsed, merged.digest = staging.records, staging.digest
     _keep_findings(connection, source, staging.findings)
     merged.errors = sum(finding.severity is Severity.ERROR for finding in staging.findings)
     merged.warnings = len(staging.findings) - merged.errors
@@ -118,6 +126,7 @@ class _Staging:
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _STAGES}
         self._characters = 0
         self.records = 0
+        self.digest = 0
         self.findings: list[Finding] = []
 
     def add(self, entry: ParsedDocument | Finding) -> None:
@@ -161,12 +170,14 @@ class _Staging:
 
     def _add_record(self, record: Record) -> None:
         self.records += 1
+        text, name = self._add_text(record.content), _bounded(record.source_id)
+        self.digest ^= digest_of(record, name, text)
         self._rows["stage_records"].append(
             (
                 record.id,
                 record.document_id,
-                self._add_text(record.content),
-                _bounded(record.source_id),
+                text,
+                name,
                 record.granularity.value,
                 record.section_path,
                 record.category,
@@ -228,6 +239,21 @@ def copy_rows(
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
+
+
+def digest_of(record: Record, source_id: str, text: bytes) -> int:
+    """64 bits of what must not be lost of a record: id, document, place, labels and the hash of its text.
+
+    The SQL function `bootstrap_stored` computes the same from the stored rows.
+    """
+    label = record.nli_label.value if record.nli_label else None
+    parts = (
+        *(record.id, record.document_id, text.hex(), source_id, record.granularity.value, record.section_path),
+        *(record.category, record.hypothesis_id, record.hypothesis, label, record.char_start, record.char_end),
+    )
+    told = "\x1f".join("" if part is None else str(part) for part in parts)
+    digest = hashlib.md5(told.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], signed=True)
 
 
 def _bounded(source_id: str) -> str:

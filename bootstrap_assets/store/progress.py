@@ -14,6 +14,7 @@ import psycopg
 from bootstrap_assets.errors import BootstrapError, StoppedError
 from bootstrap_assets.events import SourceCompleted, SourceProcess, SourceProgress
 from bootstrap_assets.store import spaces
+from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.events import emit
 from bootstrap_assets.store.spaces import Space
@@ -81,9 +82,15 @@ def parsed(connection: Connection, source: str, records: int) -> None:
     connection.execute(statement("parsed_so_far"), {"source": source, "records": records})
 
 
-def loaded(connection: Connection, source: str, fingerprint: str, records: int) -> None:
+def loaded(connection: Connection, source: str, fingerprint: str, result: Loaded) -> None:
     """Tell that a source's records are in the corpus, and what they were parsed from."""
-    named = {"source": source, "fingerprint": fingerprint, "records": records}
+    named = {
+        "source": source,
+        "fingerprint": fingerprint,
+        "records": result.records,
+        "parsed": result.parsed,
+        "digest": result.digest,
+    }
     connection.execute(statement("loaded_source"), named)
 
 

@@ -55,6 +55,38 @@ def test_a_record_that_vanished_after_the_load_is_lost(filled: Corpus) -> None:
     assert (found.expected, found.stored, found.ok) == (24, 23, False)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "SET category = NULL WHERE category IS NOT NULL",
+        "SET char_start = char_start + 1",
+        "SET content_hash = (SELECT max(content_hash) FROM reference_records)",
+        "SET section_path = 'elsewhere'",
+    ],
+)
+def test_a_record_that_is_not_as_it_was_parsed_is_seen(filled: Corpus, damage: str) -> None:
+    execute(filled, f"UPDATE reference_records {damage}")
+    with filled.database.connection() as connection:
+        found = checks.lost(connection, SOURCE)
+    assert (found.expected, found.stored, found.same, found.ok) == (24, 24, False, False)
+    load(filled, contracts(6))  # the same archive again: it is not taken for loaded
+    with filled.database.connection() as connection:
+        assert checks.lost(connection, SOURCE).ok
+
+
+def test_a_record_lost_within_the_load_itself_is_seen(corpus: Corpus) -> None:
+    execute(
+        corpus,
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN RETURN CASE WHEN NEW.granularity = $$document$$ THEN NULL ELSE NEW END; END'",
+    )
+    execute(corpus, "CREATE TRIGGER lose BEFORE INSERT ON reference_records FOR EACH ROW EXECUTE FUNCTION lose()")
+    load(corpus, contracts(6))
+    with corpus.database.connection() as connection:
+        found = checks.lost(connection, SOURCE)
+    assert (found.expected, found.stored, found.ok) == (24, 18, False)
+
+
 def test_a_manifest_tells_which_record_is_lost_and_which_is_too_many(filled: Corpus) -> None:
     with filled.database.connection() as connection:
         manifest = ids(connection)

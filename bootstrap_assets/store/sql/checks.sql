@@ -1,8 +1,11 @@
 -- Questions about the state of a corpus; nothing here changes anything. {vectors} is the space's table.
 
--- name: loaded_total
-SELECT p.total_records, (SELECT count(*) FROM reference_records r WHERE r.source = p.source)
-FROM bootstrap_progress p WHERE p.source = %(source)s AND p.fingerprint IS NOT NULL
+-- name: stored_manifest
+-- What the last load parsed, against what is stored.
+SELECT coalesce(p.parsed_records, p.total_records), stored.records,
+       p.parsed_digest IS NULL OR p.parsed_digest = stored.digest
+FROM bootstrap_progress p CROSS JOIN bootstrap_stored(p.source) stored
+WHERE p.source = %(source)s AND p.fingerprint IS NOT NULL
 
 -- name: stored_records
 SELECT id, source_id FROM reference_records WHERE source = %(source)s

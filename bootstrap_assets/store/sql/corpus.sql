@@ -111,6 +111,7 @@ INSERT INTO bootstrap_findings (source, source_id, kind, message, place)
 VALUES (%(source)s, %(source_id)s, %(class)s, %(message)s, %(place)s)
 
 -- name: loaded
-SELECT p.fingerprint = %(fingerprint)s AND p.total_records = (
-    SELECT count(*) FROM reference_records WHERE source = %(source)s)
-FROM bootstrap_progress p WHERE p.source = %(source)s
+-- A source whose records are no longer as they were parsed is loaded again.
+SELECT p.fingerprint = %(fingerprint)s AND stored.records = coalesce(p.parsed_records, p.total_records)
+       AND (p.parsed_digest IS NULL OR p.parsed_digest = stored.digest)
+FROM bootstrap_progress p CROSS JOIN bootstrap_stored(p.source) stored WHERE p.source = %(source)s

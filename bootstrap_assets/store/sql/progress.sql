@@ -20,6 +20,7 @@ WHERE source = %(source)s
 -- name: loaded_source
 UPDATE bootstrap_progress SET
     fingerprint = %(fingerprint)s, total_records = %(records)s, processed_records = %(records)s,
+    parsed_records = %(parsed)s, parsed_digest = %(digest)s,
     embedded_records = 0, heartbeat_at = now(), updated_at = now()
 WHERE source = %(source)s
 
