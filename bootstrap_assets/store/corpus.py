@@ -31,6 +31,9 @@ DELETE_GUARD = 0.20
 PARTS_ABOVE = 4_000
 """Estimated tokens above which a text's parts are stored: below the context of every model we know."""
 
+CHANGE_EXCERPT = 1_000
+"""Characters of a changed record's text that are kept, before and after."""
+
 MAX_SOURCE_ID = 500
 """Characters of a source id that are stored; a longer one ends in its hash, for an index entry has a limit."""
 
@@ -275,6 +278,8 @@ def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: b
 
 def _merge(connection: Connection, source: str) -> Loaded:
     named = {"source": source}
+    connection.execute(statement("remember_changes"), named | {"excerpt": CHANGE_EXCERPT})
+    connection.execute(statement("forget_changes"), named)
     texts_new = connection.execute(statement("merge_texts")).rowcount
     connection.execute(statement("merge_parts"))
     connection.execute(statement("merge_documents"), named)

@@ -188,3 +188,33 @@ def test_warnings_are_those_of_the_last_parse(database: Database) -> None:
     assert column(database, "SELECT kind FROM bootstrap_findings") == ["odd"]
     load(database, parsed(contracts(2)))
     assert column(database, "SELECT kind FROM bootstrap_findings") == []
+
+
+def changes(database: Database) -> dict[object, tuple[object, ...]]:
+    query = "SELECT source_id, change, category, before, after FROM reference_changes"
+    with database.connection() as connection:
+        return {row[0]: tuple(row[1:]) for row in connection.execute(query).fetchall()}
+
+
+def test_what_a_new_version_changed_is_kept_with_both_texts(database: Database) -> None:
+    load(database, parsed({"A": {"Cap": "One year.", "Law": "Norway."}, "B": {"Cap": "None."}}))
+    assert changes(database) == {}  # a first load changes nothing
+    load(
+        database,
+        parsed({"A": {"Cap": "Two years.", "Law": "Norway."}, "C": {"Cap": "All."}}),
+        allow_deletes=True,
+    )
+    told = changes(database)
+    assert told["A__Cap"] == ("changed", "Cap", "One year.", "Two years.")
+    assert told["C__Cap"] == ("new", "Cap", None, "All.")
+    assert told["B__Cap"] == ("deleted", "Cap", "None.", None)
+    assert "A__Law" not in told
+    assert told["A#document"] == ("changed", None, None, None)
+
+
+def test_changes_are_those_of_the_last_version_that_changed_anything(database: Database) -> None:
+    for cap in ("One.", "Two.", "Two."):
+        load(database, parsed({"A": {"Cap": cap, "Law": "Norway."}}))
+    assert changes(database)["A__Cap"][2:] == ("One.", "Two.")
+    load(database, parsed({"A": {"Cap": "Two.", "Law": "Denmark."}}))
+    assert set(changes(database)) == {"A__Law", "A#document"}

@@ -21,6 +21,27 @@ ANALYZE stage_documents, stage_texts, stage_parts, stage_records
 SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM stage_records s WHERE s.id = r.id))
 FROM reference_records r WHERE r.source = %(source)s
 
+-- name: remember_changes
+-- Before the merge, while both are there. Whole documents and templates change with any of their records: of them
+-- only the fact is kept. A record that only moved is not changed.
+INSERT INTO reference_changes (source, source_id, change, granularity, category, before, after)
+SELECT %(source)s, coalesce(s.source_id, r.source_id),
+       CASE WHEN r.id IS NULL THEN 'new' WHEN s.id IS NULL THEN 'deleted' ELSE 'changed' END,
+       coalesce(s.granularity, r.granularity), coalesce(s.category, r.category),
+       CASE WHEN r.granularity NOT IN ('document', 'template') THEN left(b.content, %(excerpt)s) END,
+       CASE WHEN s.granularity NOT IN ('document', 'template') THEN left(a.content, %(excerpt)s) END
+FROM stage_records s FULL JOIN (SELECT * FROM reference_records WHERE source = %(source)s) r ON r.id = s.id
+LEFT JOIN stage_texts a ON a.content_hash = s.content_hash
+LEFT JOIN reference_texts b ON b.content_hash = r.content_hash
+WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
+  AND (r.content_hash, r.granularity, r.category, r.hypothesis_id, r.nli_label)
+      IS DISTINCT FROM (s.content_hash, s.granularity, s.category, s.hypothesis_id, s.nli_label)
+
+-- name: forget_changes
+-- Those of the versions before: what is told is the last step.
+DELETE FROM reference_changes WHERE source = %(source)s
+  AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE source = %(source)s)
+
 -- name: merge_texts
 INSERT INTO reference_texts (content_hash, content, tokens)
 SELECT content_hash, content, tokens FROM stage_texts ORDER BY content_hash
