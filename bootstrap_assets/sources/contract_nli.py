@@ -18,6 +18,7 @@ from bootstrap_assets.sources.contract_nli_spans import (
     Wordings,
     error,
     read_annotations,
+    segments,
     span_records,
     warning,
 )
@@ -126,7 +127,7 @@ def _document(raw: object, place: str, file: _File, reader: _Reader) -> ParsedDo
     reader.seen.add(digest)
     source_id = reader.ids.take_document(wanted, text)
     annotations, findings = read_annotations(sets, place)
-    document = _make_document(raw, source_id, text, file, annotations)
+    document = _make_document(raw, source_id, text, file, annotations, spans)
     records = whole_and_sections(document)
     if source_id != wanted:
         message = f"another contract has the id {wanted!r}: this one is kept as {source_id!r}"
@@ -138,7 +139,9 @@ def _document(raw: object, place: str, file: _File, reader: _Reader) -> ParsedDo
     return ParsedDocument(document, tuple(_with_split(records, file.split)), tuple(findings))
 
 
-def _make_document(raw: object, source_id: str, text: str, file: _File, annotations: list[Annotation]) -> Document:
+def _make_document(
+    raw: object, source_id: str, text: str, file: _File, annotations: list[Annotation], spans: list[object]
+) -> Document:
     keys = _keys(raw)
     name = keys.get("file_name")
     url = keys.get("url")
@@ -155,6 +158,7 @@ def _make_document(raw: object, source_id: str, text: str, file: _File, annotati
             **kept,
             "split": file.split,
             "labels": {f"{annotation.key}{annotation.suffix}": annotation.choice for annotation in annotations},
+            "spans": segments(spans, len(text)),
         },
     )
 
@@ -213,4 +217,5 @@ SOURCE = Source(
     attribution="Yuta Koreeda and Christopher D. Manning, 2021",
     remotes=(Remote("contract-nli.zip", OFFICIAL),),
     parse=parse,
+    version=2,
 )

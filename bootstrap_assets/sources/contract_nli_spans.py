@@ -114,6 +114,12 @@ def _record(
     )
 
 
+def segments(spans: list[object], length: int) -> list[tuple[int, int]]:
+    """Offsets of all the pieces that the data set cut a contract into; annotators chose evidence among these."""
+    found = (_offsets(spans, index, length) for index in range(len(spans)))
+    return [offsets for offsets in found if not isinstance(offsets, str)]
+
+
 def _offsets(spans: list[object], index: object, length: int) -> tuple[int, int] | str:
     """The character offsets of a span, or what is wrong with them."""
     if type(index) is not int or not 0 <= index < len(spans):

@@ -106,6 +106,7 @@ def test_all_choices_and_the_split_are_in_the_metadata(tmp_path: Path) -> None:
         "document_type": "search-pdf",
         "split": "dev",
         "labels": {"nda-11": "Entailment", "nda-4": "Contradiction", "nda-20": "NotMentioned"},
+        "spans": [(0, 12), (13, 47), (48, 76), (77, 100)],  # the pieces that annotators chose among
     }
     assert (parsed.document.title, parsed.document.url) == ("syrup.pdf", "https://syrup.example/accord.pdf")
     assert {record.metadata["split"] for record in parsed.records} == {"dev"}
