@@ -123,7 +123,6 @@ def _tls(folder: Path) -> dict[str, str]:
         "client_tls_cert_file": str(folder / "certificate"),
         "client_tls_ca_file": str(folder / "certificate"),
         "client_tls_key_file": str(folder / "key"),
-        "ignore_startup_parameters": "options",  # Dagster's; here it is only whether they connect
     }
 
 

@@ -8,7 +8,6 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import out
-from bootstrap_assets.cli.environment import DAGSTER_SCHEMA
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.store import schema, server
@@ -90,7 +89,7 @@ def _reset(settings: Settings, address: str) -> None:
     schema.downgrade(address, "base")
     schema.upgrade(address)
     with connect(address, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {DAGSTER_SCHEMA} CASCADE")
+        schema.empty_schema(connection, schema.DAGSTER_SCHEMA)
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -24,8 +24,6 @@ from bootstrap_assets.store.database import advisory_lock, connect, database_url
 
 _LOCK = 0x656E7669  # "envi": held while the Dagster home and schema are made
 
-DAGSTER_SCHEMA = "bootstrap_dagster"
-
 
 def prepare_environment(settings: Settings) -> dict[str, str]:
     """Start the database, make the Dagster home, and give the variables that Dagster needs to find both."""
@@ -33,11 +31,12 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
     home = settings.root / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     with connect(url, autocommit=True) as connection:
+        schema.check_server(connection)
         advisory_lock(connection, _LOCK)  # two first runs at once
         with as_file(files("bootstrap_assets") / "dagster.yaml") as template:
             shutil.copyfile(template, home / "dagster.yaml.new")
         (home / "dagster.yaml.new").replace(home / "dagster.yaml")
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}")
+        schema.ensure_schema(connection, schema.DAGSTER_SCHEMA)
     return {
         "BOOTSTRAP_HOME": str(settings.root),
         "DAGSTER_HOME": str(home),
@@ -47,23 +46,19 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
 
 
 def dagster_url(url: str) -> str:
-    """The same database as SQLAlchemy wants it, in Dagster's own schema, with every parameter kept."""
+    """The same database as SQLAlchemy wants it, with every parameter kept. defs/storage.py adds the schema."""
     from sqlalchemy.engine import URL
 
     parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value not in (None, "")}
-    # Dagster writes an event per batch: it need not wait for the disk each time. A crash of the server, not of a
-    # run, could lose the last of them; the corpus itself says what is done.
-    options = f"{parts.pop('options', '')} -csearch_path={DAGSTER_SCHEMA} -csynchronous_commit=off".strip()
-    host = parts.pop("host", None)
-    socket = {"host": host} if host and host.startswith("/") else {}
+    user, password, database = (parts.pop(name, None) for name in ("user", "password", "dbname"))
+    hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
+    host = port = None
+    if len(hosts) > len(ports):  # libpq takes one port for all hosts, SQLAlchemy wants one for each
+        parts["port"] = ",".join(ports * len(hosts))
+    elif len(hosts) == 1 and not hosts[0].startswith(("/", "@")):  # those are sockets, and stay parameters
+        host, port = parts.pop("host", None), parts.pop("port", None)
     return URL.create(
-        "postgresql+psycopg2",
-        username=parts.pop("user", None),
-        password=parts.pop("password", None),
-        host=None if socket else host,
-        port=int(parts.pop("port")) if "port" in parts else None,
-        database=parts.pop("dbname", None),
-        query={**parts, **socket, "options": options},
+        "postgresql+psycopg2", user, password, host, int(port) if port else None, database, parts
     ).render_as_string(hide_password=False)
 
 

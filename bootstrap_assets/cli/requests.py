@@ -77,6 +77,7 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
     """Wait until requests (none: all under way) have ended, with all their sources and the index."""
     url = database_url(load_settings())
     with connect(url, autocommit=True) as connection:
+        connection.prepare_threshold = None  # the next look may reach another server process, behind a proxy
         schema.require_current(connection)
         wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
         in_time = requests.wait(connection, wanted, timeout=timeout)

@@ -5,29 +5,17 @@ itself, over two new connections: eight seconds before the first step begins. Na
 batch fail, Dagster itself falls back to writing its events one by one.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage
-from dagster_postgres.utils import pg_url_from_config
+
+from bootstrap_assets.defs.storage import InItsSchema
 
 
-class BatchingEventLogStorage(PostgresEventLogStorage):
+class BatchingEventLogStorage(InItsSchema, PostgresEventLogStorage):
     """PostgresEventLogStorage, but planned materialisations are inserted together."""
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "BatchingEventLogStorage":
-        """Made from dagster.yaml."""
-        return cls(
-            inst_data=inst_data,
-            postgres_url=pg_url_from_config(config_value),
-            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
-        )
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events that came as one batch."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from psycopg.types.json import Jsonb
 
 from bootstrap_assets.events import Event
-from bootstrap_assets.store.database import Connection, connect
+from bootstrap_assets.store.database import Connection, connect, is_pooled_by_transaction
 from bootstrap_assets.store.statements import statement
 
 CHANNEL = "bootstrap_events"
@@ -41,10 +41,17 @@ def listing(
 
 
 def follow(url: str, *, after: int, names: Sequence[str] | None = None, every: float = 5.0) -> Iterator[Row]:
-    """Events as they are committed, for ever; `every` so many seconds it looks without being told, too."""
+    """Events as they are committed, for ever; `every` so many seconds it looks without being told, too.
+
+    Behind a proxy that pools transactions nobody can be told: there it looks every second at the latest.
+    """
     seen: set[int] = set()
     with connect(url, autocommit=True) as connection:
-        connection.execute(f"LISTEN {CHANNEL}")
+        connection.prepare_threshold = None  # no proxy need keep a prepared statement for so rare a query
+        if is_pooled_by_transaction(connection):
+            every = min(every, 1.0)
+        else:
+            connection.execute(f"LISTEN {CHANNEL}")
         while True:
             newest = max(seen, default=after)
             for row in listing(connection, after=max(after, newest - _OVERLAP), names=names, limit=100_000):

@@ -1,5 +1,6 @@
 """The schema's version: checks of the server, migrations up and down under an advisory lock."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "bootstrap_schema_version"
+DAGSTER_SCHEMA = "bootstrap_dagster"
+"""Where Dagster keeps its runs, events and schedules; defs/storage.py sends it there."""
 MIN_POSTGRES = 15
 MIN_PGVECTOR = (0, 8, 4)
 """The first release with the fixes to parallel HNSW builds, vacuum and graph repair (pgvector changelog)."""
@@ -21,7 +24,7 @@ MIN_PGVECTOR = (0, 8, 4)
 POOLED = (
     "BOOTSTRAP_DATABASE_URL leads through a proxy that pools transactions (PgBouncer: pool_mode = transaction): "
     "the session locks that keep two runs apart do not hold there; name the server itself, or a pool with "
-    "pool_mode = session. Searching works through both"
+    "pool_mode = session. Searching and looking work through both"
 )
 
 _LOCK = 0x626F6F74  # "boot": held while migrating
@@ -54,6 +57,7 @@ def upgrade(url: str, revision: str = "head") -> str | None:
 def downgrade(url: str, revision: str) -> None:
     """Bring the schema down to a version; `base` drops all tables of this package and their data."""
     with connect(url) as connection:
+        check_server(connection)
         _refuse_newer(current(connection))
     _migrate(url, "downgrade", revision)
 
@@ -88,15 +92,22 @@ def require_current(connection: Connection) -> None:
 
 
 def ensure_schema(connection: Connection, name: str) -> None:
-    """Make a schema where there is none. One made by an administrator will do: the role then needs no CREATE."""
-    row = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)).fetchone()
-    if row:
+    """Make a schema where there is none. One made by an administrator will do: the role then needs no CREATE.
+
+    SchemaError, with what an administrator has to run, where the role may not make it, or no tables in it.
+    """
+    row = connection.execute(_SCHEMA_RIGHTS, (name,)).fetchone()
+    role, usable = row or ("", None)
+    if usable:
         return
-    try:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
-    except psycopg.errors.InsufficientPrivilege:
-        wanted = f"CREATE SCHEMA {name} AUTHORIZATION {connection.info.user}"
-        raise SchemaError(f"this role may not create the schema {name}: {_ASK} `{wanted}`") from None
+    remedy = "GRANT USAGE, CREATE ON SCHEMA {0} TO {1}"
+    if usable is None:
+        remedy = "CREATE SCHEMA {0} AUTHORIZATION {1}"
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+            return
+    wanted = sql.SQL(remedy).format(sql.Identifier(name), sql.Identifier(role)).as_string(connection)
+    raise SchemaError(f"the role {role} may make no tables in a schema {name}: {_ASK} `{wanted}`")
 
 
 def empty_schema(connection: Connection, name: str) -> None:
@@ -182,6 +193,12 @@ _RIGHTS = """
 SELECT current_user, current_database(), current_schema(),
        has_database_privilege(current_database(), 'TEMPORARY'),
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+"""
+
+_SCHEMA_RIGHTS = """
+SELECT current_user, (
+    SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
+    FROM pg_namespace WHERE nspname = %s)
 """
 
 

@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 
 from bootstrap_assets import cli, pipeline
 from bootstrap_assets.cli import environment
-from bootstrap_assets.cli.environment import dagster_url
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store.database import connect
@@ -396,23 +395,6 @@ def test_db_down_leaves_a_server_alone_that_is_not_ours(environ: dict[str, str])
 def test_db_psql_reaches_the_corpus(environ: dict[str, str]) -> None:
     result = shell("db", "psql", "-Atc", "SELECT count(*) FROM reference_embeddings")
     assert result.stdout.strip() == "0"
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        (
-            "postgresql://me:p%40ss@db.example:6432/corpus?sslmode=require",
-            "postgresql+psycopg2://me:p%40ss@db.example:6432/corpus?",
-        ),
-        ("host=db.example dbname=corpus user=me", "postgresql+psycopg2://me@db.example/corpus?"),
-        ("postgresql://me@/corpus?host=/tmp/socket", "postgresql+psycopg2://me@/corpus?host=%2Ftmp%2Fsocket"),
-    ],
-)
-def test_dagster_gets_the_same_database_in_a_schema_of_its_own(url: str, expected: str) -> None:
-    assert dagster_url(url).startswith(expected)
-    assert "search_path%3Dbootstrap_dagster" in dagster_url(url)
-    assert ("sslmode=require" in dagster_url(url)) == ("sslmode" in url)
 
 
 def test_the_embedded_server_is_used_when_no_other_is_named(

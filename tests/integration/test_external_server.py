@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -19,13 +20,16 @@ from psycopg import sql
 
 from bootstrap_assets import cli, pipeline
 from bootstrap_assets.cli.environment import dagster_url
+from bootstrap_assets.defs.event_log import BatchingEventLogStorage
+from bootstrap_assets.defs.storage import RunStorage, ScheduleStorage
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, SchemaError
+from bootstrap_assets.events import IngestRequested
 from bootstrap_assets.search.query import search
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import database as store
-from bootstrap_assets.store import schema
+from bootstrap_assets.store import events, requests, schema
 from bootstrap_assets.store.database import Connection, Database, connect, describe, is_pooled_by_transaction
 from bootstrap_assets.store.leases import Leases
 from tests.external_server import (
@@ -148,9 +152,9 @@ def test_the_printed_environment_survives_a_shell_and_both_drivers(filled: Exter
     given = subprocess.run(["sh", "-c", echo], capture_output=True, text=True, check=True).stdout
     engine = sqlalchemy.create_engine(given)
     with engine.connect() as connection:
-        row = connection.execute(sqlalchemy.text("SELECT current_user, current_schema()")).one()
+        row = connection.execute(sqlalchemy.text("SELECT current_user, current_database()")).one()
     engine.dispose()
-    assert tuple(row) == ("corpus", "bootstrap_dagster")
+    assert tuple(row) == ("corpus", "contracts")
 
 
 def test_the_schema_goes_down_and_up_and_a_reset_keeps_the_extension(
@@ -174,6 +178,26 @@ def test_the_schema_goes_down_and_up_and_a_reset_keeps_the_extension(
         assert schema.current(administrator) == schema.head()
         left = "SELECT count(*) FROM pg_tables WHERE schemaname = 'bootstrap_dagster'"
         assert administrator.execute(left).fetchone() == (0,)
+
+
+def test_without_create_on_the_database_two_schemas_of_an_administrator_suffice(
+    external: External, home: Path, other: str
+) -> None:
+    grant_everything(external, other)
+    make_schemas(external, other)
+    url = external.url("corpus", other)
+    for arguments in (["db", "up"], ["doctor"], ["env"], ["db", "reset", "--yes"], ["env"]):
+        result = command(url, home, *arguments)
+        assert result.exit_code == 0, (arguments, result.output, result.exception)
+
+
+def make_schemas(external: External, database: str) -> None:
+    """What the document says of a role without CREATE, for another database; checked with the catalogue."""
+    with external.admin(database) as administrator:
+        for statement in documented_statements("Without CREATE on the database"):
+            administrator.execute(statement.replace("DATABASE contracts", f"DATABASE {database}"))  # type: ignore[arg-type]
+        may = "SELECT has_database_privilege('corpus', current_database(), 'CREATE')"
+        assert administrator.execute(may).fetchone() == (False,)
 
 
 def namespaces(connection: "psycopg.Connection[tuple[object, ...]]") -> list[tuple[object, ...]]:
@@ -214,15 +238,24 @@ def test_a_schema_that_may_not_be_used_is_said(external: External, other: str) -
         schema.upgrade(external.url("corpus", other))
 
 
-def test_an_administrator_may_make_dagsters_schema_instead_of_granting_create(
-    external: External, other: str
-) -> None:
+def test_a_schema_that_may_not_be_made_or_used_is_said_with_what_to_run(external: External, other: str) -> None:
     with connect(external.url("corpus", other), autocommit=True) as connection:
-        with pytest.raises(SchemaError, match="AUTHORIZATION corpus") as refused:
+        with pytest.raises(SchemaError, match="AUTHORIZATION") as refused:
             schema.ensure_schema(connection, "theirs")
         with external.admin(other) as administrator:
             administrator.execute(str(refused.value).split("`")[1])
+            schema.ensure_schema(connection, "theirs")
+            administrator.execute("ALTER SCHEMA theirs OWNER TO administrator")
+            with pytest.raises(SchemaError, match="GRANT USAGE, CREATE") as refused:
+                schema.ensure_schema(connection, "theirs")
+            administrator.execute(str(refused.value).split("`")[1])
         schema.ensure_schema(connection, "theirs")
+
+
+def test_a_schema_is_emptied_and_stays(external: External, other: str) -> None:
+    with external.admin(other) as administrator:
+        administrator.execute("CREATE SCHEMA theirs AUTHORIZATION corpus")
+    with connect(external.url("corpus", other), autocommit=True) as connection:
         connection.execute("CREATE TABLE theirs.runs (id int PRIMARY KEY)")
         connection.execute("CREATE TABLE theirs.events (run int REFERENCES theirs.runs)")
         schema.empty_schema(connection, "theirs")
@@ -346,11 +379,8 @@ def test_every_parameter_reaches_every_connection_of_ours(
 def test_every_parameter_reaches_dagster(external: External) -> None:
     given = sqlalchemy.create_engine(dagster_url(external.url("corpus", "contracts", **GIVEN)))
     _, handed = given.dialect.create_connect_args(given.url)
-    options = handed.pop("options")
-    assert options.startswith("-cstatement_timeout=123s ")
-    assert "search_path=bootstrap_dagster" in options
     assert handed == {
-        **{name: value for name, value in GIVEN.items() if name != "options"},
+        **GIVEN,
         "host": "127.0.0.1",
         "port": external.port,
         "user": "corpus",
@@ -359,16 +389,28 @@ def test_every_parameter_reaches_dagster(external: External) -> None:
     }
 
 
-def test_dagster_connects_with_the_parameters_of_the_user(filled: External) -> None:
-    given = dagster_url(filled.url("corpus", "contracts", application_name="their name", options="-cwork_mem=7MB"))
-    engine = sqlalchemy.create_engine(given)
-    with engine.connect() as connection:
-        shown = [
-            connection.execute(sqlalchemy.text(f"SHOW {name}")).scalar()
-            for name in ("application_name", "work_mem", "search_path", "synchronous_commit")
-        ]
+@pytest.mark.parametrize("kind", [RunStorage, BatchingEventLogStorage, ScheduleStorage])
+@pytest.mark.parametrize("in_the_webserver", [False, True])
+def test_each_storage_of_dagster_connects_with_the_users_parameters_and_in_its_schema(
+    filled: External, kind: type[RunStorage], in_the_webserver: bool
+) -> None:
+    given = filled.url(
+        "corpus", "contracts", application_name="their name", options="-cwork_mem=7MB -csearch_path=public"
+    )
+    storage = kind(dagster_url(given), should_autocreate_tables=False)
+    if in_the_webserver:  # it makes another engine then, with a pool
+        storage.optimize_for_webserver(statement_timeout=5_000, pool_recycle=60, max_overflow=1)
+    engine = storage._engine
+    for _ in range(2):
+        with engine.connect() as connection:
+            shown = [
+                connection.execute(sqlalchemy.text(f"SHOW {name}")).scalar()
+                for name in ("application_name", "work_mem", "search_path", "synchronous_commit")
+            ]
+            connection.rollback()
+        assert shown == ["their name", "7MB", "bootstrap_dagster", "off"]
+    assert engine.dialect.default_schema_name == "bootstrap_dagster"
     engine.dispose()
-    assert shown == ["their name", "7MB", "bootstrap_dagster", "off"]
 
 
 def test_a_server_without_tls_is_refused_in_one_line_where_tls_is_required(external: External, home: Path) -> None:
@@ -444,6 +486,8 @@ def test_a_pool_of_transactions_is_refused_by_everything_that_locks(by_transacti
     url = by_transaction.url("corpus", "contracts")
     with pytest.raises(ConfigurationError, match="pool_mode = session"):
         schema.upgrade(url)  # `bootstrap db up`
+    with pytest.raises(ConfigurationError, match="pool_mode = session"):
+        schema.downgrade(url, schema.head())
     for arguments in (["run", "bonterms"], ["doctor"]):
         result = shell(url, home, *arguments)
         assert result.returncode in (1, 2), (arguments, result.stdout, result.stderr)
@@ -528,6 +572,29 @@ def test_a_search_works_through_a_pool_of_transactions(by_transaction: External,
 
 
 @needs_pgbouncer
+@pytest.mark.parametrize(
+    "arguments", [["request"], ["env"], ["ui", "--check"], ["db", "reset", "--yes"], ["failures", "retry"]]
+)
+def test_every_other_command_that_locks_is_refused_too(
+    by_transaction: External, home: Path, arguments: list[str]
+) -> None:
+    result = command(by_transaction.url("corpus", "contracts"), home, *arguments)
+    assert isinstance(result.exception, ConfigurationError), result.output
+    assert "pool_mode" in str(result.exception)
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize(
+    "arguments", [["search", "liability"], ["status"], ["events"], ["cost"], ["failures", "list"], ["db", "url"]]
+)
+def test_what_only_looks_works_through_a_pool_of_transactions(
+    by_transaction: External, home: Path, arguments: list[str]
+) -> None:
+    result = command(by_transaction.url("corpus", "contracts"), home, *arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
+@needs_pgbouncer
 def test_a_lease_notices_that_its_process_was_changed_under_way(by_transaction: External) -> None:
     """The check at the start may have been answered by another proxy than the one the leases go through."""
     url = by_transaction.url("corpus", "contracts")
@@ -543,17 +610,109 @@ def test_a_lease_notices_that_its_process_was_changed_under_way(by_transaction: 
 
 
 @needs_pgbouncer
-def test_the_whole_way_works_through_a_pool_of_sessions(external: External, other: str, home: Path) -> None:
+def test_a_run_of_the_sample_works_through_a_pool_of_sessions_without_create_on_the_database(
+    external: External, other: str, tmp_path: Path
+) -> None:
+    """With Dagster's storage behind the pool too: the connection string is all that the run knows."""
     grant_everything(external, other)
+    make_schemas(external, other)
     with pgbouncer(external, "session", users=USERS) as proxy:
         url = proxy.url("corpus", other)
-        settings = load_settings(home=home, database_url=url, batches=8)
-        fill(settings)
+        done = shell(url, tmp_path, "run")
+        assert done.returncode == 0, done.stderr
+        status = json.loads(command(url, tmp_path, "status", "--json").stdout)
+        assert {name: source["status"] for name, source in status["sources"].items()} == dict.fromkeys(
+            SOURCES, "completed"
+        )
+        settings = load_settings(home=tmp_path, database_url=url, batches=8)
         with Database(url) as database:
             for _ in range(8):
                 assert search(database, settings, "liability", k=3)
+    with external.admin(other) as administrator:
+        query = "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename = ANY(%s)"
+        theirs = administrator.execute(query, (["runs", "event_logs", "jobs", "instance_info"],)).fetchall()
+        assert theirs == [("bootstrap_dagster",)]
+        assert administrator.execute("SELECT status FROM bootstrap_dagster.runs").fetchall() == [("SUCCESS",)]
+
+
+@needs_pgbouncer
+def test_what_a_session_of_dagster_sets_does_not_stay_in_the_pool(external: External, other: str) -> None:
+    """Else the next client would make its tables in Dagster's schema."""
+    grant_everything(external, other)
+    with pgbouncer(external, "session", users=USERS, default_pool_size="1", query_wait_timeout="20") as proxy:
+        url = proxy.url("corpus", other)
+        with connect(url, autocommit=True) as connection:
+            schema.ensure_schema(connection, schema.DAGSTER_SCHEMA)
+        storage = RunStorage(dagster_url(url), should_autocreate_tables=False)
+        with storage.connect() as connected:
+            entered = connected.execute(sqlalchemy.text("SELECT current_schema(), pg_backend_pid()")).one()
         with connect(url) as connection:
-            assert not is_pooled_by_transaction(connection)
+            found = connection.execute("SELECT current_schema(), pg_backend_pid()").fetchone()
+    assert (tuple(entered), found) == (("bootstrap_dagster", entered[1]), ("public", entered[1]))
+
+
+@needs_pgbouncer
+def test_followers_are_told_through_a_pool_of_sessions(external: External, other: str) -> None:
+    grant_everything(external, other)
+    schema.upgrade(external.url("corpus", other))
+    with pgbouncer(external, "session", users=USERS) as proxy:
+        assert followed_events(proxy.url("corpus", other), number=3, every=60) == [1, 2, 3]
+
+
+@needs_pgbouncer
+def test_followers_look_for_themselves_through_a_pool_of_transactions(external: External, other: str) -> None:
+    """Where nobody is told, and no two looks reach the same process: so often that psycopg would prepare them."""
+    grant_everything(external, other)
+    schema.upgrade(external.url("corpus", other))
+    with in_turn(external, other) as url:
+        assert followed_events(url, number=9, every=0.05) == list(range(1, 10))
+        assert followed_events(url, number=2, every=60, after=9) == [10, 11]
+        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+            query = "SELECT count(*) FROM pg_listening_channels()"
+            listening = [connection.execute(query).fetchone() for _ in range(12)]
+        assert listening == [(0,)] * 12  # a process that listened would tell whoever gets it next
+
+
+@needs_pgbouncer
+def test_wait_works_through_a_pool_of_transactions(
+    external: External, other: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant_everything(external, other)
+    schema.upgrade(external.url("corpus", other))
+    monkeypatch.setitem(requests.wait.__kwdefaults__, "every", 0.02)
+    with in_turn(external, other) as url:
+        with connect(url) as connection:
+            number, _ = requests.ask(connection, IngestRequested(sources=["bonterms"]))
+        given = command(url, home, "wait", str(number), "--timeout", "1")
+        assert given.exit_code == 5, (given.output, given.exception)
+        assert command(url, home, "cancel", str(number)).exit_code == 0
+        given = command(url, home, "wait", str(number))
+        assert (given.exit_code, given.output) == (1, f"request {number}: cancelled\n")
+
+
+@contextmanager
+def in_turn(external: External, database: str) -> Iterator[str]:
+    """A pool of transactions that has four idle server processes, and gives the one that was idle longest."""
+    with pgbouncer(external, "transaction", users=USERS, server_round_robin="1") as proxy, ExitStack() as stack:
+        url = proxy.url("corpus", database)
+        for connection in [stack.enter_context(psycopg.connect(url)) for _ in range(4)]:
+            connection.execute("SELECT 1")  # in a transaction, so each has a process until the block's end
+        stack.close()
+        yield url
+
+
+def followed_events(url: str, *, number: int, every: float, after: int = 0) -> list[int]:
+    """The ids that a follower sees of so many events, each written when the one before was seen."""
+    followed = events.follow(url, after=after, every=every)
+    seen: list[int] = []
+    with ThreadPoolExecutor(1) as executor:
+        for _ in range(number):
+            told = executor.submit(lambda: next(followed).id)
+            with connect(url) as connection:
+                requests.ask(connection, IngestRequested(), key=f"{len(seen)} after {after}")
+            seen.append(told.result(timeout=20))
+        executor.submit(followed.close).result()  # type: ignore[attr-defined]
+    return seen
 
 
 @needs_pgbouncer
