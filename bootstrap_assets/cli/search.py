@@ -1,14 +1,18 @@
 """`bootstrap search`: the best records for a question."""
 
+import re
 import textwrap
+from collections import Counter
 from dataclasses import asdict
 
 import click
 from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
 
 from bootstrap_assets.cli.console import out, print_json
 from bootstrap_assets.records import Granularity, NliLabel
-from bootstrap_assets.search.query import Filters, Hit, Mode
+from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, headlines
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
@@ -41,6 +45,8 @@ SNIPPET = 320
     type=click.Choice([label.value for label in NliLabel], case_sensitive=False),
     help="Only evidence with this label.",
 )
+@click.option("--document", "documents", multiple=True, help="Only this document: its title, source id or id.")
+@click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(
     text: str,
@@ -50,11 +56,13 @@ def search(
     categories: tuple[str, ...],
     granularities: tuple[str, ...],
     labels: tuple[str, ...],
+    documents: tuple[str, ...],
+    tenants: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Find the records that answer TEXT best."""
     settings = load_settings()
-    filters = Filters(sources, categories, granularities, labels)
+    filters = Filters(sources, categories, granularities, labels, tenants, documents)
     url = database_url(settings)
     for name in sources:
         get_source(name)
@@ -62,16 +70,17 @@ def search(
         with database.connection() as connection:
             schema.require_current(connection)
         hits = find(database, settings, text, k=k, mode=Mode(mode), filters=filters)
+        told = headlines(database, text, hits)
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})
         return
-    for hit in hits:
-        _print(hit)
+    for hit, headline in zip(hits, told, strict=True):
+        _print(hit, headline)
     if not hits:
         out.print("nothing found")
 
 
-def _print(hit: Hit) -> None:
+def _print(hit: Hit, headline: str | None) -> None:
     label = hit.nli_label and f"{hit.nli_label}, hypothesis {hit.hypothesis_id}"
     about = [hit.granularity, hit.section_path, hit.category, label]
     out.print(
@@ -79,5 +88,18 @@ def _print(hit: Hit) -> None:
         f"{escape(' · '.join(part for part in about if part))} · {hit.score:.4f}[/]",
         soft_wrap=True,
     )
-    snippet = textwrap.shorten(hit.content, SNIPPET, placeholder=" …")
-    out.print(textwrap.indent(escape(textwrap.fill(snippet, min(out.width, 110) - 4)), "   "), highlight=False)
+    if len(hit.records) > 1:
+        others = Counter(f"{record['source']} {record['granularity']}" for record in hit.records[1:])
+        told = ", ".join(f"{count} {what}" for what, count in others.items())
+        out.print(f"   [dim]the same text in {len(hit.records) - 1} more: {escape(told)}[/]", soft_wrap=True)
+    snippet = Text(style="")
+    for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", _shown(hit, headline)):
+        marked = piece.startswith(MARK[0])
+        snippet.append(piece.strip("".join(MARK)) if marked else piece, style="bold yellow" if marked else "")
+    out.print(Padding(snippet, (0, 0, 0, 3)), width=min(out.width, 110), highlight=False)
+
+
+def _shown(hit: Hit, headline: str | None) -> str:
+    if headline is None or MARK[0] not in headline:
+        return textwrap.shorten(hit.content, SNIPPET, placeholder=" …")
+    return " ".join(headline.split())

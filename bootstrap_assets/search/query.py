@@ -1,8 +1,8 @@
-"""A first search: vectors, full text, and both fused by reciprocal rank."""
+"""Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from psycopg import sql
 
 from bootstrap_assets.embed.choose import embedder_of
 from bootstrap_assets.embed.protocol import Embedder, InputType
@@ -27,11 +26,8 @@ from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 from bootstrap_assets.store.vectors import Vectors, check, complaint, sound
 
-FUSION_CONSTANT = 60
-"""k of reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009."""
-
-CANDIDATES = 100
-"""How many records of each list are fused, at least."""
+MARK = ("\x02", "\x03")
+"""What a matched word stands between: characters that `clean_text` lets into no text."""
 
 SOURCE = "search"
 """What queries are entered as in the ledger."""
@@ -47,26 +43,46 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a record must be to be found; an empty tuple lets everything through. Upper and lower case are one."""
+    """What a record must be to be found; an empty tuple lets everything through. Upper and lower case are one.
+
+    `documents`: ids, source ids or titles of documents.
+    """
 
     sources: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     granularities: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
 
-    def named(self) -> dict[str, list[str] | None]:
-        """As parameters of the statements."""
-        return {
-            "sources": list(self.sources) or None,
-            "categories": [category.lower() for category in self.categories] or None,
-            "granularities": list(self.granularities) or None,
-            "labels": [label.lower() for label in self.labels] or None,
-        }
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How hits are ranked; docs/quality.md tells why these are the defaults.
+
+    `vector_weight`, `text_weight`: shares of the two lists. `fusion_constant`: k of reciprocal rank fusion.
+    `neighbours`: the share that a text takes of the scores beside it in its document, where the filters leave at
+    most 2,000 texts. `feedback_texts`: how many first sections widen the query (0: none). `search_labels`: whether
+    a record's category and hypothesis are searched like its text. `ef_search`: how far the index is searched, None
+    for what the evaluation found to be enough.
+    """
+
+    vector_weight: float = 1.0
+    text_weight: float = 2.0
+    fusion_constant: int = 10
+    neighbours: float = 0.2
+    feedback_texts: int = 10
+    search_labels: bool = True
+    ef_search: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record that was found. `score` is the cosine, the text rank, or the fused reciprocal rank, by mode."""
+    """A text that was found, and the first of the records that have it; `records` lists them all.
+
+    `score` is the fused reciprocal rank; in the modes `vector` and `text` it is that list's own score. A rank is
+    None where the text is not in that list. `before` and `after`: up to 200 characters around it in its document.
+    """
 
     rank: int
     score: float
@@ -79,11 +95,16 @@ class Hit:
     category: str | None
     hypothesis_id: int | None
     nli_label: str | None
+    char_start: int | None
+    char_end: int | None
     content: str
-
-
-Scores = Mapping[UUID, float]
-"""Records with their scores, best first."""
+    before: str | None
+    after: str | None
+    vector_rank: int | None
+    vector_score: float | None
+    text_rank: int | None
+    text_score: float | None
+    records: tuple[Mapping[str, Any], ...]
 
 
 def search(
@@ -94,32 +115,58 @@ def search(
     k: int = 10,
     mode: Mode = Mode.HYBRID,
     filters: Filters | None = None,
+    ranking: Ranking | None = None,
 ) -> list[Hit]:
-    """The k best records for a query; ConfigurationError while there is nothing to search."""
+    """The k best texts for a query; ConfigurationError while there is nothing to search."""
     query = clean_text(query)
     if not query.strip():
         raise ConfigurationError("the query is empty")
-    named = (filters or Filters()).named() | {"limit": max(k, CANDIDATES)}
-    lists: list[Scores] = []
     space = _searched(database) if mode is not Mode.TEXT else None
-    vector = _embed(database, settings, space, query) if space else None  # in no transaction: it may take long
+    vector = embed_query(database, settings, space, query) if space else None  # in no transaction: may take long
+    asked = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
     with database.connection() as connection:
-        if space:
-            found = _nearest(connection, space, named | {"vector": vector})
-            lists.append(dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))))
-        if mode is not Mode.VECTOR:
-            lists.append(_by_text(connection, query, named))
-        scores = fuse(lists) if mode is Mode.HYBRID else lists[0]
-        return _hits(connection, dict(list(scores.items())[:k]))
+        named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
+        return [_hit(row) for row in connection.execute(statement("search"), named).fetchall()]
 
 
-def fuse(lists: Sequence[Scores], constant: int = FUSION_CONSTANT) -> Scores:
-    """Reciprocal rank fusion: a record's score is the sum of 1 / (constant + rank) over the lists it is in."""
-    fused: dict[UUID, float] = {}
-    for scores in lists:
-        for rank, record in enumerate(scores, 1):
-            fused[record] = fused.get(record, 0.0) + 1 / (constant + rank)
-    return dict(sorted(fused.items(), key=lambda item: (-item[1], item[0])))
+def headlines(database: Database, query: str, hits: Sequence[Hit]) -> list[str | None]:
+    """For each hit the part that tells: words of the query stand between MARK[0] and MARK[1].
+
+    None for all where the query has no words but stop words.
+    """
+    named = {"texts": [hit.content for hit in hits], "query": clean_text(query)}
+    with database.connection() as connection:
+        return [row[0] for row in connection.execute(statement("headlines"), named)]
+
+
+def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
+    named: dict[str, Any] = {name: list(values) or None for name, values in asdict(filters).items()}
+    if filters.documents:
+        found = connection.execute(statement("find_documents"), {"named": named["documents"]}).fetchall()
+        if not found:
+            raise ConfigurationError(f"there is no document {', '.join(filters.documents)}")
+        named["documents"] = [row[0] for row in found]
+    return named
+
+
+def _hit(row: tuple[Any, ...]) -> Hit:
+    rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, records = row
+    first = dict(records[0])
+    first["record_id"] = UUID(first.pop("id"))
+    del first["document_id"]
+    return Hit(
+        rank=rank,
+        score=score,
+        content=content,
+        before=before,
+        after=after,
+        vector_rank=vector_rank,
+        vector_score=vector_score,
+        text_rank=text_rank,
+        text_score=text_score,
+        records=tuple(records),
+        **first,
+    )
 
 
 def _searched(database: Database) -> Space:
@@ -130,7 +177,7 @@ def _searched(database: Database) -> Space:
     return space
 
 
-def _embed(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
+def embed_query(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
     """The query's vector. What it costs goes into the ledger, unless this role may only read."""
     embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
     vectors = _ask(database, settings, embedder, space, query)
@@ -161,33 +208,3 @@ def _pay(database: Database, settings: Settings, embedder: Embedder, space: Spac
     answer = sender.send([query], estimate_tokens(query), InputType.QUERY)
     database.transact(answer.settle)
     return answer.vectors
-
-
-_GRAPH = sql.SQL("v.embedding <=> %(vector)s")
-_EXACT = sql.SQL("(v.embedding <=> %(vector)s) + 0")  # no index is on this: every record is looked at
-
-
-def _nearest(connection: Connection, space: Space, named: Mapping[str, Any]) -> dict[UUID, float]:
-    query = statement("vector_candidates")
-    connection.execute("SET LOCAL hnsw.ef_search = 100")
-    connection.execute("SET LOCAL hnsw.iterative_scan = relaxed_order")
-    found: dict[UUID, float] = {}
-    for distance in (_GRAPH, _EXACT):
-        found = dict(connection.execute(query.format(vectors=space.vectors, distance=distance), named).fetchall())
-        if len(found) == named["limit"]:
-            break  # else a filter that few records pass may have ended the scan of the graph early
-    return found
-
-
-def _by_text(connection: Connection, query: str, named: Mapping[str, Any]) -> Scores:
-    candidates = statement("text_candidates").format()
-    return dict(connection.execute(candidates, dict(named) | {"query": query}).fetchall())
-
-
-def _hits(connection: Connection, scores: Scores) -> list[Hit]:
-    rows = connection.execute(statement("hits"), {"ids": list(scores)}).fetchall()
-    found = {row[0]: row for row in rows}
-    return [
-        Hit(rank, float(scores[record]), *found[record])
-        for rank, record in enumerate((record for record in scores if record in found), 1)
-    ]

@@ -50,6 +50,7 @@ def build(database: Database, space: Space, *, rebuild: bool = False) -> Indexed
     with connect(database.url, autocommit=True) as connection:
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
+        _count_words(connection)
         vectors = spaces.count(connection, space)
         built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
         uncovered = spaces.uncovered(connection, space)
@@ -111,6 +112,18 @@ def _build_text_indexes(connection: Connection) -> None:
         connection.execute(
             statement("create_text_index").format(**{key: sql.Identifier(value) for key, value in names.items()})
         )
+
+
+def _count_words(connection: Connection) -> None:
+    """Count in how many texts each word occurs, where the corpus has changed: the full-text rank needs it."""
+    [mark] = connection.execute(statement("corpus_mark")).fetchone() or ("",)
+    counted = connection.execute(statement("counted_of")).fetchone()
+    if counted and counted[0] == mark:
+        return
+    with connection.transaction():
+        for name in ("forget_words", "count_words", "count_totals"):
+            connection.execute(statement(name), {"mark": mark})
+    connection.execute("ANALYZE reference_lexemes")
 
 
 def _build_vector_index(connection: Connection, space: Space, vectors: int, *, rebuild: bool) -> bool:

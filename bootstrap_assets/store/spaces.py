@@ -78,6 +78,7 @@ def promote(connection: Connection, space: Space) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     connection.execute(statement("retire_others"), {"id": space.id})
     connection.execute(statement("activate_space"), {"id": space.id})
+    connection.execute(statement("replace_vectors").format(vectors=space.vectors))
     connection.execute(statement("replace_view").format(vectors=space.vectors))
 
 

@@ -376,7 +376,7 @@ def test_a_key_appears_in_nothing_that_is_printed(
 
 def test_db_url_and_upgrade_and_reset(environ: dict[str, str], small: Corpus) -> None:
     assert invoke("db", "url").stdout.strip() == environ["BOOTSTRAP_DATABASE_URL"]
-    assert "schema 0005" in invoke("db", "upgrade").stdout
+    assert "schema 0006" in invoke("db", "upgrade").stdout
     assert invoke("db", "reset", "--yes").exit_code == 0
     assert json.loads(invoke("status", "--json").stdout)["texts"] == 0
 

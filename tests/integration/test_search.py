@@ -1,13 +1,14 @@
 """Search by vector, by text, and fused; filters."""
 
-import uuid
+import math
 
 import pytest
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.search.query import Filters, Hit, Mode, fuse, search
+from bootstrap_assets.records import content_hash
+from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, Ranking, headlines, search
 from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import Fault, VoyageServer
 from tests.integration.test_fill import column, load
@@ -41,9 +42,16 @@ def searched(corpus: Corpus) -> Corpus:
 
 
 def find(
-    corpus: Corpus, query: str, mode: Mode = Mode.HYBRID, k: int = 10, **filters: tuple[str, ...]
+    corpus: Corpus,
+    query: str,
+    mode: Mode = Mode.HYBRID,
+    k: int = 10,
+    ranking: Ranking | None = None,
+    **filters: tuple[str, ...],
 ) -> list[Hit]:
-    return search(corpus.database, corpus.settings, query, k=k, mode=mode, filters=Filters(**filters))
+    return search(
+        corpus.database, corpus.settings, query, k=k, mode=mode, filters=Filters(**filters), ranking=ranking
+    )
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -153,9 +161,195 @@ def test_vectors_of_a_space_that_is_not_active_are_not_searched(corpus: Corpus) 
         find(local, "law", Mode.VECTOR)
 
 
-def test_fusion_adds_reciprocal_ranks() -> None:
-    a, b, c = (uuid.UUID(int=number) for number in range(3))
-    fused = fuse([{a: 9.0, b: 8.0}, {b: 0.9, c: 0.8}], constant=60)
-    assert list(fused) == [b, a, c]
-    assert fused[b] == pytest.approx(1 / 62 + 1 / 61)
-    assert fused[a] == pytest.approx(1 / 61)
+PLAIN = Ranking(neighbours=0, feedback_texts=0, search_labels=False)
+
+
+def test_fusion_adds_reciprocal_ranks(searched: Corpus) -> None:
+    ranking = Ranking(
+        vector_weight=3, text_weight=5, fusion_constant=7, neighbours=0, feedback_texts=0, search_labels=False
+    )
+    hits = find(searched, "liability insurance of the supplier", ranking=ranking)
+    assert any(hit.text_rank is None for hit in hits)
+    assert any(hit.text_rank for hit in hits)
+    for hit in hits:
+        shares = [(3, hit.vector_rank), (5, hit.text_rank)]
+        assert hit.score == pytest.approx(sum(weight / (7 + rank) for weight, rank in shares if rank))
+
+
+def test_the_lists_are_those_of_each_mode_alone(searched: Corpus) -> None:
+    query = "what the supplier pays"
+    hybrid = find(searched, query, ranking=PLAIN)
+    for mode, rank in ((Mode.VECTOR, "vector_rank"), (Mode.TEXT, "text_rank")):
+        alone = {hit.content: hit.rank for hit in find(searched, query, mode, ranking=PLAIN)}
+        assert {hit.content: getattr(hit, rank) for hit in hybrid if getattr(hit, rank)} == alone
+
+
+def test_text_rank_is_bm25(searched: Corpus) -> None:
+    """Against the formula written out, over the clauses and their lexemes."""
+    hits = find(searched, "liability law", Mode.TEXT, ranking=PLAIN)
+    with searched.database.connection() as connection:
+        total, mean = connection.execute("SELECT texts, mean_tokens FROM reference_text_totals").fetchone() or (
+            0,
+            0,
+        )
+        rows = connection.execute(
+            "SELECT content, tokens, coalesce((SELECT cardinality(positions) FROM unnest(content_tsv) "
+            "WHERE lexeme = 'liabil'), 0), coalesce((SELECT cardinality(positions) FROM unnest(content_tsv) "
+            "WHERE lexeme = 'law'), 0) FROM reference_texts"
+        ).fetchall()
+    assert total == 6  # clauses; not the two whole documents
+    weights = [math.log(1 + (6 - texts + 0.5) / (texts + 0.5)) for texts in (1, 2)]
+    expected = {}
+    for content, tokens, *times in rows:
+        norm = 1.2 * (0.25 + 0.75 * tokens / mean)
+        score = sum(weight * n * 2.2 / (n + norm) for weight, n in zip(weights, times, strict=True))
+        if score:
+            expected[content] = pytest.approx(score, rel=1e-6)
+    assert {hit.content: hit.score for hit in hits} == expected
+    assert len(expected) == 5
+
+
+def test_a_word_is_counted_however_often_it_occurs(database: Database) -> None:
+    query = "SELECT score FROM reference_text_scores('{bee}', '{1}', ARRAY[%s::bytea])"
+    with database.connection() as connection:
+        for times in (1, 2, 3, 7, 20, 60, 200):
+            content = "bee " * times
+            connection.execute(
+                "INSERT INTO reference_texts (content_hash, content, tokens) VALUES (%s, %s, 100)",
+                (content_hash(content), content),
+            )
+            [score] = connection.execute(query, (content_hash(content),)).fetchone() or (0.0,)
+            assert score == pytest.approx(times * 2.2 / (times + 1.2), rel=2e-4)
+
+
+def test_a_text_of_several_records_is_one_hit_that_lists_them(corpus: Corpus) -> None:
+    local = local_space(corpus)
+    same = {"Governing Law": "Danish law applies."}
+    documents = {"A": same | {"Cap": "Nobody pays."}, "B": same | {"Choice Of Law": "Danish law applies."}}
+    settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", documents))})
+    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.embed(local, MADE_UP)
+    pipeline.build_index(local)
+    first = find(local, "which law applies", granularities=("clause",))[0]
+    assert [(record["document"], record["category"]) for record in first.records] == [
+        ("A", "Governing Law"),
+        ("B", "Choice Of Law"),
+        ("B", "Governing Law"),
+    ]
+    assert (first.document, first.category) == ("A", "Governing Law")
+    [only] = find(local, "which law applies", categories=("choice of law",))
+    assert [record["category"] for record in only.records] == ["Choice Of Law"]
+
+
+def test_a_hit_tells_its_place_and_what_stands_around_it(searched: Corpus) -> None:
+    [hit] = find(searched, "Norway", categories=("Governing Law",), k=1)
+    text = "\n".join(DOCUMENTS["Lighthouse supply"].values())
+    assert hit.char_start is not None
+    assert text[hit.char_start : hit.char_end] == hit.content
+    assert hit.before == text[: hit.char_start][-200:]
+    assert hit.after == text[hit.char_end :][:200]
+
+
+def test_a_quoted_phrase_must_occur(searched: Corpus) -> None:
+    found = find(searched, 'insurance "one million crowns"', granularities=("clause",))
+    assert [hit.category for hit in found] == ["Insurance"]
+    assert find(searched, '"crowns million one"') == []
+    assert len(find(searched, '"of the" insurance', granularities=("clause",))) == 6  # stop words are no phrase
+
+
+def test_documents_are_found_by_title_source_id_or_id(searched: Corpus) -> None:
+    [(number, name)] = find_document(searched)
+    for document in ("Beekeeping data", str(number), name):
+        hits = find(searched, "law", documents=(document,))
+        assert {hit.document for hit in hits} == {"Beekeeping data"}
+    with pytest.raises(ConfigurationError, match="no document"):
+        find(searched, "law", documents=("Wasps",))
+
+
+def find_document(corpus: Corpus) -> list[tuple[object, str]]:
+    with corpus.database.connection() as connection:
+        query = "SELECT id, source_id FROM reference_documents WHERE title = 'Beekeeping data'"
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def test_a_tenant_s_documents_are_found_by_tenant(searched: Corpus) -> None:
+    assert find(searched, "law", tenants=("hive",)) == []
+    with searched.database.connection() as connection:
+        connection.execute("UPDATE reference_documents SET tenant_id = 'hive' WHERE title = 'Beekeeping data'")
+    assert {hit.document for hit in find(searched, "law", tenants=("hive",))} == {"Beekeeping data"}
+
+
+def test_a_clause_takes_a_share_of_the_scores_beside_it(searched: Corpus) -> None:
+    plain, shared = (
+        {
+            hit.category: hit.vector_score
+            for hit in find(
+                searched,
+                "insurance",
+                Mode.VECTOR,
+                documents=("Lighthouse supply",),
+                granularities=("clause",),
+                ranking=Ranking(neighbours=share),
+            )
+        }
+        for share in (0.0, 0.2)
+    )
+    cap, law, insurance = (plain[name] or 0 for name in DOCUMENTS["Lighthouse supply"])
+    assert shared["Governing Law"] == pytest.approx(law + 0.2 * (cap + insurance))
+    assert shared["Insurance"] == pytest.approx(insurance + 0.2 * law + 0.1 * cap)
+
+
+def test_feedback_finds_what_the_query_has_no_word_for(corpus: Corpus) -> None:
+    """Sections that say "hive" speak of bees; so a query for hives finds a section that only speaks of bees."""
+    local = local_space(corpus)
+    settings = local.settings.model_copy(
+        update={
+            "data": str(write(local.settings.root / "data", {f"D{n}": {"X": text} for n, text in enumerate(TALK)}))
+        }
+    )
+    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    with local.database.connection() as connection:
+        connection.execute("UPDATE reference_records SET granularity = 'section' WHERE granularity = 'clause'")
+    pipeline.embed(local, MADE_UP)
+    pipeline.build_index(local)
+    found = {
+        texts: [hit.content for hit in find(local, "hives", Mode.TEXT, ranking=Ranking(feedback_texts=texts))]
+        for texts in (0, 4)
+    }
+    assert TALK[4] not in found[0]
+    assert TALK[4] in found[4]
+    assert TALK[5] not in found[4]
+
+
+TALK = [
+    "The hive and its bees stay with the keeper.",
+    "A hive without bees is cleaned within a week.",
+    "Bees of a neighbour's hive may be fed.",
+    "Whoever moves a hive at night tells the bees.",
+    "Bees are sold by weight.",
+    "Lamps are sold by the dozen.",
+    *(f"The lamp number {n} burns oil." for n in range(20)),
+]
+
+
+def test_headlines_mark_the_words_of_the_query(searched: Corpus) -> None:
+    hits = find(searched, "selling honey", granularities=("clause",), k=1)
+    [headline] = headlines(searched.database, "selling honey", hits)
+    assert headline is not None
+    for word in ("sells", "honey"):
+        assert f"{MARK[0]}{word}{MARK[1]}" in headline
+    assert headlines(searched.database, "of the", hits) == [None]
+
+
+def test_the_function_can_be_called_by_anybody(searched: Corpus) -> None:
+    """From plain SQL: by text alone, by vector alone, with named arguments."""
+    with searched.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT rank, records->0->>'category' FROM search_reference('the laws of Norway', NULL, k => 1)"
+        ).fetchall()
+        assert rows == [(1, "Governing Law")]
+        nearest = connection.execute(
+            "SELECT s.content = t.content FROM reference_embeddings t, "
+            "search_reference(NULL, t.embedding, k => 1, neighbours => 0, granularities => ARRAY[t.granularity]) s"
+        ).fetchall()
+    assert nearest == [(True,)] * 8

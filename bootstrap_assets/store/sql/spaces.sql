@@ -46,6 +46,9 @@ UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %
 -- name: activate_space
 UPDATE embedding_spaces SET state = 'active', promoted_at = now() WHERE id = %(id)s AND state <> 'active'
 
+-- name: replace_vectors
+CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::vector AS embedding FROM {vectors}
+
 -- name: replace_view
 CREATE OR REPLACE VIEW reference_embeddings AS
 SELECT r.id, r.document_id, r.source, t.content, v.embedding::vector AS embedding, r.granularity,

@@ -1,0 +1,374 @@
+-- Hybrid search as SQL functions, callable from any language:
+--
+--     search_reference(query_text, query_embedding, k => 10, sources => '{cuad}', …)
+--         reference_question   the query's words with weights, and its vector, both widened by feedback
+--         reference_rank       texts that pass the filters, ranked by vector and by text, fused by reciprocal rank
+--
+-- docs/quality.md has the measurements behind every number here.
+
+ALTER TABLE embedding_spaces ADD COLUMN fitted bytea;
+COMMENT ON COLUMN embedding_spaces.fitted IS
+    'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
+
+CREATE TABLE reference_lexemes (
+    lexeme text PRIMARY KEY,
+    texts  integer NOT NULL
+);
+COMMENT ON TABLE reference_lexemes IS 'In how many texts a word occurs. Counted when the index is built.';
+
+CREATE TABLE reference_text_totals (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    texts       integer NOT NULL,
+    mean_tokens double precision NOT NULL,
+    counted_of  text NOT NULL
+);
+COMMENT ON TABLE reference_text_totals IS
+    'Number and mean length of the texts in reference_lexemes (whole documents and templates left out), and of which corpus.';
+
+-- The vectors that are searched. Promoting a space replaces the view; the index is used through it.
+CREATE VIEW reference_vectors AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
+DO $$
+DECLARE
+    vectors text := (SELECT table_name FROM embedding_spaces WHERE state = 'active');
+BEGIN
+    IF vectors IS NOT NULL THEN
+        EXECUTE format('CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::vector AS embedding FROM %I', vectors);
+    END IF;
+END $$;
+
+CREATE TYPE reference_filters AS (
+    sources text[], categories text[], granularities text[], labels text[], documents uuid[], texts bytea[]
+);
+COMMENT ON TYPE reference_filters IS 'What a record must be to be found. NULL lets everything through; case does not matter.';
+
+CREATE FUNCTION reference_passes(
+    source text, category text, granularity text, nli_label text, document_id uuid, content_hash bytea,
+    f reference_filters
+) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ((f).sources IS NULL OR source = ANY ((f).sources))
+   AND ((f).categories IS NULL OR lower(category) = ANY ((f).categories))
+   AND ((f).granularities IS NULL OR granularity = ANY ((f).granularities))
+   AND ((f).labels IS NULL OR lower(nli_label) = ANY ((f).labels))
+   AND ((f).documents IS NULL OR document_id = ANY ((f).documents))
+   AND ((f).texts IS NULL OR content_hash = ANY ((f).texts));
+
+CREATE FUNCTION reference_word(lexeme text) RETURNS tsquery LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery;
+COMMENT ON FUNCTION reference_word IS 'A lexeme, whatever characters it is of, as a query for just that.';
+
+CREATE TYPE reference_question AS (words text[], weights double precision[], embedding vector);
+COMMENT ON TYPE reference_question IS 'A query as it is searched for: lexemes with their weights (idf inside), and a vector. Either may be NULL.';
+
+CREATE FUNCTION reference_text_scores(words text[], weights double precision[], hashes bytea[])
+RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- BM25 with k1 = 1.2 and b = 0.75 (Robertson and Zaragoza 2009); a length is the estimate of tokens. The number
+    -- of times that a word occurs is read off ts_rank, which for a single word of weight 1 is the sum of 1/j² for j
+    -- up to that number, divided by its limit (calc_rank_or in PostgreSQL's tsrank.c): what is missing to 1 is about
+    -- 1/(number + 1/2), so rounding gives the number. Unnesting the tsvector instead takes longer, and so does not
+    -- decompressing it before (that is what the empty one is for): it would be done again for each word.
+    WITH asked AS MATERIALIZED (
+        SELECT reference_word(a.word) AS word, a.weight FROM unnest(words, weights) a (word, weight)
+    ), mean AS MATERIALIZED (SELECT coalesce(max(mean_tokens), 100) AS tokens FROM reference_text_totals)
+    SELECT t.content_hash, s.score
+    FROM (
+        SELECT content_hash, tokens, content_tsv || ''::tsvector AS content_tsv FROM reference_texts
+        WHERE content_hash = ANY (hashes) OFFSET 0
+    ) t CROSS JOIN mean CROSS JOIN LATERAL (
+        SELECT sum(a.weight * n.times * 2.2 / (n.times + 1.2 * (0.25 + 0.75 * t.tokens / mean.tokens))) AS score
+        FROM asked a CROSS JOIN LATERAL (
+            SELECT round((1 / (1.6449340668 * greatest(1 - ts_rank('{1,1,1,1}', t.content_tsv, a.word), 1e-5)) - 0.5)::numeric)::double precision AS times
+        ) n
+    ) s
+    WHERE s.score > 0
+$$;
+
+CREATE FUNCTION reference_label_scores(words text[], weights double precision[], filters reference_filters)
+RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- A word in a record's label (category, hypothesis) counts as much as two that are alone in a text of mean length.
+    WITH asked AS MATERIALIZED (
+        SELECT reference_word(a.word) AS word, a.weight FROM unnest(words, weights) a (word, weight)
+    ), any_of AS MATERIALIZED (SELECT string_agg(word::text, ' | ')::tsquery AS words FROM asked)
+    SELECT r.content_hash, max((SELECT sum(2 * a.weight) FROM asked a WHERE r.label_tsv @@ a.word))
+    FROM any_of JOIN reference_records r ON r.label_tsv @@ any_of.words
+    WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+    GROUP BY r.content_hash
+$$;
+
+CREATE FUNCTION reference_text_candidates(
+    words text[], weights double precision[], filters reference_filters, candidates integer
+) RETURNS bytea[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    -- Texts with one of the words that tell most: rarest first, until their texts are many times what is wanted. A
+    -- word that every other text has finds nothing that the others do not, and would have the whole corpus ranked.
+    WITH asked AS (
+        SELECT a.word, coalesce(l.texts, 0) AS texts,
+               sum(coalesce(l.texts, 0)) OVER (ORDER BY coalesce(l.texts, 0), a.word) AS together
+        FROM unnest(words, weights) a (word, weight) LEFT JOIN reference_lexemes l ON l.lexeme = a.word
+        WHERE a.weight > 0
+    ), any_of AS MATERIALIZED (
+        SELECT string_agg(reference_word(word)::text, ' | ')::tsquery AS words FROM asked
+        WHERE together <= 20 * candidates OR together = texts
+    )
+    SELECT coalesce(array_agg(t.content_hash), '{}') FROM any_of JOIN reference_texts t ON t.content_tsv @@ any_of.words
+    WHERE EXISTS (
+        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
+          AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+$$;
+
+CREATE FUNCTION reference_rank(
+    question        reference_question,
+    filters         reference_filters DEFAULT NULL,
+    k               integer DEFAULT 10,
+    vector_weight   double precision DEFAULT 1,
+    text_weight     double precision DEFAULT 2,
+    fusion_constant integer DEFAULT 10,
+    neighbours      double precision DEFAULT 0.2,
+    search_labels   boolean DEFAULT true,
+    candidates      integer DEFAULT 100,
+    ef_search       integer DEFAULT NULL
+) RETURNS TABLE (
+    content_hash bytea, score double precision,
+    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
+) LANGUAGE plpgsql STABLE
+SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    all_below CONSTANT integer := 2000;
+    wanted   integer := greatest(candidates, k);
+    words    text[] := (question).words;
+    weights  double precision[] := (question).weights;
+    asked    vector := (question).embedding;
+    near     bytea[] := '{}';  near_scores double precision[] := '{}';
+    texts    bytea[] := '{}';  text_scores double precision[] := '{}';
+    found    bytea[];
+BEGIN
+    PERFORM set_config('hnsw.ef_search', least(1000, coalesce(ef_search, (
+        SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE state = 'active'), 100))::text, true);
+    IF (SELECT count(*) <= all_below FROM (
+            SELECT FROM reference_records r
+            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+            LIMIT all_below + 1) few) THEN
+        -- So few that all are compared. Each takes a share of the scores of those next to it in its document, and
+        -- half of that share from the next but one: what a clause is about often stands beside it. Only pieces that
+        -- follow upon each other are next to each other.
+        WITH places AS MATERIALIZED (
+            SELECT r.content_hash, r.document_id, r.granularity, r.char_start, r.char_end, min(r.id::text) AS id
+            FROM reference_records r
+            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+            GROUP BY 1, 2, 3, 4, 5
+        ), labels AS MATERIALIZED (
+            SELECT l.content_hash, l.score FROM reference_label_scores(words, weights, filters) l WHERE search_labels
+        ), scored AS (
+            SELECT p.*, 1 - (v.embedding <=> asked) AS vector_score,
+                   coalesce(t.score, 0) + coalesce(l.score, 0) AS text_score,
+                   coalesce(p.char_start - lag(p.char_end) OVER beside > 100, true) AS apart
+            FROM places p LEFT JOIN reference_vectors v USING (content_hash)
+            LEFT JOIN reference_text_scores(words, weights, (SELECT array_agg(DISTINCT content_hash) FROM places)) t
+                USING (content_hash)
+            LEFT JOIN labels l USING (content_hash)
+            WINDOW beside AS (PARTITION BY p.document_id, p.granularity ORDER BY p.char_start, p.char_end, p.id)
+        ), islands AS (
+            SELECT *, count(*) FILTER (WHERE apart) OVER (
+                PARTITION BY document_id, granularity ORDER BY char_start, char_end, id) AS island
+            FROM scored
+        ), smoothed AS (
+            SELECT content_hash,
+                   vector_score + neighbours * (coalesce(lag(vector_score) OVER beside, 0)
+                       + coalesce(lead(vector_score) OVER beside, 0) + (coalesce(lag(vector_score, 2) OVER beside, 0)
+                       + coalesce(lead(vector_score, 2) OVER beside, 0)) / 2) AS vector_score,
+                   text_score + neighbours * (coalesce(lag(text_score) OVER beside, 0)
+                       + coalesce(lead(text_score) OVER beside, 0) + (coalesce(lag(text_score, 2) OVER beside, 0)
+                       + coalesce(lead(text_score, 2) OVER beside, 0)) / 2) AS text_score
+            FROM islands
+            WINDOW beside AS (PARTITION BY document_id, granularity, island ORDER BY char_start, char_end, id)
+        ), best AS (
+            SELECT content_hash, max(vector_score) AS vector_score, max(text_score) AS text_score
+            FROM smoothed GROUP BY content_hash
+        )
+        SELECT array_agg(content_hash) FILTER (WHERE vector_score IS NOT NULL),
+               array_agg(vector_score) FILTER (WHERE vector_score IS NOT NULL),
+               array_agg(content_hash) FILTER (WHERE text_score > 0),
+               array_agg(text_score) FILTER (WHERE text_score > 0)
+        INTO near, near_scores, texts, text_scores FROM best;
+    ELSE
+        IF asked IS NOT NULL THEN
+            SELECT array_agg(n.content_hash), array_agg(n.score) INTO near, near_scores FROM (
+                SELECT v.content_hash, 1 - (v.embedding <=> asked) AS score FROM reference_vectors v
+                WHERE EXISTS (
+                    SELECT FROM reference_records r WHERE r.content_hash = v.content_hash
+                      AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+                ORDER BY v.embedding <=> asked LIMIT wanted) n;
+            IF coalesce(cardinality(near), 0) < wanted THEN
+                -- A filter that few records pass may have ended the scan of the graph early: compare them all.
+                SELECT array_agg(n.content_hash), array_agg(n.score) INTO near, near_scores FROM (
+                    SELECT v.content_hash, 1 - (v.embedding <=> asked) AS score FROM reference_vectors v
+                    WHERE EXISTS (
+                        SELECT FROM reference_records r WHERE r.content_hash = v.content_hash
+                          AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+                    ORDER BY (v.embedding <=> asked) + 0 LIMIT wanted) n;
+            END IF;
+        END IF;
+        IF cardinality(words) > 0 THEN
+            found := reference_text_candidates(words, weights, filters, wanted);
+            SELECT array_agg(t.content_hash), array_agg(t.score) INTO texts, text_scores FROM (
+                SELECT content_hash, sum(score) AS score FROM (
+                    SELECT s.content_hash, s.score FROM reference_text_scores(words, weights, found) s
+                    UNION ALL
+                    SELECT l.content_hash, l.score FROM reference_label_scores(words, weights, filters) l
+                    WHERE search_labels
+                ) both_of GROUP BY content_hash ORDER BY score DESC, content_hash LIMIT wanted) t;
+        END IF;
+    END IF;
+    RETURN QUERY
+    WITH v AS (
+        SELECT u.content_hash, u.score, row_number() OVER (ORDER BY u.score DESC, u.content_hash) AS rank
+        FROM unnest(near, near_scores) u (content_hash, score)
+    ), t AS (
+        SELECT u.content_hash, u.score, row_number() OVER (ORDER BY u.score DESC, u.content_hash) AS rank
+        FROM unnest(texts, text_scores) u (content_hash, score)
+    )
+    SELECT content_hash,
+           CASE WHEN asked IS NULL THEN t.score WHEN words IS NULL THEN v.score
+                ELSE coalesce(vector_weight / (fusion_constant + v.rank), 0)
+                   + coalesce(text_weight / (fusion_constant + t.rank), 0) END AS score,
+           v.rank, v.score, t.rank, t.score
+    FROM v FULL JOIN t USING (content_hash)
+    ORDER BY 2 DESC, content_hash LIMIT k;
+END $$;
+COMMENT ON FUNCTION reference_rank IS
+    'The k best texts for a question: reciprocal rank fusion of nearest vectors and BM25 (Cormack et al. 2009).';
+
+CREATE FUNCTION reference_question(
+    query_text      text,
+    query_embedding vector,
+    feedback_texts  integer DEFAULT 10,
+    feedback_words  integer DEFAULT 10,
+    feedback_weight double precision DEFAULT 0.5
+) RETURNS reference_question LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    total  double precision := coalesce((SELECT texts FROM reference_text_totals), 0);
+    plain  reference_question;
+    pool   reference_filters;
+    first  bytea[];
+    widened reference_question;
+BEGIN
+    IF query_text IS NOT NULL THEN
+        SELECT coalesce(array_agg(u.lexeme), '{}'), coalesce(array_agg(
+                   ln(1 + (greatest(total, n.texts) - n.texts + 0.5) / (n.texts + 0.5))), '{}')
+        INTO plain.words, plain.weights
+        FROM unnest(to_tsvector('pg_catalog.english', query_text)) u
+        LEFT JOIN reference_lexemes l USING (lexeme) CROSS JOIN LATERAL (SELECT coalesce(l.texts, 0) AS texts) n;
+    END IF;
+    plain.embedding := query_embedding;
+    IF feedback_texts = 0 OR coalesce(cardinality(plain.words), 0) = 0 THEN
+        RETURN plain;
+    END IF;
+    -- Feedback from the corpus itself: words that the best sections share, one section of each document, lest one
+    -- document tells its own names. The filters do not hold here: what a thing is called is learnt everywhere.
+    pool.granularities := ARRAY['section'];
+    SELECT array_agg(content_hash) INTO first FROM (
+        SELECT content_hash FROM (
+            SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
+                plain, pool, k => 10 * feedback_texts, neighbours => 0, search_labels => false)
+            JOIN reference_records USING (content_hash) WHERE granularity = 'section'
+            ORDER BY document_id, score DESC, content_hash
+        ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
+    IF first IS NULL THEN
+        RETURN plain;
+    END IF;
+    WITH shared AS (
+        SELECT u.lexeme, count(*)::double precision / cardinality(first) AS share
+        FROM reference_texts t CROSS JOIN LATERAL unnest(t.content_tsv) u
+        WHERE t.content_hash = ANY (first) GROUP BY 1
+    ), telling AS (
+        SELECT lexeme, share * ln(1 + (total - l.texts + 0.5) / (l.texts + 0.5)) AS weight
+        FROM shared JOIN reference_lexemes l USING (lexeme) WHERE l.texts <= total
+        ORDER BY weight DESC, lexeme LIMIT feedback_words
+    ), own AS (
+        SELECT * FROM unnest(plain.words, plain.weights) o (lexeme, weight)
+    ), mixed AS (
+        SELECT lexeme, (1 - feedback_weight) * coalesce(own.weight, 0) + feedback_weight * coalesce(
+                   telling.weight * (SELECT sum(weight) FROM own) / (SELECT sum(weight) FROM telling), 0) AS weight
+        FROM own FULL JOIN telling USING (lexeme)
+    )
+    SELECT array_agg(lexeme ORDER BY lexeme), array_agg(weight ORDER BY lexeme)
+    INTO widened.words, widened.weights FROM mixed;
+    widened.embedding := query_embedding;
+    IF query_embedding IS NOT NULL AND (SELECT provider = 'local' FROM embedding_spaces WHERE state = 'active') THEN
+        -- The local model knows a text only by its words, so its vectors gain by the same feedback.
+        SELECT l2_normalize(l2_normalize(query_embedding) + l2_normalize(avg(v.embedding)))
+        INTO widened.embedding FROM reference_vectors v WHERE v.content_hash = ANY (first);
+    END IF;
+    RETURN widened;
+END $$;
+COMMENT ON FUNCTION reference_question IS
+    'A query as it is searched for: its words weighted by rarity, widened by feedback from the best sections (RM3-like, Lavrenko and Croft 2001; Rocchio 1971).';
+
+CREATE FUNCTION search_reference(
+    query_text      text,
+    query_embedding vector,
+    k               integer DEFAULT 10,
+    sources         text[] DEFAULT NULL,
+    categories      text[] DEFAULT NULL,
+    granularities   text[] DEFAULT NULL,
+    labels          text[] DEFAULT NULL,
+    tenants         text[] DEFAULT NULL,
+    documents       uuid[] DEFAULT NULL,
+    vector_weight   double precision DEFAULT 1,
+    text_weight     double precision DEFAULT 2,
+    fusion_constant integer DEFAULT 10,
+    neighbours      double precision DEFAULT 0.2,
+    search_labels   boolean DEFAULT true,
+    feedback_texts  integer DEFAULT 10,
+    candidates      integer DEFAULT 100,
+    ef_search       integer DEFAULT NULL
+) RETURNS TABLE (
+    rank bigint, score double precision,
+    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
+    content_hash bytea, content text, before text, after text, records jsonb
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    filters reference_filters;
+    phrase  tsquery := (
+        SELECT string_agg('(' || p.query::text || ')', ' & ')::tsquery FROM (
+            SELECT phraseto_tsquery('pg_catalog.english', m[1]) AS query
+            FROM regexp_matches(query_text, '"([^"]+)"', 'g') m) p WHERE numnode(p.query) > 0);
+BEGIN
+    filters := ROW (
+        sources,
+        (SELECT array_agg(lower(c)) FROM unnest(categories) c),
+        (SELECT array_agg(lower(g)) FROM unnest(granularities) g),
+        (SELECT array_agg(lower(l)) FROM unnest(labels) l),
+        CASE WHEN tenants IS NULL THEN documents ELSE (
+            SELECT coalesce(array_agg(d.id), '{}') FROM reference_documents d
+            WHERE d.tenant_id = ANY (tenants) AND (documents IS NULL OR d.id = ANY (documents))) END,
+        CASE WHEN phrase IS NOT NULL THEN (
+            SELECT coalesce(array_agg(content_hash), '{}') FROM reference_texts WHERE content_tsv @@ phrase) END);
+    RETURN QUERY
+    WITH ranked AS MATERIALIZED (
+        SELECT row_number() OVER () AS rank, f.* FROM reference_rank(
+            reference_question(query_text, query_embedding, feedback_texts), filters, k, vector_weight, text_weight,
+            fusion_constant, neighbours, search_labels, candidates, ef_search) f
+    )
+    SELECT f.rank, f.score, f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.content_hash, t.content,
+           CASE WHEN one.char_start > 0 THEN
+               substr(one.raw_text, greatest(1, one.char_start - 199), least(200, one.char_start)) END,
+           nullif(substr(one.raw_text, one.char_end + 1, 200), ''),
+           all_of.records
+    FROM ranked f JOIN reference_texts t USING (content_hash) CROSS JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_object(
+                   'id', r.id, 'source', r.source, 'source_id', r.source_id, 'document_id', r.document_id,
+                   'document', d.title, 'granularity', r.granularity, 'section_path', r.section_path,
+                   'category', r.category, 'hypothesis_id', r.hypothesis_id, 'nli_label', r.nli_label,
+                   'char_start', r.char_start, 'char_end', r.char_end) ORDER BY r.source, r.source_id) AS records,
+               (array_agg(r.id ORDER BY r.source, r.source_id))[1] AS first
+        FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
+        WHERE r.content_hash = f.content_hash
+          AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+    ) all_of CROSS JOIN LATERAL (
+        SELECT d.raw_text, r.char_start, r.char_end
+        FROM reference_records r JOIN reference_documents d ON d.id = r.document_id WHERE r.id = all_of.first
+    ) one ORDER BY f.rank;
+END $$;
+COMMENT ON FUNCTION search_reference IS
+    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. A text that several records have is one hit that lists them; before and after are up to 200 characters around it.';
