@@ -61,16 +61,16 @@ class Ranking:
     """How hits are ranked; docs/quality.md tells why these are the defaults.
 
     `vector_weight`, `text_weight`: shares of the two lists. `fusion_constant`: k of reciprocal rank fusion.
-    `neighbours`: the share that a text takes of the scores beside it in its document, where the filters leave at
-    most 2,000 texts. `feedback_texts`: how many first sections widen the query (0: none). `search_labels`: whether
-    a record's category and hypothesis are searched like its text. `ef_search`: how far the index is searched, None
-    for what the evaluation found to be enough.
+    `context`: the share that a text takes of the scores of the section it stands in. `feedback_texts`: how many
+    first sections widen the query (0: none). `search_labels`: whether a record's category and hypothesis are
+    searched like its text. `ef_search`: how far the index is searched, None for what the evaluation found to be
+    enough.
     """
 
     vector_weight: float = 1.0
-    text_weight: float = 2.0
+    text_weight: float = 3.0
     fusion_constant: int = 10
-    neighbours: float = 0.2
+    context: float = 0.5
     feedback_texts: int = 10
     search_labels: bool = True
     ef_search: int | None = None

@@ -5,7 +5,7 @@ updated, what vanished is deleted, and a guard stops a parse that would delete t
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from bootstrap_assets.errors import FormatError, MassDeleteError
 from bootstrap_assets.records import (
     Document,
     Finding,
+    Granularity,
     ParsedDocument,
     Record,
     Severity,
@@ -39,6 +40,9 @@ MAX_SOURCE_ID = 500
 
 _FLUSH_CHARACTERS = 4_000_000
 _MERGE_LOCK = 0x6D657267  # "merg": one merge at a time, so that two sources never race for a shared text
+
+WHOLE = (Granularity.DOCUMENT, Granularity.TEMPLATE)
+"""Records that are a document, not a part of one."""
 
 Cut = Callable[[str], Iterable[str]]
 """Cuts a text into the passages it is pooled from."""
@@ -138,8 +142,9 @@ class _Staging:
             return
         self.findings.extend(entry.findings)
         self._add_document(entry.document)
+        sections = [record for record in entry.records if record.granularity is Granularity.SECTION]
         for record in entry.records:
-            self._add_record(record)
+            self._add_record(record, _around(record, sections))
         if self._characters > _FLUSH_CHARACTERS:
             self.flush()
 
@@ -171,7 +176,7 @@ class _Staging:
             )
         )
 
-    def _add_record(self, record: Record) -> None:
+    def _add_record(self, record: Record, section: Record | None) -> None:
         self.records += 1
         text, name = self._add_text(record.content), _bounded(record.source_id)
         self.digest ^= digest_of(record, name, text)
@@ -190,6 +195,7 @@ class _Staging:
                 record.char_start,
                 record.char_end,
                 Jsonb(dict(record.metadata)),
+                content_hash(section.content) if section else None,
             )
         )
 
@@ -220,9 +226,9 @@ _STAGES: Mapping[str, tuple[list[str], list[str]]] = {
     "stage_records": (
         (
             "id document_id content_hash source_id granularity section_path category hypothesis_id hypothesis "
-            "nli_label char_start char_end metadata"
+            "nli_label char_start char_end metadata section_hash"
         ).split(),
-        "uuid uuid bytea text text text text int4 text text int4 int4 jsonb".split(),
+        "uuid uuid bytea text text text text int4 text text int4 int4 jsonb bytea".split(),
     ),
 }
 
@@ -257,6 +263,16 @@ def digest_of(record: Record, source_id: str, text: bytes) -> int:
     told = "\x1f".join("" if part is None else str(part) for part in parts)
     digest = hashlib.md5(told.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8], signed=True)
+
+
+def _around(record: Record, sections: Sequence[Record]) -> Record | None:
+    """The section that holds most of a record that is part of a document; None where there is none."""
+    if record.granularity in WHOLE or record.char_start is None:
+        return None
+    start, end = record.char_start, record.char_end or record.char_start
+    shared = ((min(end, s.char_end or 0) - max(start, s.char_start or 0), s) for s in sections)
+    most, section = max(shared, key=lambda pair: pair[0], default=(0, None))
+    return section if most > 0 else None
 
 
 def _bounded(source_id: str) -> str:

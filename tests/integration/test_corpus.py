@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from bootstrap_assets.errors import FormatError, MassDeleteError
-from bootstrap_assets.records import Finding, ParsedDocument, Severity
+from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.store import corpus
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.database import Database
@@ -218,3 +218,22 @@ def test_changes_are_those_of_the_last_version_that_changed_anything(database: D
     assert changes(database)["A__Cap"][2:] == ("One.", "Two.")
     load(database, parsed({"A": {"Cap": "Two.", "Law": "Denmark."}}))
     assert set(changes(database)) == {"A__Law", "A#document"}
+
+
+def test_a_record_knows_the_section_it_stands_in(database: Database) -> None:
+    entry = parsed_document("made_up", "A", {"One": "First words.", "Two": "Second words."})
+    section = Record(
+        "made_up",
+        "A#s",
+        entry.document.id,
+        Granularity.SECTION,
+        entry.document.text[6:],
+        6,
+        len(entry.document.text),
+    )
+    load(database, [ParsedDocument(entry.document, (*entry.records, section), ())])
+    query = (
+        "SELECT r.category FROM reference_records r JOIN reference_records s ON s.content_hash = r.section_hash "
+        "WHERE s.source_id = 'A#s' ORDER BY 1"
+    )
+    assert column(database, query) == ["One", "Two", None]  # the section itself is in it too, the whole is not

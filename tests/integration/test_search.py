@@ -161,16 +161,15 @@ def test_vectors_of_a_space_that_is_not_active_are_not_searched(corpus: Corpus) 
         find(local, "law", Mode.VECTOR)
 
 
-PLAIN = Ranking(neighbours=0, feedback_texts=0, search_labels=False)
+PLAIN = Ranking(context=0, feedback_texts=0, search_labels=False)
 
 
 def test_fusion_adds_reciprocal_ranks(searched: Corpus) -> None:
     ranking = Ranking(
-        vector_weight=3, text_weight=5, fusion_constant=7, neighbours=0, feedback_texts=0, search_labels=False
+        vector_weight=3, text_weight=5, fusion_constant=7, context=0, feedback_texts=0, search_labels=False
     )
     hits = find(searched, "liability insurance of the supplier", ranking=ranking)
-    assert any(hit.text_rank is None for hit in hits)
-    assert any(hit.text_rank for hit in hits)
+    assert {hit.text_rank is None for hit in hits} == {True, False}
     for hit in hits:
         shares = [(3, hit.vector_rank), (5, hit.text_rank)]
         assert hit.score == pytest.approx(sum(weight / (7 + rank) for weight, rank in shares if rank))
@@ -279,24 +278,30 @@ def test_a_tenant_s_documents_are_found_by_tenant(searched: Corpus) -> None:
     assert {hit.document for hit in find(searched, "law", tenants=("hive",))} == {"Beekeeping data"}
 
 
-def test_a_clause_takes_a_share_of_the_scores_beside_it(searched: Corpus) -> None:
-    plain, shared = (
-        {
-            hit.category: hit.vector_score
-            for hit in find(
-                searched,
-                "insurance",
-                Mode.VECTOR,
-                documents=("Lighthouse supply",),
-                granularities=("clause",),
-                ranking=Ranking(neighbours=share),
-            )
-        }
-        for share in (0.0, 0.2)
-    )
-    cap, law, insurance = (plain[name] or 0 for name in DOCUMENTS["Lighthouse supply"])
-    assert shared["Governing Law"] == pytest.approx(law + 0.2 * (cap + insurance))
-    assert shared["Insurance"] == pytest.approx(insurance + 0.2 * law + 0.1 * cap)
+def test_a_text_takes_a_share_of_the_score_of_its_section(searched: Corpus) -> None:
+    with searched.database.connection() as connection:  # the law stands in a section that speaks of insurance
+        connection.execute(
+            "UPDATE reference_records SET section_hash = (SELECT content_hash FROM reference_records "
+            "WHERE category = 'Insurance') WHERE category = 'Governing Law' AND source_id LIKE 'Light%%'"
+        )
+    filters = {"documents": ("Lighthouse supply",), "granularities": ("clause",)}
+    for mode, score in ((Mode.VECTOR, "vector_score"), (Mode.TEXT, "text_score")):
+        plain, shared = (
+            {
+                hit.category: getattr(hit, score)
+                for hit in find(
+                    searched,
+                    "insurance",
+                    mode,
+                    ranking=Ranking(context=share, feedback_texts=0, search_labels=False),
+                    **filters,
+                )
+            }
+            for share in (0.0, 0.5)
+        )
+        insurance = plain["Insurance"]
+        assert shared["Governing Law"] == pytest.approx(plain.get("Governing Law", 0) + 0.5 * insurance)
+        assert shared["Insurance"] == pytest.approx(1.5 * insurance)  # in no section: it is its own context
 
 
 def test_feedback_finds_what_the_query_has_no_word_for(corpus: Corpus) -> None:
@@ -350,6 +355,6 @@ def test_the_function_can_be_called_by_anybody(searched: Corpus) -> None:
         assert rows == [(1, "Governing Law")]
         nearest = connection.execute(
             "SELECT s.content = t.content FROM reference_embeddings t, "
-            "search_reference(NULL, t.embedding, k => 1, neighbours => 0, granularities => ARRAY[t.granularity]) s"
+            "search_reference(NULL, t.embedding, k => 1, context => 0, granularities => ARRAY[t.granularity]) s"
         ).fetchall()
     assert nearest == [(True,)] * 8

@@ -11,7 +11,7 @@ CREATE TEMP TABLE stage_parts (content_hash bytea, ordinal integer, part_hash by
 CREATE TEMP TABLE stage_records (
     id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
     section_path text, category text, hypothesis_id integer, hypothesis text, nli_label text,
-    char_start integer, char_end integer, metadata jsonb
+    char_start integer, char_end integer, metadata jsonb, section_hash bytea
 ) ON COMMIT DROP
 
 -- name: analyze_staging
@@ -76,22 +76,23 @@ WHERE (d.title, d.content_hash, d.licence, d.attribution, d.url, d.metadata)
 WITH merged AS (
     INSERT INTO reference_records AS r
         (id, document_id, content_hash, source, source_id, granularity, section_path, category, hypothesis_id,
-         hypothesis, nli_label, char_start, char_end, metadata)
+         hypothesis, nli_label, char_start, char_end, metadata, section_hash)
     SELECT id, document_id, content_hash, %(source)s, source_id, granularity, section_path, category,
-           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata
+           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash
     FROM stage_records
     ON CONFLICT (id) DO UPDATE SET
         document_id = EXCLUDED.document_id, content_hash = EXCLUDED.content_hash,
         granularity = EXCLUDED.granularity, section_path = EXCLUDED.section_path,
         category = EXCLUDED.category, hypothesis_id = EXCLUDED.hypothesis_id,
         hypothesis = EXCLUDED.hypothesis, nli_label = EXCLUDED.nli_label, char_start = EXCLUDED.char_start,
-        char_end = EXCLUDED.char_end, metadata = EXCLUDED.metadata, updated_at = now()
+        char_end = EXCLUDED.char_end, metadata = EXCLUDED.metadata,
+        section_hash = EXCLUDED.section_hash, updated_at = now()
     WHERE (r.document_id, r.content_hash, r.granularity, r.section_path, r.category, r.hypothesis_id,
-           r.hypothesis, r.nli_label, r.char_start, r.char_end, r.metadata)
+           r.hypothesis, r.nli_label, r.char_start, r.char_end, r.metadata, r.section_hash)
         IS DISTINCT FROM
           (EXCLUDED.document_id, EXCLUDED.content_hash, EXCLUDED.granularity, EXCLUDED.section_path,
            EXCLUDED.category, EXCLUDED.hypothesis_id, EXCLUDED.hypothesis, EXCLUDED.nli_label,
-           EXCLUDED.char_start, EXCLUDED.char_end, EXCLUDED.metadata)
+           EXCLUDED.char_start, EXCLUDED.char_end, EXCLUDED.metadata, EXCLUDED.section_hash)
     RETURNING xmax = 0 AS inserted
 )
 SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM merged

@@ -6,7 +6,7 @@ FROM search_reference(
     query_text => %(query)s, query_embedding => %(vector)s::vector, k => %(k)s, sources => %(sources)s::text[],
     categories => %(categories)s::text[], granularities => %(granularities)s::text[], labels => %(labels)s::text[],
     tenants => %(tenants)s::text[], documents => %(documents)s::uuid[], vector_weight => %(vector_weight)s,
-    text_weight => %(text_weight)s, fusion_constant => %(fusion_constant)s, neighbours => %(neighbours)s,
+    text_weight => %(text_weight)s, fusion_constant => %(fusion_constant)s, context => %(context)s,
     search_labels => %(search_labels)s, feedback_texts => %(feedback_texts)s, ef_search => %(ef_search)s)
 
 -- name: find_documents

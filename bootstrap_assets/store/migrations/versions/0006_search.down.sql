@@ -6,3 +6,4 @@ DROP VIEW reference_vectors;
 DROP TABLE reference_lexemes;
 DROP TABLE reference_text_totals;
 ALTER TABLE embedding_spaces DROP COLUMN fitted;
+ALTER TABLE reference_records DROP COLUMN section_hash;

@@ -6,6 +6,11 @@
 --
 -- docs/quality.md has the measurements behind every number here.
 
+ALTER TABLE reference_records ADD COLUMN section_hash bytea;
+COMMENT ON COLUMN reference_records.section_hash IS
+    'Hash of the text of the section that it stands in, which is its context in a search; NULL where there is none.';
+UPDATE bootstrap_progress SET fingerprint = NULL;  -- the next load fills it in
+
 ALTER TABLE embedding_spaces ADD COLUMN fitted bytea;
 COMMENT ON COLUMN embedding_spaces.fitted IS
     'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
@@ -119,9 +124,9 @@ CREATE FUNCTION reference_rank(
     filters         reference_filters DEFAULT NULL,
     k               integer DEFAULT 10,
     vector_weight   double precision DEFAULT 1,
-    text_weight     double precision DEFAULT 2,
+    text_weight     double precision DEFAULT 3,
     fusion_constant integer DEFAULT 10,
-    neighbours      double precision DEFAULT 0.2,
+    context         double precision DEFAULT 0.5,
     search_labels   boolean DEFAULT true,
     candidates      integer DEFAULT 100,
     ef_search       integer DEFAULT NULL
@@ -132,107 +137,92 @@ CREATE FUNCTION reference_rank(
 SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
-    all_below CONSTANT integer := 2000;
-    wanted   integer := greatest(candidates, k);
-    words    text[] := (question).words;
-    weights  double precision[] := (question).weights;
-    asked    vector := (question).embedding;
-    near     bytea[] := '{}';  near_scores double precision[] := '{}';
-    texts    bytea[] := '{}';  text_scores double precision[] := '{}';
-    found    bytea[];
+    all_below CONSTANT integer := 1000;
+    wanted  integer := greatest(candidates, k);
+    words   text[] := (question).words;
+    weights double precision[] := (question).weights;
+    asked   vector := (question).embedding;
+    few     bytea[];
+    near    bytea[] := '{}';
+    texts   bytea[] := '{}';
 BEGIN
     PERFORM set_config('hnsw.ef_search', least(1000, coalesce(ef_search, (
         SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE state = 'active'), 100))::text, true);
-    IF (SELECT count(*) <= all_below FROM (
-            SELECT FROM reference_records r
-            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
-            LIMIT all_below + 1) few) THEN
-        -- So few that all are compared. Each takes a share of the scores of those next to it in its document, and
-        -- half of that share from the next but one: what a clause is about often stands beside it. Only pieces that
-        -- follow upon each other are next to each other.
-        WITH places AS MATERIALIZED (
-            SELECT r.content_hash, r.document_id, r.granularity, r.char_start, r.char_end, min(r.id::text) AS id
-            FROM reference_records r
-            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
-            GROUP BY 1, 2, 3, 4, 5
-        ), labels AS MATERIALIZED (
-            SELECT l.content_hash, l.score FROM reference_label_scores(words, weights, filters) l WHERE search_labels
-        ), scored AS (
-            SELECT p.*, 1 - (v.embedding <=> asked) AS vector_score,
-                   coalesce(t.score, 0) + coalesce(l.score, 0) AS text_score,
-                   coalesce(p.char_start - lag(p.char_end) OVER beside > 100, true) AS apart
-            FROM places p LEFT JOIN reference_vectors v USING (content_hash)
-            LEFT JOIN reference_text_scores(words, weights, (SELECT array_agg(DISTINCT content_hash) FROM places)) t
-                USING (content_hash)
-            LEFT JOIN labels l USING (content_hash)
-            WINDOW beside AS (PARTITION BY p.document_id, p.granularity ORDER BY p.char_start, p.char_end, p.id)
-        ), islands AS (
-            SELECT *, count(*) FILTER (WHERE apart) OVER (
-                PARTITION BY document_id, granularity ORDER BY char_start, char_end, id) AS island
-            FROM scored
-        ), smoothed AS (
-            SELECT content_hash,
-                   vector_score + neighbours * (coalesce(lag(vector_score) OVER beside, 0)
-                       + coalesce(lead(vector_score) OVER beside, 0) + (coalesce(lag(vector_score, 2) OVER beside, 0)
-                       + coalesce(lead(vector_score, 2) OVER beside, 0)) / 2) AS vector_score,
-                   text_score + neighbours * (coalesce(lag(text_score) OVER beside, 0)
-                       + coalesce(lead(text_score) OVER beside, 0) + (coalesce(lag(text_score, 2) OVER beside, 0)
-                       + coalesce(lead(text_score, 2) OVER beside, 0)) / 2) AS text_score
-            FROM islands
-            WINDOW beside AS (PARTITION BY document_id, granularity, island ORDER BY char_start, char_end, id)
-        ), best AS (
-            SELECT content_hash, max(vector_score) AS vector_score, max(text_score) AS text_score
-            FROM smoothed GROUP BY content_hash
-        )
-        SELECT array_agg(content_hash) FILTER (WHERE vector_score IS NOT NULL),
-               array_agg(vector_score) FILTER (WHERE vector_score IS NOT NULL),
-               array_agg(content_hash) FILTER (WHERE text_score > 0),
-               array_agg(text_score) FILTER (WHERE text_score > 0)
-        INTO near, near_scores, texts, text_scores FROM best;
-    ELSE
+    SELECT array_agg(f.content_hash) INTO few FROM (
+        SELECT r.content_hash FROM reference_records r
+        WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+        LIMIT all_below + 1) f;
+    IF coalesce(cardinality(few), 0) > all_below THEN  -- else they are so few that all are compared
+        few := NULL;
         IF asked IS NOT NULL THEN
-            SELECT array_agg(n.content_hash), array_agg(n.score) INTO near, near_scores FROM (
-                SELECT v.content_hash, 1 - (v.embedding <=> asked) AS score FROM reference_vectors v
+            SELECT array_agg(n.content_hash) INTO near FROM (
+                SELECT v.content_hash FROM reference_vectors v
                 WHERE EXISTS (
-                    SELECT FROM reference_records r WHERE r.content_hash = v.content_hash
-                      AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+                    SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND reference_passes(
+                        r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
                 ORDER BY v.embedding <=> asked LIMIT wanted) n;
             IF coalesce(cardinality(near), 0) < wanted THEN
-                -- A filter that few records pass may have ended the scan of the graph early: compare them all.
-                SELECT array_agg(n.content_hash), array_agg(n.score) INTO near, near_scores FROM (
-                    SELECT v.content_hash, 1 - (v.embedding <=> asked) AS score FROM reference_vectors v
+                -- A filter that few records pass may have ended the scan of the graph early: no index is on this.
+                SELECT array_agg(n.content_hash) INTO near FROM (
+                    SELECT v.content_hash FROM reference_vectors v
                     WHERE EXISTS (
-                        SELECT FROM reference_records r WHERE r.content_hash = v.content_hash
-                          AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+                        SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND reference_passes(
+                            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
                     ORDER BY (v.embedding <=> asked) + 0 LIMIT wanted) n;
             END IF;
         END IF;
         IF cardinality(words) > 0 THEN
-            found := reference_text_candidates(words, weights, filters, wanted);
-            SELECT array_agg(t.content_hash), array_agg(t.score) INTO texts, text_scores FROM (
-                SELECT content_hash, sum(score) AS score FROM (
-                    SELECT s.content_hash, s.score FROM reference_text_scores(words, weights, found) s
+            SELECT array_agg(t.content_hash) INTO texts FROM (
+                SELECT b.content_hash FROM (
+                    SELECT s.content_hash, s.score FROM reference_text_scores(
+                        words, weights, reference_text_candidates(words, weights, filters, wanted)) s
                     UNION ALL
                     SELECT l.content_hash, l.score FROM reference_label_scores(words, weights, filters) l
                     WHERE search_labels
-                ) both_of GROUP BY content_hash ORDER BY score DESC, content_hash LIMIT wanted) t;
+                ) b GROUP BY b.content_hash ORDER BY sum(b.score) DESC, b.content_hash LIMIT wanted) t;
         END IF;
     END IF;
+    -- Each of them by both measures, with a share of what the section around it scores: what a clause is about is
+    -- often said in the sentences beside it.
     RETURN QUERY
-    WITH v AS (
-        SELECT u.content_hash, u.score, row_number() OVER (ORDER BY u.score DESC, u.content_hash) AS rank
-        FROM unnest(near, near_scores) u (content_hash, score)
-    ), t AS (
-        SELECT u.content_hash, u.score, row_number() OVER (ORDER BY u.score DESC, u.content_hash) AS rank
-        FROM unnest(texts, text_scores) u (content_hash, score)
+    WITH places AS MATERIALIZED (
+        SELECT DISTINCT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section
+        FROM reference_records r
+        WHERE r.content_hash = ANY (coalesce(few, near || texts)) AND reference_passes(
+            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+    ), all_of AS MATERIALIZED (
+        SELECT array_agg(DISTINCT h.hash) AS hashes
+        FROM places p CROSS JOIN LATERAL (VALUES (p.content_hash), (p.section)) h (hash)
+    ), v AS MATERIALIZED (
+        SELECT e.content_hash, 1 - (e.embedding <=> asked) AS score FROM reference_vectors e
+        WHERE asked IS NOT NULL AND e.content_hash = ANY ((SELECT hashes FROM all_of)::bytea[])
+    ), t AS MATERIALIZED (
+        SELECT s.* FROM all_of CROSS JOIN LATERAL reference_text_scores(words, weights, all_of.hashes) s
+        WHERE words IS NOT NULL
+    ), l AS MATERIALIZED (
+        SELECT s.* FROM reference_label_scores(words, weights, filters) s WHERE search_labels AND words IS NOT NULL
+    ), scored AS (
+        SELECT p.content_hash, max(v.score + context * coalesce(vs.score, v.score)) AS vector_score,
+               max(coalesce(l.score, 0) + coalesce(t.score, 0) + context * coalesce(ts.score, 0)) AS text_score
+        FROM places p LEFT JOIN v USING (content_hash) LEFT JOIN t USING (content_hash) LEFT JOIN l USING (content_hash)
+        LEFT JOIN v vs ON vs.content_hash = p.section LEFT JOIN t ts ON ts.content_hash = p.section
+        GROUP BY p.content_hash
+    ), ranked AS (
+        SELECT s.content_hash, s.vector_score, nullif(s.text_score, 0) AS text_score,
+               row_number() OVER (ORDER BY s.vector_score DESC NULLS LAST, s.content_hash) AS vector_rank,
+               row_number() OVER (ORDER BY s.text_score DESC, s.content_hash) AS text_rank
+        FROM scored s WHERE s.vector_score IS NOT NULL OR s.text_score > 0
     )
-    SELECT content_hash,
-           CASE WHEN asked IS NULL THEN t.score WHEN words IS NULL THEN v.score
-                ELSE coalesce(vector_weight / (fusion_constant + v.rank), 0)
-                   + coalesce(text_weight / (fusion_constant + t.rank), 0) END AS score,
-           v.rank, v.score, t.rank, t.score
-    FROM v FULL JOIN t USING (content_hash)
-    ORDER BY 2 DESC, content_hash LIMIT k;
+    SELECT r.content_hash,
+           CASE WHEN asked IS NULL THEN r.text_score WHEN words IS NULL THEN r.vector_score
+                ELSE coalesce(vector_weight / (fusion_constant + f.vector_rank), 0)
+                   + coalesce(text_weight / (fusion_constant + f.text_rank), 0) END,
+           f.vector_rank, r.vector_score, f.text_rank, r.text_score
+    FROM ranked r CROSS JOIN LATERAL (
+        SELECT CASE WHEN r.vector_score IS NOT NULL THEN r.vector_rank END AS vector_rank,
+               CASE WHEN r.text_score IS NOT NULL THEN r.text_rank END AS text_rank
+    ) f
+    ORDER BY 2 DESC, r.content_hash LIMIT k;
 END $$;
 COMMENT ON FUNCTION reference_rank IS
     'The k best texts for a question: reciprocal rank fusion of nearest vectors and BM25 (Cormack et al. 2009).';
@@ -268,7 +258,7 @@ BEGIN
     SELECT array_agg(content_hash) INTO first FROM (
         SELECT content_hash FROM (
             SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
-                plain, pool, k => 10 * feedback_texts, neighbours => 0, search_labels => false)
+                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false)
             JOIN reference_records USING (content_hash) WHERE granularity = 'section'
             ORDER BY document_id, score DESC, content_hash
         ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
@@ -314,9 +304,9 @@ CREATE FUNCTION search_reference(
     tenants         text[] DEFAULT NULL,
     documents       uuid[] DEFAULT NULL,
     vector_weight   double precision DEFAULT 1,
-    text_weight     double precision DEFAULT 2,
+    text_weight     double precision DEFAULT 3,
     fusion_constant integer DEFAULT 10,
-    neighbours      double precision DEFAULT 0.2,
+    context         double precision DEFAULT 0.5,
     search_labels   boolean DEFAULT true,
     feedback_texts  integer DEFAULT 10,
     candidates      integer DEFAULT 100,
@@ -348,7 +338,7 @@ BEGIN
     WITH ranked AS MATERIALIZED (
         SELECT row_number() OVER () AS rank, f.* FROM reference_rank(
             reference_question(query_text, query_embedding, feedback_texts), filters, k, vector_weight, text_weight,
-            fusion_constant, neighbours, search_labels, candidates, ef_search) f
+            fusion_constant, context, search_labels, candidates, ef_search) f
     )
     SELECT f.rank, f.score, f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.content_hash, t.content,
            CASE WHEN one.char_start > 0 THEN
