@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from bootstrap_assets import sample
 from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.embed.protocol import Embedder
+from bootstrap_assets.embed.protocol import Embedder, Fitting
 from bootstrap_assets.errors import ArchiveError, ConfigurationError, StoppedError
 from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.gate import limiter_of
@@ -38,6 +38,9 @@ from bootstrap_assets.store.index import Indexed
 from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.vectors import Work
+
+FITTED_ON = 5_000
+"""Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,19 @@ def retry_failures(
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     """Build or keep the index of the space, and promote it when it covers the corpus."""
+    _fit(corpus)
     return index.build(corpus.database, corpus.space, rebuild=rebuild)
+
+
+def _fit(corpus: Corpus) -> None:
+    """Let the embedder learn what its queries need, where the corpus is another than the index was built for."""
+    transact, space = corpus.database.transact, corpus.space
+    if not isinstance(corpus.embedder, Fitting):
+        return
+    if transact(index.is_of_this_corpus) and transact(partial(spaces.fitted, space=space)) is not None:
+        return
+    learnt = corpus.embedder.fit(transact(partial(spaces.some_texts, limit=FITTED_ON)))
+    transact(partial(spaces.fit, space=space, learnt=learnt))
 
 
 def _filler(

@@ -15,12 +15,14 @@ def choose_embedder(settings: Settings) -> Embedder:
     return _voyage(settings, settings.voyage_model, settings.voyage_dimensions)
 
 
-def embedder_of(settings: Settings, provider: str, model: str, dimensions: int) -> Embedder:
-    """The embedder of a space; ConfigurationError where this installation does not have it."""
+def embedder_of(
+    settings: Settings, provider: str, model: str, dimensions: int, fitted: bytes | None = None
+) -> Embedder:
+    """The embedder of a space, with what it learnt of the corpus; ConfigurationError where we lack it."""
     if provider == "voyage":
         return _voyage(settings, model, dimensions)
     if (provider, model, dimensions) == (LOCAL.provider, LOCAL.name, LOCAL.dimensions):
-        return LocalEmbedder()
+        return LocalEmbedder(fitted)
     raise ConfigurationError(f"the vectors are of {provider}'s {model}, which this version does not know")
 
 

@@ -13,7 +13,7 @@ DEFAULT_DIMENSIONS = 1024
 
 LOCAL = Model(
     provider="local",
-    name="wordllama-l2-supercat",
+    name="wordllama-l2-supercat-distinct",
     dimensions=256,
     context=16_000,
     request_texts=512,
@@ -21,7 +21,10 @@ LOCAL = Model(
     dollars=0.0,
     parallel=False,
 )
-"""A static model has no context limit of its own; this bound keeps the memory for one text small."""
+"""A static model has no context limit of its own; this bound keeps the memory for one text small.
+
+The name says how a text's vector is made of its tokens' (embed/local.py): another way is another space.
+"""
 
 
 @dataclass(frozen=True, slots=True)

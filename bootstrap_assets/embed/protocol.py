@@ -1,9 +1,9 @@
 """What an embedder is: a model and one method."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,14 @@ class Embeddings:
 
     vectors: npt.NDArray[np.float32]
     tokens: int
+
+
+@runtime_checkable
+class Fitting(Protocol):
+    """An embedder that learns of the corpus what its queries need; stored vectors do not depend on it."""
+
+    def fit(self, texts: Iterable[str]) -> bytes:
+        """What it learns of these texts, for `embedder_of` to be given with every query."""
 
 
 class Embedder(Protocol):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -179,7 +180,8 @@ def _searched(database: Database) -> Space:
 
 def embed_query(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
     """The query's vector. What it costs goes into the ledger, unless this role may only read."""
-    embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
+    learnt = database.transact(partial(spaces.fitted, space=space))
+    embedder = embedder_of(settings, space.provider, space.model, space.dimensions, learnt)
     vectors = _ask(database, settings, embedder, space, query)
     check(vectors, texts=1, dimensions=space.dimensions)
     vector: npt.NDArray[np.float32] = vectors[0]

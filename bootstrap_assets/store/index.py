@@ -114,15 +114,19 @@ def _build_text_indexes(connection: Connection) -> None:
         )
 
 
+def is_of_this_corpus(connection: Connection) -> bool:
+    """Whether the words were counted over the texts that are there now."""
+    row = connection.execute(statement("is_counted")).fetchone()
+    return bool(row and row[0])
+
+
 def _count_words(connection: Connection) -> None:
     """Count in how many texts each word occurs, where the corpus has changed: the full-text rank needs it."""
-    [mark] = connection.execute(statement("corpus_mark")).fetchone() or ("",)
-    counted = connection.execute(statement("counted_of")).fetchone()
-    if counted and counted[0] == mark:
+    if is_of_this_corpus(connection):
         return
     with connection.transaction():
         for name in ("forget_words", "count_words", "count_totals"):
-            connection.execute(statement(name), {"mark": mark})
+            connection.execute(statement(name))
     connection.execute("ANALYZE reference_lexemes")
 
 

@@ -9,6 +9,8 @@ from bootstrap_assets.errors import VectorError
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.statements import statement
 
+_SLUG = 30  # a name of PostgreSQL has 63 characters, and an index adds some to its table's
+
 _LOCK = 0x73706163  # "spac": held while a space is made or promoted
 
 
@@ -36,8 +38,11 @@ def ensure(connection: Connection, provider: str, model: str, dimensions: int) -
     named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
     space = _one(connection, "find_space", named)
     if space is None:
-        slug = re.sub(r"[^a-z0-9]+", "_", f"{provider}_{model}_{dimensions}".lower())[:40]
-        named |= {"name": f"{provider}/{model}/{dimensions}", "table_name": f"reference_vectors_{slug}"}
+        slug = re.sub(r"[^a-z0-9]+", "_", f"{provider}_{model}".lower())[:_SLUG]
+        named |= {
+            "name": f"{provider}/{model}/{dimensions}",
+            "table_name": f"reference_vectors_{slug}_{dimensions}",
+        }
         connection.execute(statement("add_space"), named)
         space = _one(connection, "find_space", named)
         assert space is not None
@@ -71,6 +76,22 @@ def uncovered(connection: Connection, space: Space) -> int:
     query = statement("count_uncovered").format(vectors=space.vectors)
     row = connection.execute(query, {"space": space.id}).fetchone()
     return int(row[0]) if row else 0
+
+
+def fitted(connection: Connection, space: Space) -> bytes | None:
+    """What the space's embedder learnt of the corpus for its queries; None where it learns nothing."""
+    row = connection.execute(statement("fitted"), {"id": space.id}).fetchone()
+    return bytes(row[0]) if row and row[0] is not None else None
+
+
+def fit(connection: Connection, space: Space, learnt: bytes) -> None:
+    """Keep what the space's embedder learnt of the corpus."""
+    connection.execute(statement("fit"), {"id": space.id, "fitted": learnt})
+
+
+def some_texts(connection: Connection, limit: int) -> list[str]:
+    """As many texts of the corpus, as good as drawn by lot and the same each time; no whole documents."""
+    return [row[0] for row in connection.execute(statement("some_texts"), {"limit": limit})]
 
 
 def promote(connection: Connection, space: Space) -> None:

@@ -2,13 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.embed.local import LocalEmbedder
+from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.records import content_hash
-from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, Ranking, headlines, search
+from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, Ranking, embed_query, headlines, search
+from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import Fault, VoyageServer
 from tests.integration.test_fill import column, load
@@ -358,3 +362,34 @@ def test_the_function_can_be_called_by_anybody(searched: Corpus) -> None:
             "search_reference(NULL, t.embedding, k => 1, context => 0, granularities => ARRAY[t.granularity]) s"
         ).fetchall()
     assert nearest == [(True,)] * 8
+
+
+def test_a_query_is_weighted_by_what_the_corpus_taught(searched: Corpus) -> None:
+    with searched.database.connection() as connection:
+        learnt = spaces.fitted(connection, searched.space)
+        assert learnt is not None
+        expected = LocalEmbedder(learnt).embed(["which laws govern"], InputType.QUERY).vectors[0]
+    found = embed_query(searched.database, searched.settings, searched.space, "which laws govern")
+    np.testing.assert_array_equal(found, expected)
+    plain = LocalEmbedder().embed(["which laws govern"], InputType.QUERY).vectors[0]
+    assert not np.array_equal(found, plain)
+
+
+def test_what_is_learnt_of_the_corpus_follows_the_corpus(searched: Corpus) -> None:
+    def told() -> tuple[object, ...]:
+        with searched.database.connection() as connection:
+            words = connection.execute("SELECT count(*) FROM reference_lexemes WHERE lexeme = 'wasp'").fetchone()
+            return (spaces.fitted(connection, searched.space), words)
+
+    before = told()
+    pipeline.build_index(searched)
+    assert told() == before
+    documents = DOCUMENTS | {"Wasps": {"Cap": "Wasps keep no bees."}}
+    settings = searched.settings.model_copy(
+        update={"data": str(write(searched.settings.root / "data", documents))}
+    )
+    pipeline.load(searched, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.embed(searched, MADE_UP)
+    pipeline.build_index(searched)
+    assert told()[0] != before[0]
+    assert told()[1] == (1,)

@@ -24,6 +24,22 @@ def test_a_text_has_the_same_local_vector_whatever_its_neighbours_are() -> None:
     np.testing.assert_array_equal(alone, among)
 
 
+def test_a_word_counts_once_however_often_it_occurs() -> None:
+    once, often = LocalEmbedder().embed(["fee cap", "fee fee fee cap fee"], InputType.DOCUMENT).vectors
+    np.testing.assert_allclose(once, often, rtol=1e-5)
+
+
+def test_in_a_query_but_not_in_a_document_a_frequent_word_counts_little() -> None:
+    plain = LocalEmbedder()
+    fitted = LocalEmbedder(plain.fit(["agreement"] * 999 + ["insurance"]))
+    alone = plain.embed(["insurance"], InputType.DOCUMENT).vectors[0]
+    both = ["the agreement insurance"]
+    query, before = (one.embed(both, InputType.QUERY).vectors[0] for one in (fitted, plain))
+    assert query @ alone > before @ alone + 0.1
+    document, unfitted = (one.embed(both, InputType.DOCUMENT).vectors[0] for one in (fitted, plain))
+    np.testing.assert_array_equal(document, unfitted)
+
+
 def test_like_texts_are_nearer_than_unlike_ones() -> None:
     cap, limit, rent = (
         LocalEmbedder()

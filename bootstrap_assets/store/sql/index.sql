@@ -13,12 +13,9 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} USING gin ({column})
 -- name: text_index
 SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(%(name)s)
 
--- name: corpus_mark
--- Other texts, another mark; cheap.
-SELECT count(*) || ' ' || coalesce(max(created_at)::text, '') FROM reference_texts
-
--- name: counted_of
-SELECT counted_of FROM reference_text_totals
+-- name: is_counted
+SELECT counted_of = (SELECT count(*) || ' ' || coalesce(max(created_at)::text, '') FROM reference_texts)
+FROM reference_text_totals
 
 -- name: forget_words
 DELETE FROM reference_lexemes
@@ -34,7 +31,9 @@ $$)
 
 -- name: count_totals
 INSERT INTO reference_text_totals (texts, mean_tokens, counted_of)
-SELECT count(*), coalesce(avg(t.tokens), 100), %(mark)s FROM reference_texts t WHERE EXISTS (
+SELECT count(*), coalesce(avg(t.tokens), 100),
+       (SELECT count(*) || ' ' || coalesce(max(created_at)::text, '') FROM reference_texts)
+FROM reference_texts t WHERE EXISTS (
     SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
       AND r.granularity NOT IN ('document', 'template'))
 ON CONFLICT (one) DO UPDATE SET

@@ -54,3 +54,15 @@ CREATE OR REPLACE VIEW reference_embeddings AS
 SELECT r.id, r.document_id, r.source, t.content, v.embedding::vector AS embedding, r.granularity,
        r.section_path, r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
 FROM reference_records r JOIN reference_texts t USING (content_hash) JOIN {vectors} v USING (content_hash)
+
+-- name: fitted
+SELECT fitted FROM embedding_spaces WHERE id = %(id)s
+
+-- name: fit
+UPDATE embedding_spaces SET fitted = %(fitted)s WHERE id = %(id)s AND fitted IS DISTINCT FROM %(fitted)s
+
+-- name: some_texts
+SELECT t.content FROM reference_texts t WHERE EXISTS (
+    SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
+      AND r.granularity NOT IN ('document', 'template'))
+ORDER BY t.content_hash LIMIT %(limit)s
