@@ -42,6 +42,8 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(home),
         "BOOTSTRAP_DAGSTER_URL": dagster_url(url),
         "DAGSTER_EVENT_BATCH_SIZE": "500",  # a step marks all its partitions in one statement, not in hundreds
+        # The daemon reads when each changed partition changed, and warns where there are more: a source has 128.
+        "DAGSTER_MAX_PARTITIONS_FOR_DA_TIMESTAMP_FETCH": "10000",
     }
 
 
