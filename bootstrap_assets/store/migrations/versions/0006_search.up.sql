@@ -129,7 +129,8 @@ CREATE FUNCTION reference_rank(
     context         double precision DEFAULT 0.5,
     search_labels   boolean DEFAULT true,
     candidates      integer DEFAULT 100,
-    ef_search       integer DEFAULT NULL
+    ef_search       integer DEFAULT NULL,
+    as_asked        reference_question DEFAULT NULL
 ) RETURNS TABLE (
     content_hash bytea, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
@@ -142,6 +143,9 @@ DECLARE
     words   text[] := (question).words;
     weights double precision[] := (question).weights;
     asked   vector := (question).embedding;
+    -- Labels are matched with the query as it was asked, not as feedback widened it.
+    label_words   text[] := coalesce((as_asked).words, (question).words);
+    label_weights double precision[] := coalesce((as_asked).weights, (question).weights);
     few     bytea[];
     near    bytea[] := '{}';
     texts   bytea[] := '{}';
@@ -177,7 +181,7 @@ BEGIN
                     SELECT s.content_hash, s.score FROM reference_text_scores(
                         words, weights, reference_text_candidates(words, weights, filters, wanted)) s
                     UNION ALL
-                    SELECT l.content_hash, l.score FROM reference_label_scores(words, weights, filters) l
+                    SELECT l.content_hash, l.score FROM reference_label_scores(label_words, label_weights, filters) l
                     WHERE search_labels
                 ) b GROUP BY b.content_hash ORDER BY sum(b.score) DESC, b.content_hash LIMIT wanted) t;
         END IF;
@@ -200,7 +204,7 @@ BEGIN
         SELECT s.* FROM all_of CROSS JOIN LATERAL reference_text_scores(words, weights, all_of.hashes) s
         WHERE words IS NOT NULL
     ), l AS MATERIALIZED (
-        SELECT s.* FROM reference_label_scores(words, weights, filters) s WHERE search_labels AND words IS NOT NULL
+        SELECT s.* FROM reference_label_scores(label_words, label_weights, filters) s WHERE search_labels AND words IS NOT NULL
     ), scored AS (
         SELECT p.content_hash, max(v.score + context * coalesce(vs.score, v.score)) AS vector_score,
                max(coalesce(l.score, 0) + coalesce(t.score, 0) + context * coalesce(ts.score, 0)) AS text_score
@@ -338,7 +342,7 @@ BEGIN
     WITH ranked AS MATERIALIZED (
         SELECT row_number() OVER () AS rank, f.* FROM reference_rank(
             reference_question(query_text, query_embedding, feedback_texts), filters, k, vector_weight, text_weight,
-            fusion_constant, context, search_labels, candidates, ef_search) f
+            fusion_constant, context, search_labels, candidates, ef_search, reference_question(query_text, NULL, 0)) f
     )
     SELECT f.rank, f.score, f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.content_hash, t.content,
            CASE WHEN one.char_start > 0 THEN
