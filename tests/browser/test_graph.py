@@ -12,6 +12,8 @@ from tests.dagster.deployment import Running, started_ui
 
 pytestmark = pytest.mark.deployment
 
+GROUPS = ("archives", "records", "sources", "index", "quality")
+
 PNG = b"\x89PNG\r\n"
 
 
@@ -29,10 +31,14 @@ def running(tmp_path: Path, database_url: str) -> Iterator[Running]:
 
 def test_a_browser_sees_the_assets_and_their_partitions(running: Running, tmp_path: Path) -> None:
     url = running.client.url
-    graph = f"{url}/assets/reference_index?view=lineage&lineageScope=upstream&lineageDepth=5"
+    graph = f"{url}/assets/reference_quality?view=lineage&lineageScope=upstream&lineageDepth=5"
     shown = look_at(graph, tmp_path / "profile")
-    for source in SOURCES:
-        assert source in shown
+    for group in GROUPS:
+        assert f">{group}<" in shown
+    for asset in (*SOURCES, "reference_index", "reference_quality"):
+        assert asset in shown
+    bars = look_at(f"{url}/locations/bootstrap_assets/asset-groups/sources", tmp_path / "profile")
+    assert bars.count("16 partitions") == len(SOURCES)
     partitions = look_at(f"{url}/assets/cuad?view=partitions", tmp_path / "profile")
     assert "Missing (16)" in partitions
     assert "Materialized (0)" in partitions

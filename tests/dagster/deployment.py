@@ -1,10 +1,11 @@
-"""A running deployment for tests: `bootstrap ui` as a process, and a client that talks GraphQL to it."""
+"""A running deployment for tests: `bootstrap ui` as a process, its client, and the valves of its provider."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from typing import Any, TypeVar
 import psutil
 import requests
 
-PATIENCE = 70.0
+from tests.fakes.voyage_server import Refusal
+
+PATIENCE = 120.0
 """Seconds after which a state that should come is taken for lost."""
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "bootstrap_assets"}
@@ -28,8 +31,73 @@ def wait_for(look: Callable[[], Found], what: str, *, seconds: float = PATIENCE)
     until = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < until, f"waited {seconds:.0f} s until {what}; now it is {found!r}"
-        time.sleep(0.1)
+        time.sleep(0.25)
     return found
+
+
+class Valve:
+    """What the provider does with the texts of one source: answers so many, then makes others wait or refuses."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._left = UNLIMITED
+        self._refuses = False
+        self.waiting = 0
+
+    def hold(self, *, after: int = 0) -> None:
+        """Answer that many texts; what comes then waits."""
+        self._set(after, refuses=False)
+
+    def refuse(self, *, after: int) -> None:
+        """Answer that many texts; what comes then is refused for good."""
+        self._set(after, refuses=True)
+
+    def open(self) -> None:
+        """Answer everything, what waits too."""
+        self._set(UNLIMITED, refuses=False)
+
+    def let(self, texts: int) -> None:
+        """Answer so many of those that wait."""
+        with self._changed:
+            self._left += texts
+            self._changed.notify_all()
+
+    def _set(self, left: int, *, refuses: bool) -> None:
+        with self._changed:
+            self._left, self._refuses = left, refuses
+            self._changed.notify_all()
+
+    def __call__(self, texts: int) -> None:
+        with self._changed:
+            self.waiting += texts
+            passed = self._changed.wait_for(lambda: self._left > 0 or self._refuses, timeout=2 * PATIENCE)
+            self.waiting -= texts
+            if not passed or self._left <= 0:
+                raise Refusal(404, "there is no such address")
+            self._left -= texts
+
+
+UNLIMITED = 1_000_000
+
+
+class Valves:
+    """Decides what the provider does, by the source of the texts of a request."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        self.of = {source: Valve() for source in sources}
+        self.source_of: dict[str, str] = {}
+
+    def __call__(self, texts: list[str]) -> None:
+        if source := self.source_of.get(texts[0]):
+            self.of[source](len(texts))
+
+    def texts_of(self, source: str) -> list[str]:
+        return [text for text, its in self.source_of.items() if its == source]
+
+    def open(self) -> None:
+        """Answer everything."""
+        for valve in self.of.values():
+            valve.open()
 
 
 class Client:
@@ -63,15 +131,22 @@ class Client:
         params = {"assetSelection": [{"path": [asset]}], "partitionNames": sorted(keys)}
         return str(self.ask(_BACKFILL, params=params)["backfillId"])
 
-    def backfill_status(self, backfill: str) -> str:
-        return str(self.ask(_BACKFILL_STATUS, id=backfill)["status"])
-
     def runs(self, **filters: Any) -> list[dict[str, Any]]:
-        """Runs, the newest first."""
-        return list(self.ask(_RUNS, filter=filters)["results"])
+        """Runs, the newest first; their tags as a dictionary."""
+        found = self.ask(_RUNS, filter=filters)["results"]
+        return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+    def runs_tagged(self, key: str, value: object) -> list[dict[str, Any]]:
+        """Runs with that tag, the newest first."""
+        return self.runs(tags=[{"key": key, "value": str(value)}])
+
+    def run_of_request(self, request: int) -> str:
+        """The one run that the sensor makes of a request; its id."""
+        [run] = wait_for(lambda: self.runs_tagged("bootstrap/request", request), "the request has a run")
+        return str(run["runId"])
 
     def runs_of_backfill(self, backfill: str) -> list[dict[str, Any]]:
-        return self.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
+        return self.runs_tagged("dagster/backfill", backfill)
 
     def run(self, run: str) -> dict[str, Any]:
         [found] = self.runs(runIds=[run])
@@ -98,32 +173,50 @@ class Client:
         """Number of the process of a run, as its log tells it."""
 
         def look() -> int | None:
-            told = self.ask(_LOG, run=run)["events"]
-            found = [re.search(r"Started process for run \(pid: (\d+)\)", event["message"]) for event in told]
-            return next((int(match[1]) for match in found if match), None)
+            found = re.search(r"Started process for run \(pid: (\d+)\)", self.messages(run))
+            return int(found[1]) if found else None
 
         return wait_for(look, f"run {run} says which process it has") or 0
 
+    def messages(self, run: str) -> str:
+        """The messages of the log of a run."""
+        return "\n".join(event["message"] for event in self.ask(_LOG, run=run)["events"])
+
+    def materialised_by(self, asset: str) -> list[str]:
+        """The runs that have materialised an asset, the newest first."""
+        found = self.ask(_MATERIALISED_BY, asset={"path": [asset]})["assetMaterializations"]
+        return [one["runId"] for one in found]
+
     def sensors(self) -> dict[str, str]:
         """Status of every sensor, by name."""
-        found = self.ask(_SENSORS, repository=REPOSITORY)["results"]
-        return {sensor["name"]: sensor["sensorState"]["status"] for sensor in found}
+        return {sensor["name"]: sensor["sensorState"]["status"] for sensor in self._sensors()}
+
+    def _sensors(self) -> list[dict[str, Any]]:
+        return list(self.ask(_SENSORS, repository=REPOSITORY)["results"])
 
     def ticks(self, sensor: str) -> list[dict[str, Any]]:
-        selector = {**REPOSITORY, "sensorName": sensor}
-        return list(self.ask(_TICKS, sensor=selector)["sensorState"]["ticks"])
+        """Its last ticks that are over, the newest first."""
+        found = self.ask(_TICKS, sensor={**REPOSITORY, "sensorName": sensor})["sensorState"]["ticks"]
+        return [tick for tick in found if tick["status"] != "STARTED"]
 
-    def turn(self, sensor: str, *, on: bool) -> None:
-        """Turn a sensor on or off."""
+    def turn_sensor(self, sensor: str, *, on: bool) -> None:
         if on:
             self.ask(_SENSOR_ON, sensor={**REPOSITORY, "sensorName": sensor})
-            return
-        state = next(
-            one["sensorState"]
-            for one in self.ask(_SENSORS, repository=REPOSITORY)["results"]
-            if one["name"] == sensor
-        )
-        self.ask(_SENSOR_OFF, id=state["id"])
+        else:
+            self.ask(_SENSOR_OFF, id=_state(self._sensors(), sensor, "sensorState"))
+
+    def schedules(self) -> dict[str, str]:
+        """Status of every schedule, by name."""
+        return {schedule["name"]: schedule["scheduleState"]["status"] for schedule in self._schedules()}
+
+    def _schedules(self) -> list[dict[str, Any]]:
+        return list(self.ask(_SCHEDULES, repository=REPOSITORY)["results"])
+
+    def turn_schedule(self, schedule: str, *, on: bool) -> None:
+        if on:
+            self.ask(_SCHEDULE_ON, schedule={**REPOSITORY, "scheduleName": schedule})
+        else:
+            self.ask(_SCHEDULE_OFF, id=_state(self._schedules(), schedule, "scheduleState"))
 
     def wait_until_ended(self, run: str) -> str:
         """Wait until a run has ended; returns how."""
@@ -134,6 +227,10 @@ class Client:
             return status if status in ended else None
 
         return wait_for(look, f"run {run} has ended") or ""
+
+
+def _state(found: list[dict[str, Any]], name: str, kind: str) -> str:
+    return next(str(one[kind]["id"]) for one in found if one["name"] == name)
 
 
 @dataclass
@@ -200,11 +297,9 @@ _PARTITIONS = """query($keys: [AssetKeyInput!]!) { assetNodes(assetKeys: $keys) 
 _BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on Error { message } } }"""
 
-_BACKFILL_STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
-  __typename ... on PartitionBackfill { status } ... on Error { message } } }"""
-
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { __typename
-  ... on Runs { results { runId jobName status tags { key value } } } ... on Error { message } } }"""
+  ... on Runs { results { runId jobName status startTime endTime tags { key value } } }
+  ... on Error { message } } }"""
 
 _LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on Error { message } } }"""
@@ -219,10 +314,23 @@ _SENSORS = """query($repository: RepositorySelector!) { sensorsOrError(repositor
   __typename ... on Sensors { results { name sensorState { id status } } } ... on Error { message } } }"""
 
 _TICKS = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { __typename
-  ... on Sensor { sensorState { ticks(limit: 10) { status skipReason } } } ... on Error { message } } }"""
+  ... on Sensor { sensorState { ticks(limit: 10) { status timestamp skipReason } } }
+  ... on Error { message } } }"""
 
 _SENSOR_ON = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename
   ... on Sensor { name } ... on Error { message } } }"""
 
 _SENSOR_OFF = """mutation($id: String!) { stopSensor(id: $id) { __typename
   ... on StopSensorMutationResult { instigationState { status } } ... on Error { message } } }"""
+
+_SCHEDULES = """query($repository: RepositorySelector!) { schedulesOrError(repositorySelector: $repository) {
+  __typename ... on Schedules { results { name scheduleState { id status } } } ... on Error { message } } }"""
+
+_SCHEDULE_ON = """mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename
+  ... on ScheduleStateResult { scheduleState { status } } ... on Error { message } } }"""
+
+_SCHEDULE_OFF = """mutation($id: String!) { stopRunningSchedule(id: $id) { __typename
+  ... on ScheduleStateResult { scheduleState { status } } ... on Error { message } } }"""
+
+_MATERIALISED_BY = """query($asset: AssetKeyInput!) { assetOrError(assetKey: $asset) { __typename
+  ... on Asset { assetMaterializations(limit: 10) { runId } } } }"""
