@@ -319,6 +319,8 @@ def test_feedback_finds_what_the_query_has_no_word_for(corpus: Corpus) -> None:
     pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
     with local.database.connection() as connection:
         connection.execute("UPDATE reference_records SET granularity = 'section' WHERE granularity = 'clause'")
+        # Labels are matched with the query as it was asked: one that says "bees" is not found by "hives".
+        connection.execute("UPDATE reference_records SET category = 'Bees' WHERE source_id LIKE 'D5\\_%%'")
     pipeline.embed(local, MADE_UP)
     pipeline.build_index(local)
     found = {

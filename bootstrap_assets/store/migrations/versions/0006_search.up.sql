@@ -81,7 +81,7 @@ RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE P
     ) t CROSS JOIN mean CROSS JOIN LATERAL (
         SELECT sum(a.weight * n.times * 2.2 / (n.times + 1.2 * (0.25 + 0.75 * t.tokens / mean.tokens))) AS score
         FROM asked a CROSS JOIN LATERAL (
-            SELECT round((1 / (1.6449340668 * greatest(1 - ts_rank('{1,1,1,1}', t.content_tsv, a.word), 1e-5)) - 0.5)::numeric)::double precision AS times
+            SELECT round(1 / (1.6449340668 * greatest(1 - ts_rank('{1,1,1,1}', t.content_tsv, a.word), 1e-5)) - 0.5) AS times
         ) n
     ) s
     WHERE s.score > 0
@@ -104,6 +104,7 @@ CREATE FUNCTION reference_text_candidates(
 ) RETURNS bytea[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     -- Texts with one of the words that tell most: rarest first, until their texts are many times what is wanted. A
     -- word that every other text has finds nothing that the others do not, and would have the whole corpus ranked.
+    -- Long texts, whose sections are there too, rank behind those by their length; reading them is most of the work.
     WITH asked AS (
         SELECT a.word, coalesce(l.texts, 0) AS texts,
                sum(coalesce(l.texts, 0)) OVER (ORDER BY coalesce(l.texts, 0), a.word) AS together
@@ -114,7 +115,7 @@ CREATE FUNCTION reference_text_candidates(
         WHERE together <= 20 * candidates OR together = texts
     )
     SELECT coalesce(array_agg(t.content_hash), '{}') FROM any_of JOIN reference_texts t ON t.content_tsv @@ any_of.words
-    WHERE EXISTS (
+    WHERE (t.tokens <= 4000 OR (filters).granularities && '{document,template}') AND EXISTS (
         SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
           AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
 $$;
@@ -345,9 +346,7 @@ BEGIN
             fusion_constant, context, search_labels, candidates, ef_search, reference_question(query_text, NULL, 0)) f
     )
     SELECT f.rank, f.score, f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.content_hash, t.content,
-           CASE WHEN one.char_start > 0 THEN
-               substr(one.raw_text, greatest(1, one.char_start - 199), least(200, one.char_start)) END,
-           nullif(substr(one.raw_text, one.char_end + 1, 200), ''),
+           one.before, one.after,
            all_of.records
     FROM ranked f JOIN reference_texts t USING (content_hash) CROSS JOIN LATERAL (
         SELECT jsonb_agg(jsonb_build_object(
@@ -360,8 +359,14 @@ BEGIN
         WHERE r.content_hash = f.content_hash
           AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
     ) all_of CROSS JOIN LATERAL (
-        SELECT d.raw_text, r.char_start, r.char_end
-        FROM reference_records r JOIN reference_documents d ON d.id = r.document_id WHERE r.id = all_of.first
+        SELECT nullif(left(u.around, u.ahead), '') AS before, nullif(right(u.around, -u.ahead - u.own), '') AS after
+        FROM (
+            -- Taken out of the document at once: it has to be unpacked for each piece.
+            SELECT substr(d.raw_text, r.char_start + 1 - least(200, r.char_start),
+                          least(200, r.char_start) + r.char_end - r.char_start + 200) AS around,
+                   least(200, r.char_start) AS ahead, r.char_end - r.char_start AS own
+            FROM reference_records r JOIN reference_documents d ON d.id = r.document_id WHERE r.id = all_of.first
+        ) u
     ) one ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
