@@ -12,6 +12,7 @@ from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
 from bootstrap_assets.cli.failures import failures
+from bootstrap_assets.cli.report import report
 from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
@@ -31,6 +32,7 @@ COMMANDS = (
     plan,
     status,
     search,
+    report,
     failures,
     breaker,
     cost,

@@ -1,0 +1,128 @@
+"""What is in the corpus, counted for people: records, gaps, failures, runs. Frames of pandas, read once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from bootstrap_assets.sources.cuad_contracts import CATEGORIES
+from bootstrap_assets.store import breakers, ledger
+from bootstrap_assets.store.breakers import Breaker
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.statements import statement
+
+GRANULARITIES = ("document", "template", "section", "clause", "span")
+"""From the largest unit to the smallest."""
+
+OFFICIAL: Mapping[str, tuple[str | int, ...]] = {
+    "cuad": CATEGORIES,
+    "contract_nli": (1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20),
+}
+"""Labels that the official data sets hold: CUAD's 41 categories, the numbers of ContractNLI's 17 hypotheses."""
+
+RUNS = 10
+"""How many of the last runs are told."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The corpus in frames; the columns are those of the statements `report_*`.
+
+    `records`: a row for each source, granularity, category, hypothesis and NLI label, with `records`,
+    `embedded` (those with a vector) and `dead` (those that are dead letters). `spent`: by model and source.
+    """
+
+    records: pd.DataFrame
+    documents: pd.DataFrame
+    findings: pd.DataFrame
+    failures: pd.DataFrame
+    sources: pd.DataFrame
+    runs: pd.DataFrame
+    spent: pd.DataFrame
+    breakers: Sequence[Breaker]
+
+    @property
+    def total(self) -> int:
+        """Records in all."""
+        return int(self.records["records"].sum())
+
+    @property
+    def covered(self) -> pd.DataFrame:
+        """By source: `records`, `embedded`, `dead` and `missing`, which have neither vector nor dead letter."""
+        found = self.records.groupby("source")[["records", "embedded", "dead"]].sum()
+        return found.assign(missing=found["records"] - found["embedded"] - found["dead"])
+
+    @property
+    def by_granularity(self) -> pd.DataFrame:
+        """Records by source (rows) and granularity (columns, the largest unit first)."""
+        table = self.records.pivot_table(
+            index="source", columns="granularity", values="records", aggfunc="sum", fill_value=0
+        )
+        return table.reindex(columns=[grain for grain in GRANULARITIES if grain in table.columns])
+
+    def categories(self, source: str) -> pd.Series:
+        """Records by category of a source, the most frequent first."""
+        rows = self.records[(self.records["source"] == source) & self.records["category"].notna()]
+        counted: pd.Series = rows.groupby("category")["records"].sum()
+        return counted.sort_values(ascending=False, kind="stable")
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """Evidence of ContractNLI: hypotheses (rows, by their short name) against labels (columns)."""
+        rows = self.records[self.records["nli_label"].notna()]
+        table = rows.pivot_table(
+            index="category", columns="nli_label", values="records", aggfunc="sum", fill_value=0
+        )
+        return table.assign(together=table.sum(axis=1)).sort_values("together", ascending=False, kind="stable")
+
+    @staticmethod
+    def official(source: str) -> tuple[str | int, ...]:
+        """The labels of the official data set; none where a source has no such list."""
+        return OFFICIAL.get(source, ())
+
+    def absent_labels(self, source: str) -> list[str]:
+        """Official labels of a source that no record carries; none of a source that is not in the corpus."""
+        rows = self.records[self.records["source"] == source]
+        if rows.empty:
+            return []
+        column = "hypothesis_id" if source == "contract_nli" else "category"
+        present = set(rows[column].dropna())
+        absent = [label for label in self.official(source) if label not in present]
+        return [f"hypothesis {label}" if isinstance(label, int) else label for label in absent]
+
+
+def read(connection: Connection, space: Space) -> Contents:
+    """Read everything that is counted; vectors and dead letters are those of `space`."""
+    named = {"space": space.id, "limit": RUNS}
+    return Contents(
+        records=_frame(connection, statement("report_records").format(vectors=space.vectors), named),
+        documents=_frame(connection, statement("report_documents"), named),
+        findings=_frame(connection, statement("report_findings"), named),
+        failures=_frame(connection, statement("report_failures"), named),
+        sources=_frame(connection, statement("report_sources"), named),
+        runs=_frame(connection, statement("report_runs"), named),
+        spent=_spent(connection),
+        breakers=[breaker for breaker in breakers.listing(connection) if breaker.state != "closed"],
+    )
+
+
+def _frame(connection: Connection, query: sql.SQL | sql.Composed, named: Mapping[str, Any]) -> pd.DataFrame:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(query, named)
+        columns = [column.name for column in cursor.description or ()]
+        return pd.DataFrame(cursor.fetchall(), columns=pd.Index(columns))
+
+
+def _spent(connection: Connection) -> pd.DataFrame:
+    """The ledger by model and source, over all days."""
+    counts = ["requests", "failed", "limited", "unanswered", "texts", "tokens"]
+    rows = pd.DataFrame(
+        ledger.costs(connection), columns=pd.Index(["model", "source", *counts, "dollars", "unsure_dollars"])
+    )
+    money = {name: rows[name].astype(float) for name in ("dollars", "unsure_dollars")}
+    whole = {name: rows[name].astype(int) for name in counts}
+    return rows.assign(**whole, **money).groupby(["model", "source"], dropna=False).sum().reset_index()

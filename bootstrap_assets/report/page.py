@@ -1,0 +1,262 @@
+"""All of the report on one HTML page that needs nothing else: no script, no font, no request."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from bootstrap_assets.report import changes, contents, duplicates, pictures, quality
+from bootstrap_assets.report import map as mapping
+from bootstrap_assets.report.changes import Changes
+from bootstrap_assets.report.contents import Contents
+from bootstrap_assets.report.duplicates import Duplicates, Group
+from bootstrap_assets.report.map import Map
+from bootstrap_assets.report.quality import Quality
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import schema, spaces
+from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.spaces import Space
+
+GROUPS = 3
+"""Groups of near-identical clauses that are shown of each source, and twice as many of those over several."""
+
+EXCERPT = 420
+"""Characters of a clause that are shown."""
+
+PAGE = "page.html.j2"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page tells. Without a space there is no corpus, and nothing else is there."""
+
+    made_at: datetime
+    database: str
+    space: Space | None = None
+    contents: Contents | None = None
+    quality: Quality | None = None
+    map: Map | None = None
+    duplicates: Duplicates | None = None
+    changes: Changes | None = None
+
+
+def gather(connection: Connection, database: str) -> Report:
+    """Ask the database everything the page tells, of one moment; nothing is changed.
+
+    `database` names it for people, without a password. `connection` knows the vector type.
+    """
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    made_at = datetime.now(UTC)
+    if schema.current(connection) is None:
+        return Report(made_at, database)
+    schema.require_current(connection)
+    space = spaces.newest(connection)
+    counted = contents.read(connection, space) if space else None
+    if space is None or counted is None or not counted.total:
+        return Report(made_at, database, contents=counted)
+    return Report(
+        made_at,
+        database,
+        space,
+        counted,
+        quality.read(connection, space),
+        mapping.draw(connection, space),
+        duplicates.find(connection),
+        changes.read(connection),
+    )
+
+
+def render(report: Report) -> str:
+    """The page. All that comes from the database is escaped."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+    )
+    environment.filters |= {
+        "number": _number,
+        "share": _share,
+        "dollars": _dollars,
+        "seconds": _seconds,
+        "moment": _moment,
+        "minute": lambda value: "–" if value is None else f"{value.astimezone(UTC):%d %b %Y, %H:%M}",
+        "words": lambda name: str(name).replace("_", " "),
+        "cut": _cut,
+        "code": _code,
+        "told_moment": _told_moment,
+    }
+    template = environment.from_string(files(__package__).joinpath(PAGE).read_text(encoding="utf-8"))
+    return template.render(_told(report))
+
+
+def _told(report: Report) -> dict[str, Any]:
+    """The names that the template knows."""
+    told: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": _picture, "bar": _bar}
+    told["titles"] = {name: source.title for name, source in SOURCES.items()}
+    if report.space is None or report.contents is None:
+        return told
+    assert report.duplicates is not None
+    return told | {
+        "contents": report.contents,
+        "covered": report.contents.covered,
+        "glance": _glance(report),
+        "pictures": pictures,
+        "retry": _retry,
+        "groups": _chosen(report.duplicates.groups),
+        "group_counts": Counter(group.sources for group in report.duplicates.groups).most_common(),
+        "rows": _rows,
+        "tasks": TASKS,
+        "excerpt": EXCERPT,
+    }
+
+
+TASKS = {
+    "contract_nli": (
+        "Finding the evidence (ContractNLI)",
+        "For each of 17 statements about a contract, is the passage that lawyers marked as evidence among the "
+        "first results?",
+    ),
+    "cuad": (
+        "Finding the clause (CUAD)",
+        "For each of 41 questions of a contract review, are the passages that lawyers marked among the first "
+        "results?",
+    ),
+}
+"""What an evaluation asks, in plain words."""
+
+
+def _glance(report: Report) -> list[tuple[str, str]]:
+    """What somebody should know first: (`good`, `warn` or `bad`, a sentence)."""
+    assert report.contents is not None
+    found = [_coverage_told(report.contents), _failures_told(report.contents)]
+    absent = sum(len(report.contents.absent_labels(source)) for source in contents.OFFICIAL)
+    if absent:
+        labels = "label does" if absent == 1 else "labels do"
+        found.append(("warn", f"{absent:,} official {labels} not occur in the corpus: see Coverage."))
+    for breaker in report.contents.breakers:
+        found.append(("bad", f"The circuit breaker of {breaker.name} is open: {breaker.reason}"))
+    found += [("bad", failure) for failure in (report.quality.failures if report.quality else ())]
+    return [*found, _quality_told(report.quality)]
+
+
+def _coverage_told(counted: Contents) -> tuple[str, str]:
+    missing = int(counted.covered["missing"].sum())
+    if missing:
+        return "warn", f"{missing:,} of {counted.total:,} records have no vector yet: `bootstrap run` goes on."
+    if int(counted.covered["dead"].sum()):
+        return "warn", "Every record was tried; those that failed have no vector."
+    return "good", f"Every one of the {counted.total:,} records can be searched by meaning: each has its vector."
+
+
+def _failures_told(counted: Contents) -> tuple[str, str]:
+    failed = int(counted.failures["letters"].sum())
+    if failed:
+        return (
+            "bad",
+            f"{failed:,} {'record' if failed == 1 else 'records'} failed and wait for somebody: see Failures.",
+        )
+    return "good", "Nothing failed: no record waits to be retried."
+
+
+def _quality_told(found: Quality | None) -> tuple[str, str]:
+    points = {point.ef_search: point.recall_10 for point in found.curve} if found else {}
+    recall = points.get(found.ef_search) if found and found.ef_search else None
+    if recall is not None:
+        return (
+            "good" if recall >= 0.99 else "warn",
+            f"The index finds {recall:.1%} of what an exhaustive search would find.",
+        )
+    if found and found.evaluated_at:
+        return "good", "How well the search answers was measured: see Quality."
+    return "warn", "How well the search answers was not measured yet: run `bootstrap evaluate`."
+
+
+def _retry(source: str, stage: str, error_class: str) -> str:
+    """The command that tries dead letters again: those of the parse when their archive is read again."""
+    if stage == "parse":
+        return f"bootstrap run {source} --force-refresh"
+    return f"bootstrap failures retry --source {source} --class {error_class}"
+
+
+def _chosen(groups: Sequence[Group]) -> list[Group]:
+    """Some groups of each combination of sources, so that one source does not take all the room."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    chosen = []
+    for group in groups:
+        seen[group.sources] += 1
+        if seen[group.sources] <= GROUPS * (1 + (len(group.sources) > 1)):
+            chosen.append(group)
+    return chosen
+
+
+def _rows(frame: pd.DataFrame) -> list[Mapping[str, Any]]:
+    """A frame's rows for a template, None where a value is missing."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _picture(figure: Any, alternative: str) -> Markup:
+    image = Markup('<img src="{}" alt="{}">')
+    return image.format(Markup(pictures.address(figure)), alternative)
+
+
+def _bar(value: float, longest: float) -> Markup:
+    """A bar beside a number. Drawn, not a background, so that printers keep it."""
+    width = 100 * value / longest if longest else 0
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect width="{:.1f}" height="10"/></svg>'
+    ).format(max(width, 0.8))
+
+
+def _number(value: Any) -> str:
+    return f"{int(value):,}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _dollars(value: float) -> str:
+    if 0 < value < 0.0001:
+        return "< $0.0001"
+    return f"${value:,.2f}" if value >= 1 or not value else f"${value:.4f}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if value < 90:
+        return f"{value:,.1f} s"
+    return f"{value / 60:,.0f} min" if value < 5400 else f"{value / 3600:,.1f} h"
+
+
+def _moment(value: datetime | None) -> str:
+    return "–" if value is None else f"{value.astimezone(UTC):%d %B %Y, %H:%M} UTC"
+
+
+def _told_moment(told: str) -> str:
+    """A moment that JSON told, where it can be read; else as it was told."""
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError:
+        return told
+    return _moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _code(sentence: str) -> Markup:
+    """A sentence with what stands in backticks as code."""
+    parts = sentence.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
+def _cut(text: str, length: int) -> str:
+    """A text in one line, cut at a word."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[:length].rsplit(" ", 1)[0] + " …"

@@ -1,0 +1,279 @@
+"""The report: what the page says of a corpus, and that it needs nothing but itself."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from bootstrap_assets import cli, pipeline
+from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.report import changes, contents, duplicates, page
+from bootstrap_assets.report import map as mapping
+from bootstrap_assets.store.database import Database
+from tests.integration.test_index import local_space
+from tests.made_up_source import MADE_UP, contracts, write
+
+LAW = "This agreement is governed by the laws of Norway, without regard to its rules on conflicts of laws."
+EVIL = "<script>alert('law')</script> & <b>bold</b>"
+
+
+@pytest.fixture
+def local(corpus: Corpus) -> Corpus:
+    return local_space(corpus)
+
+
+def fill(corpus: Corpus, documents: dict[str, dict[str, str]], *, embed: bool = True) -> None:
+    settings = corpus.settings.model_copy(update={"data": str(write(corpus.settings.root / "data", documents))})
+    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP), allow_deletes=True)
+    if embed:
+        pipeline.embed(corpus, MADE_UP)
+        pipeline.build_index(corpus)
+
+
+def execute(corpus: Corpus, query: str) -> None:
+    with corpus.database.connection() as connection:
+        connection.execute(query)
+
+
+def report(corpus: Corpus) -> str:
+    with corpus.database.connection() as connection:
+        return page.render(page.gather(connection, "a test"))
+
+
+def words(of: str) -> str:
+    """What a reader sees of a page, or of the part with that id."""
+
+    class Text(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[str] = []
+
+        def handle_data(self, data: str) -> None:
+            self.seen.append(data)
+
+    reader = Text()
+    reader.feed(of)
+    return " ".join(" ".join(reader.seen).split())
+
+
+def section(of: str, name: str) -> str:
+    found = re.search(rf'<section id="{name}".*?</section>', of, re.DOTALL)
+    assert found, name
+    return words(found[0])
+
+
+def test_a_corpus_without_a_record_says_what_to_do(local: Corpus, blank_database_url: str) -> None:
+    assert "bootstrap run" in words(report(local))
+    with Database(blank_database_url) as blank, blank.connection() as connection:
+        assert "bootstrap run" in words(page.render(page.gather(connection, "a test")))
+
+
+def test_the_page_counts_what_is_there(local: Corpus) -> None:
+    fill(local, contracts(20))
+    told = section(report(local), "corpus")
+    assert "made_up 20 20 60 80" in told
+    assert "Category 1 20" in told
+    assert "CC0; nobody" in told
+
+
+def test_the_page_needs_nothing_but_itself(local: Corpus) -> None:
+    fill(local, contracts(20))
+    written = report(local)
+    assert not re.search(r"<script|<link|@import|url\((?!%23)|(src|href)=.?(https?:|//)", written)
+    assert set(re.findall(r'src="([^,"]{,40})', written)) == {"data:image/svg+xml"}
+    assert len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", written)) == written.count("<img ")
+    targets = set(re.findall(r'href="#(\w+)"', written))
+    assert targets
+    assert targets <= set(re.findall(r'id="(\w+)"', written))
+
+
+def test_text_of_the_corpus_is_text_on_the_page(local: Corpus) -> None:
+    documents = {f"{EVIL} {number}": {EVIL: f"{LAW} {EVIL} {'x' * number}"} for number in range(4)}
+    fill(local, documents)
+    execute(local, f"UPDATE reference_documents SET licence = $${EVIL}$$, attribution = $${EVIL}$$")
+    execute(local, f"UPDATE bootstrap_progress SET message = $${EVIL}$$")
+    finding = f"('made_up', $${EVIL}$$, $${EVIL}$$, $${EVIL}$$)"
+    execute(local, f"INSERT INTO bootstrap_findings (source, kind, message, place) VALUES {finding}")
+    execute(local, f"UPDATE embedding_spaces SET quality = '{json.dumps({'evaluated_at': '<script>'})}'")
+    written = report(local)
+    assert "<script" not in written
+    assert "<b>bold" not in written
+    assert EVIL in section(written, "duplicates")
+    assert EVIL in section(written, "coverage")
+
+
+def test_records_without_a_vector_and_dead_letters_are_told_apart(local: Corpus) -> None:
+    fill(local, contracts(20))
+    clause = "SELECT content_hash FROM reference_records WHERE source_id = 'Contract {}__Category 1'"
+    for number in (3, 4):
+        execute(local, f"DELETE FROM {local.space.table} WHERE content_hash = ({clause.format(number)})")
+    execute(
+        local,
+        f"""INSERT INTO bootstrap_failures (source, source_id, content_hash, stage, class, message, space_id)
+            SELECT 'made_up', source_id, content_hash, 'embed', 'RefusedError', 'too odd', {local.space.id}
+            FROM reference_records WHERE source_id = 'Contract 4__Category 1'""",
+    )
+    with local.database.connection() as connection:
+        counted = contents.read(connection, local.space)
+    assert counted.covered.loc["made_up"].to_dict() == {"records": 80, "embedded": 78, "dead": 1, "missing": 1}
+    written = report(local)
+    assert "1 of 80 records have no vector yet" in words(written)
+    assert "bootstrap failures retry --source made_up --class RefusedError" in section(written, "failures")
+    assert "too odd" in section(written, "failures")
+
+
+def test_a_failure_that_somebody_chose_to_ignore_is_not_told(local: Corpus) -> None:
+    fill(local, contracts(5) | {"Bad": {"Broken": "BROKEN"}})
+    assert "bootstrap run made_up --force-refresh" in section(report(local), "failures")
+    execute(local, "UPDATE bootstrap_failures SET ignored_at = now()")
+    assert "None." in section(report(local), "failures")
+
+
+def test_an_official_label_that_no_record_carries_is_named(local: Corpus) -> None:
+    fill(local, {"A": {"Insurance": "The van is insured.", "Parties": "The keeper and the bees."}})
+    execute(local, "UPDATE reference_records SET source = 'cuad'")
+    with local.database.connection() as connection:
+        absent = contents.read(connection, local.space).absent_labels("cuad")
+    assert len(absent) == 39
+    assert "Insurance" not in absent
+    assert "Governing Law" in section(report(local), "coverage")
+
+
+def test_what_was_not_evaluated_says_how_to(local: Corpus) -> None:
+    fill(local, contracts(5))
+    assert section(report(local), "quality").count("Not evaluated yet: run bootstrap evaluate") == 3
+    quality = {"evaluated_at": "2026-11-22T08:00:00+00:00", "ef_search": 80, "failures": ["R@5 fell"]}
+    quality["ann"] = [{"ef_search": 80, "recall@10": 0.9934, "recall@100": 0.97, "ms": 2}]
+    execute(local, f"UPDATE embedding_spaces SET quality = '{json.dumps(quality)}'")
+    written = report(local)
+    assert section(written, "quality").count("Not evaluated yet") == 2
+    assert "80 99.3% 97.0% 2.0 in use" in section(written, "quality")
+    assert "22 November 2026, 08:00 UTC" in section(written, "quality")
+    assert "R@5 fell" in words(written)
+
+
+def test_the_ledger_and_the_last_runs_are_told(corpus: Corpus) -> None:
+    fill(corpus, contracts(20))
+    told = section(report(corpus), "cost")
+    assert "voyage-law-2 made_up" in told
+    assert "$0.00" in told
+    with corpus.database.connection() as connection:
+        runs = contents.read(connection, corpus.space).runs
+    assert runs["texts"].tolist() == [80]
+    assert runs["sources"].tolist() == [["made_up"]]
+
+
+def test_near_identical_clauses_of_several_documents_are_a_group(local: Corpus) -> None:
+    other = LAW.replace("Norway", "Denmark")
+    fill(
+        local,
+        {
+            "A": {
+                "Governing Law": LAW,
+                "Cap": "Nobody owes more than the fees of one year to anybody, come what may.",
+            },
+            "B": {"Governing Law": LAW},
+            "C": {"Venue": other},
+        },
+    )
+    with local.database.connection() as connection:
+        found = duplicates.find(connection)
+    [group] = found.groups
+    assert [variant.text for variant in group.variants] == [LAW, other]
+    assert group.categories == ("Governing Law", "Venue")
+    assert (group.documents, found.in_groups, found.labelled_differently) == (3, 2, 1)
+    assert found.shared_documents == 1
+    told = section(report(local), "duplicates")
+    assert "Norway Denmark" in told
+    assert "made_up · Governing Law, Venue · 3 documents, 2 wordings" in told
+
+
+def test_one_text_under_two_labels_is_shared_and_no_group(local: Corpus) -> None:
+    fill(local, {"A": {"Governing Law": LAW, "Venue": LAW}, "B": {"Cap": "x " * 20}})
+    with local.database.connection() as connection:
+        found = duplicates.find(connection)
+    assert not found.groups
+    assert (found.shared_labels, found.shared_documents) == (1, 0)
+
+
+def test_a_clause_and_the_section_it_stands_in_count_once(local: Corpus) -> None:
+    other = LAW.replace("Norway", "Denmark")
+    fill(local, {"A": {"Governing Law": LAW, "Heading": "9. Law"}, "B": {"Venue": other}})
+    execute(local, "UPDATE reference_records SET granularity = 'section' WHERE source_id = 'A#document'")
+    with local.database.connection() as connection:
+        [group] = duplicates.find(connection).groups
+    assert [variant.text for variant in group.variants] == [other, LAW]
+
+
+def test_what_a_new_version_changed_is_told_word_by_word(local: Corpus) -> None:
+    documents = contracts(6)
+    fill(local, documents)
+    assert "Nothing" in section(report(local), "changes")
+    documents["Contract 2"]["Category 1"] = "Clause 1 of contract 2 says what nobody must do."
+    documents["New one"] = {"Cap": "A clause that was not there before."}
+    del documents["Contract 5"]
+    fill(local, documents)
+    with local.database.connection() as connection:
+        found = changes.read(connection)
+    counts = found.counts["made_up"].loc["clause"]
+    assert counts.to_dict() == {"changed": 1, "new": 1, "deleted": 3}
+    [changed] = [change for change in found.some["made_up"] if change.change == "changed"]
+    assert [piece.text for piece in changed.pieces if piece.kind != "same"] == ["party 14", "nobody"]
+    assert re.search(r"<del>party 14</del>\s*<ins>nobody</ins>", report(local))
+
+
+def test_a_changed_label_is_told_although_the_words_are_the_same(local: Corpus) -> None:
+    fill(local, contracts(6))
+    execute(
+        local,
+        """INSERT INTO reference_changes (source, source_id, change, granularity, category, before, after)
+           VALUES ('made_up', 'x', 'changed', 'clause', 'Cap', 'the same', 'the same')""",
+    )
+    assert "The label or place changed" in section(report(local), "changes")
+
+
+def test_the_map_has_every_text_of_a_small_corpus_once(local: Corpus) -> None:
+    fill(local, contracts(20))
+    with local.database.connection() as connection:
+        drawn = mapping.draw(connection, local.space)
+        again = mapping.draw(connection, local.space)
+    assert drawn is not None
+    assert again is not None
+    assert (len(drawn.texts), drawn.of) == (60, 60)
+    assert drawn.texts.equals(again.texts)
+    assert set(drawn.texts["category"]) == {"Category 0", "Category 1", "Category 2"}
+
+
+def test_without_vectors_there_is_a_page_without_a_map(local: Corpus) -> None:
+    fill(local, contracts(3), embed=False)
+    written = report(local)
+    assert "too few texts" in section(written, "map")
+    assert "12 of 12 records have no vector yet" in words(written)
+
+
+def test_the_report_changes_nothing(local: Corpus) -> None:
+    fill(local, contracts(3))
+    with local.database.connection() as connection:
+        page.gather(connection, "a test")
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("DELETE FROM bootstrap_findings")
+
+
+def test_the_command_writes_a_file_and_prints_one_line(
+    local: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill(local, contracts(5))
+    assert local.settings.database_url
+    url = local.settings.database_url.get_secret_value()
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", f"{url}&password=secret")
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
+    result = CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path / "new" / "page.html")])
+    assert result.exit_code == 0
+    assert re.fullmatch(r"\S+page\.html: [\d,]+ kB in [\d.]+ s\n", result.stdout)
+    written = (tmp_path / "new" / "page.html").read_text()
+    assert written.startswith("<!doctype html>")
+    assert "secret" not in written
