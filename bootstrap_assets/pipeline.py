@@ -139,7 +139,7 @@ def merge(
 ) -> Loaded:
     """`load` within a transaction of the caller's, who may roll it back."""
     options = settings.source_options.get(source.name, {}) | dict(source.options)
-    fingerprint = _fingerprint(source, options, archives)
+    fingerprint = fingerprint_of(source, options, archives)
     if corpus_store.is_loaded(connection, source.name, fingerprint):
         loaded = corpus_store.counts(connection, source.name)
         loaded.unchanged_archive = True
@@ -278,7 +278,8 @@ def _describe(path: Path) -> Archive:
     return Archive(path, path.stat().st_size, digest)
 
 
-def _fingerprint(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:
+def fingerprint_of(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:
+    """What tells whether a source's records would come out the same: archives, parser version, options."""
     parts = [source.version, options, [[archive.path.name, archive.sha256] for archive in archives]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -3,23 +3,39 @@
 A request is made into a run by the sensor `requests` of a running Dagster daemon (`bootstrap ui`).
 """
 
+import fcntl
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
+from typing import NoReturn
 
 import click
+import psycopg
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import FAILED, TIMED_OUT, WITH_FAILURES, open_corpus_database, out, print_json
-from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.cli.console import (
+    FAILED,
+    TIMED_OUT,
+    WITH_FAILURES,
+    errors,
+    open_corpus_database,
+    out,
+    print_json,
+)
+from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
 from bootstrap_assets.events import EVENTS, MAX_PRIORITY, IngestRequested
-from bootstrap_assets.settings import load_settings
-from bootstrap_assets.sources.registry import get_source
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import events as outbox
 from bootstrap_assets.store import requests, schema
-from bootstrap_assets.store.database import connect, database_url
+from bootstrap_assets.store.database import Database, database_url
 from bootstrap_assets.store.events import Row
+from bootstrap_assets.store.requests import Request
 
 PRIORITY = click.IntRange(-MAX_PRIORITY, MAX_PRIORITY)
+NOBODY = "no `bootstrap ui` is at work here: the request waits for one"
+
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 
 
@@ -35,18 +51,24 @@ def request(
 ) -> None:
     """Ask for sources (none: all) to be brought up to date.
 
-    Asking twice for the same while it is under way makes one run. Prints the request's number.
+    Asking twice for the same while it is under way makes one run; with a higher priority, that one becomes more
+    urgent if it has not begun. Prints the request's number.
     """
     for name in sources:
         get_source(name)
-    event = IngestRequested(sources=list(sources), force_refresh=force_refresh, priority=priority, requested_by=by)
-    schema.upgrade(database_url(load_settings()))
+    wanted = [] if set(sources) == set(SOURCES) else list(sources)
+    event = IngestRequested(sources=wanted, force_refresh=force_refresh, priority=priority, requested_by=by)
+    settings = load_settings()
+    schema.upgrade(database_url(settings))
     with open_corpus_database() as connection:
         number, new = requests.ask(connection, event, key=key)
+        one = requests.get(connection, number)
     if as_json:
-        print_json({"request": number, "new": new})
+        print_json({"request": number, "new": new, "priority": one.priority})
     else:
-        out.print(f"request {number}" if new else f"request {number}, which is under way already")
+        already = f", which is under way already, with priority {one.priority}"
+        out.print(f"request {number}{'' if new else already}")
+    _warn_where_nobody_works(settings, [one])
 
 
 @click.command()
@@ -74,14 +96,22 @@ def resume(number: int) -> None:
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Then give up, with code 5.")
 @as_json
 def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
-    """Wait until requests (none: all under way) have ended, with all their sources and the index."""
-    url = database_url(load_settings())
-    with connect(url, autocommit=True) as connection:
-        connection.prepare_threshold = None  # the next look may reach another server process, behind a proxy
-        schema.require_current(connection)
-        wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
-        in_time = requests.wait(connection, wanted, timeout=timeout)
-        found = [requests.get(connection, number) for number in wanted]
+    """Wait until requests (none: all under way) have ended, with all their sources and the index.
+
+    A database that is away for a moment is waited for; one that stays away ends it with code 5, too.
+    """
+    settings = load_settings()
+    with Database(database_url(settings), size=1) as database:
+        with database.connection() as connection:
+            schema.require_current(connection)
+            wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
+            found = [requests.get(connection, number) for number in wanted]
+        _warn_where_nobody_works(settings, found)
+        try:
+            in_time = requests.wait(database, wanted, timeout=timeout)
+            found = [database.transact(partial(requests.get, number=number)) for number in wanted]
+        except (psycopg.Error, DatabaseUnavailable) as error:
+            _give_up(error, wanted)
     if as_json:
         print_json([asdict(one) for one in found])
     else:
@@ -93,6 +123,35 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
     sys.exit(FAILED if statuses & {"failed", "cancelled"} else WITH_FAILURES if statuses else 0)
 
 
+def _give_up(error: Exception, numbers: Sequence[int]) -> NoReturn:
+    """Say that it is not known how the requests end."""
+    again = " ".join(map(str, ("bootstrap wait", *numbers)))
+    errors.print(
+        f"[bold red]gave up waiting:[/] {escape(' '.join(str(error).split()))}\n"
+        f"What was asked for goes on, or will; `{again}` waits again.",
+        soft_wrap=True,
+    )
+    sys.exit(TIMED_OUT)
+
+
+def _warn_where_nobody_works(settings: Settings, found: Sequence[Request]) -> None:
+    """Requests that nobody has begun may wait for ever."""
+    if any(one.status == "requested" for one in found) and not _is_ui_at_work(settings):
+        errors.print(NOBODY, soft_wrap=True)
+
+
+def _is_ui_at_work(settings: Settings) -> bool:
+    """Whether a `bootstrap ui` holds the lock of this home, or one cannot tell."""
+    try:
+        with (settings.root / "ui.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 @click.command()
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--after", type=int, metavar="ID", help="Only events after this one.")
@@ -102,14 +161,16 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
 def events(follow: bool, after: int | None, names: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Show what was asked and what was done."""
     with open_corpus_database() as connection:
-        found = outbox.listing(connection, after=after or 0, names=names, limit=limit)
         newest = max((row.id for row in outbox.listing(connection, limit=1)), default=0)
+        found = outbox.listing(connection, after=after or 0, names=names, limit=limit)  # may have newer ones
+    shown = {row.id for row in found}
     for row in found:
         _print(row, as_json=as_json)
     if follow:
         try:
             for row in outbox.follow(database_url(load_settings()), after=newest, names=names):
-                _print(row, as_json=as_json)
+                if row.id not in shown:
+                    _print(row, as_json=as_json)
         except KeyboardInterrupt:
             sys.exit(0)
 

@@ -1,10 +1,14 @@
-"""What SIGINT and SIGTERM do to a command that pays: the first lets it end well, the second ends it at once."""
+"""What SIGINT, SIGTERM and SIGHUP do to a command that pays: one lets it end well, a second ends it at once.
+
+SIGHUP comes when the terminal is closed; under `nohup` it is ignored, and stays so.
+"""
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from bootstrap_assets.cli.console import errors
 from bootstrap_assets.errors import StoppedError
@@ -16,7 +20,7 @@ AT_ONCE = "stopped at once: the same command goes on with what is stored"
 
 
 class Signalled(BaseException):
-    """SIGINT or SIGTERM came."""
+    """SIGINT, SIGTERM or SIGHUP came."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -25,17 +29,13 @@ class Signalled(BaseException):
 
 @contextmanager
 def raising_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into Signalled."""
+    """Turn these signals into Signalled."""
 
     def come(number: int, _frame: object) -> None:
         raise Signalled(number)
 
-    before = {number: signal.signal(number, come) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handling(come):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -47,19 +47,34 @@ def stopping_signals() -> Iterator[Stop]:
     def come(number: int, _frame: object) -> None:
         came.append(number)
         if len(came) > 1:
-            errors.print(AT_ONCE, soft_wrap=True)
+            _tell(AT_ONCE)
             os._exit(128 + number)
-        errors.print(STOPPING, soft_wrap=True)
         stop.set()
+        _tell(STOPPING)
 
-    before = {number: signal.signal(number, come) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _handling(come):
+        try:
+            yield stop
+        except StoppedError:
+            if not came:
+                raise
+            _tell(STOPPED)
+            sys.exit(128 + came[0])
+
+
+@contextmanager
+def _handling(come: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, come) for number in numbers}
     try:
-        yield stop
-    except StoppedError:
-        if not came:
-            raise
-        errors.print(STOPPED, soft_wrap=True)
-        sys.exit(128 + came[0])
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(message: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        errors.print(message, soft_wrap=True)

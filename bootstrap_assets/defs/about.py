@@ -98,6 +98,7 @@ _COLUMNS = {
         ("label_tsv", "tsvector", "Words of the label, for full-text search"),
         ("created_at", "timestamp with time zone", "When it came"),
         ("updated_at", "timestamp with time zone", "When it last changed"),
+        ("section_hash", "bytea", "The text of the section that it stands in"),
     ),
     "reference_embeddings": (
         ("id", "uuid", "The record's id"),
@@ -126,5 +127,6 @@ _COLUMNS = {
         ("quality", "jsonb", "Figures of quality"),
         ("created_at", "timestamp with time zone", "When it was made"),
         ("promoted_at", "timestamp with time zone", "When it became the one that is searched"),
+        ("fitted", "bytea", "What the embedder learnt of the corpus for its queries"),
     ),
 }

@@ -24,7 +24,8 @@ class RecordsCheckConfig(dg.Config):
 
     parse_again: bool = Field(
         default=False,
-        description="Parse the archives anew and compare record by record, not only with the number loaded.",
+        description="Parse the archives anew and compare record by record, not only with what the load wrote "
+        "down; where the archives at hand are those that were loaded. Nothing is downloaded.",
     )
 
 
@@ -129,9 +130,8 @@ def check_index(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) 
 
 def batches_of(tags: Mapping[str, str]) -> range | None:
     """The batches that a run is over, by its tags; None where it says nothing of partitions."""
-    first, last = (
-        tags.get(f"dagster/asset_partition_range_{end}", tags.get("dagster/partition")) for end in ("start", "end")
-    )
+    one = tags.get("dagster/partition")  # Dagster prefers it too: a job's own tags always name all batches
+    first, last = (one or tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
     return range(int(first), int(last) + 1) if first and last else None
 
 

@@ -45,7 +45,7 @@ def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     done: dict[str, dict[str, Any]] = {}
     for event in result.all_events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
-            failures.append({"asset": event.step_key, "message": _reason(event), "error": _class(event)})
+            failures.append({"asset": event.step_key, "message": reason_of(event), "error": _class(event)})
         elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
             metadata = event.materialization.metadata
             values = {name: value.value for name, value in metadata.items() if hasattr(value, "value")}
@@ -53,7 +53,8 @@ def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {"failures": failures, "assets": done}
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def reason_of(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in the words of our own error where there is one."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description

@@ -14,10 +14,15 @@ from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import index, overview
 
 _IS = dg.AutomationCondition
+_Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+
+DAILY = "0 4 * * *"
+"""When a build that failed is asked for again, in UTC: after the schedules of the night."""
 
 
-def when_all_sources_are_up_to_date() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:
+def when_all_sources_are_up_to_date() -> _Condition:
     """True once after sources changed: when none lacks a batch, is in progress, or is older than its records.
+    And once a day while the last build has failed.
 
     `eager` and two things more. A source waits for its own records, so those must not be in progress either, nor
     have changed since the source was last filled. And the blocking checks of all sources must have passed.
@@ -30,10 +35,15 @@ def when_all_sources_are_up_to_date() -> dg.AutomationCondition[dg.AssetKey | dg
         & ~_IS.any_deps_match(outdated)
         & _IS.all_deps_blocking_checks_passed()
     )
-    changed = (_IS.newly_missing() | _IS.any_deps_updated()).since_last_handled()
+    # As `since_last_handled`, but a source that was updated in the same tick as the index may be newer than it.
+    handled = _IS.newly_requested() | (_IS.newly_updated() & ~_IS.any_deps_updated()) | _IS.initial_evaluation()
+    changed = (_IS.newly_missing() | _IS.any_deps_updated()).since(handled)
     # Complete before anybody looked: no change would ever be seen.
     never_built = (_IS.missing() & _IS.initial_evaluation()).since(_IS.newly_requested() | _IS.newly_updated())
-    return ((changed | never_built) & ready & ~_IS.in_progress()).with_label("all sources are up to date")
+    # Its steps were retried already; what remains may pass in a day, and calls no provider.
+    daily: _Condition = _IS.cron_tick_passed(DAILY)
+    failed = (daily & _IS.execution_failed()).since(_IS.newly_requested() | _IS.newly_updated())
+    return ((changed | never_built | failed) & ready & ~_IS.in_progress()).with_label("all sources are up to date")
 
 
 class IndexConfig(dg.Config):

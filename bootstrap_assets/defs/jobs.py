@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
 from bootstrap_assets.defs.partitions import ALL_BATCHES
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
@@ -25,6 +26,15 @@ JOB_TAG = "bootstrap/job"
 """Runs with the same value wait for each other: see dagster.yaml."""
 
 
+def job_tags(name: str) -> dict[str, str]:
+    """Tags of a job: what its runs exclude, and where they are.
+
+    The machine that loads this code is the one that a run's process is on, also where nobody launches it
+    (`dagster job execute`): so run monitoring can tell that it was killed.
+    """
+    return {JOB_TAG: name} | this_host()
+
+
 def executor() -> dg.ExecutorDefinition:
     """Two steps at once, each in a process of its own, forked from a warm one."""
     start = {"forkserver": {"preload_modules": WARM}}
@@ -35,7 +45,7 @@ BOOTSTRAP = dg.define_asset_job(
     "bootstrap",
     selection=dg.AssetSelection.all(),
     description="Everything: archives, records, vectors of every batch, their checks, then the index and its own.",
-    tags=ALL_BATCHES | {JOB_TAG: "bootstrap"},
+    tags=ALL_BATCHES | job_tags("bootstrap"),
 )
 
 REBUILD_INDEX = dg.define_asset_job(
@@ -43,15 +53,17 @@ REBUILD_INDEX = dg.define_asset_job(
     selection=dg.AssetSelection.assets("reference_index"),
     description="Build the index anew, beside the old one, and check it. Calls no provider.",
     config={"ops": {"reference_index": {"config": {"rebuild": True}}}},
-    tags={JOB_TAG: "rebuild_index"},
+    tags=job_tags("rebuild_index"),
 )
 
 VERIFY = dg.define_asset_job(
     "verify",
     selection=dg.AssetSelection.all_asset_checks(),
-    description="Every check, and nothing else. The archives are parsed anew and compared record by record.",
+    description="Every check, and nothing else. Archives that are as they were loaded are parsed anew "
+    "and compared record by record; nothing is downloaded.",
     config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},
     executor_def=dg.in_process_executor,  # queries: to start a process for each set would take longer
+    tags=this_host(),
 )
 
 
@@ -62,7 +74,7 @@ def source_job(source: str) -> Any:
         selection=dg.AssetSelection.assets(f"{source}_archive", f"{source}_records", source),
         description=f"{SOURCES[source].title}: archive, records, vectors of every batch, and their checks. "
         "The index follows by itself once all sources are up to date, or by the job `rebuild_index`.",
-        tags=ALL_BATCHES | {JOB_TAG: source},
+        tags=ALL_BATCHES | job_tags(source),
     )
 
 
@@ -93,7 +105,7 @@ def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusRes
 @dg.job(
     name="retry_failures",
     description="Embed the texts of dead letters again, all or those of a source or class. May spend money.",
-    tags={JOB_TAG: "retry_failures"},
+    tags=job_tags("retry_failures"),
 )
 def retry_job() -> None:
     """One step."""

@@ -1,9 +1,10 @@
 """The one resource: the corpus, opened for the length of a step."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import NamedTuple
 
 import dagster as dg
 import psycopg
@@ -16,6 +17,7 @@ from bootstrap_assets.errors import BootstrapError, StoppedError, is_transient
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import requests
+from bootstrap_assets.store.database import Connection
 
 
 class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -38,12 +40,11 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The settings of this run."""
         return load_settings(**({"data": self.data} if self.data else {}))
 
-    _request: int | None = PrivateAttr(default=None)
+    _request: "Attempt | None" = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Look whether the run is for a request that may be cancelled."""
-        tag = context.run.tags.get(REQUEST_TAG) if context.run else None
-        self._request = int(tag) if tag else None
+        self._request = attempt_of(context.run.tags) if context.run else None
 
     @contextmanager
     def open(self, run_id: str) -> Iterator[pipeline.Corpus]:
@@ -63,29 +64,53 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 REQUEST_TAG = "bootstrap/request"
 """Tag of a run: the number of the request that it is for."""
 
+ATTEMPT_TAG = "bootstrap/attempt"
+"""Tag of a run: which attempt at its request it is; one that is resumed has another run."""
+
+
+class Attempt(NamedTuple):
+    """What a run is for: a request, and which attempt at it (None: whichever it is)."""
+
+    request: int
+    attempt: int | None = None
+
+
+def attempt_of(tags: Mapping[str, str]) -> Attempt | None:
+    """What a run with these tags is for; None where it is for no request."""
+    request, attempt = tags.get(REQUEST_TAG), tags.get(ATTEMPT_TAG)
+    return Attempt(int(request), int(attempt) if attempt else None) if request else None
+
 
 @contextmanager
-def heeding(corpus: pipeline.Corpus, request: int, run_id: str, *, every: float = 1.0) -> Iterator[None]:
+def heeding(corpus: pipeline.Corpus, wanted: Attempt, run_id: str, *, every: float = 1.0) -> Iterator[None]:
     """Tell that a run works on a request, and stop the corpus's work when the request is cancelled."""
     database = corpus.database
-    database.transact(partial(requests.start, number=request, run_id=run_id))
-    if database.transact(partial(requests.is_cancelled, number=request)):
-        raise StoppedError
+    database.transact(partial(_start, wanted=wanted, run_id=run_id))
     done = threading.Event()
 
     def look() -> None:
         while not done.wait(every):
             with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
-                if requests.is_cancelled(connection, request):
+                if requests.is_cancelled(connection, wanted.request, wanted.attempt):
                     corpus.stop.set()
 
-    watcher = threading.Thread(target=look, name=f"request {request}", daemon=True)
+    watcher = threading.Thread(target=look, name=f"request {wanted.request}", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         done.set()
         watcher.join(10)
+
+
+def _start(connection: Connection, wanted: Attempt, run_id: str) -> None:
+    """Tell that the work has begun, unless nobody wants it any more."""
+    if requests.is_cancelled(connection, wanted.request, wanted.attempt):
+        raise StoppedError(
+            f"this run of request {wanted.request} is no longer wanted; where the request is cancelled, "
+            f"`bootstrap resume {wanted.request}` asks for it again"
+        )
+    requests.start(connection, wanted.request, run_id)
 
 
 STOP = Stop()

@@ -1,4 +1,5 @@
-"""Schedules. The refresh may spend money, so it is off until turned on; verifying costs nothing."""
+"""Schedules, in UTC. The refresh may spend money, so it is off until turned on; verifying calls no provider and
+downloads nothing."""
 
 import dagster as dg
 
@@ -10,7 +11,7 @@ WEEKLY_REFRESH = dg.ScheduleDefinition(
     cron_schedule="0 3 * * 0",
     run_config=config(force_refresh=True),
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Every Sunday at three: take what the publishers have changed, embed what is new.",
+    description="Every Sunday at three (UTC): take what the publishers have changed, embed what is new.",
 )
 
 
@@ -19,7 +20,7 @@ NIGHTLY_VERIFY = dg.ScheduleDefinition(
     job_name="verify",
     cron_schedule="0 2 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night at two: all checks.",
+    description="Every night at two (UTC): all checks. Calls no provider and downloads nothing.",
 )
 
 

@@ -1,23 +1,26 @@
 """Sensors: what makes runs by itself. Those that could spend money nobody asked for are off until turned on."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 import requests as http
+from dagster import DagsterEventType
 
 from bootstrap_assets import events
+from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.defs.partitions import ALL_BATCHES
-from bootstrap_assets.defs.resources import REQUEST_TAG
+from bootstrap_assets.defs.resources import ATTEMPT_TAG, REQUEST_TAG, attempt_of
 from bootstrap_assets.errors import BootstrapError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources import download
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import progress, requests, schema
-from bootstrap_assets.store.database import connect, database_url
+from bootstrap_assets.store.database import Connection, connect, database_url
 from bootstrap_assets.store.events import emit
 from bootstrap_assets.store.requests import Request
 
-ATTEMPT_TAG = "bootstrap/attempt"
+PRIORITY_TAG = "dagster/priority"
 
 _ENDED = {
     dg.DagsterRunStatus.SUCCESS: "completed",
@@ -44,15 +47,38 @@ def requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReque
             if run is None:
                 yield _run_request(request)
             elif run.is_finished:
-                requests.end(connection, request.id, _status(request, run), _message(run))
-            elif request.cancelled and run.status is dg.DagsterRunStatus.QUEUED:
-                context.instance.run_coordinator.cancel_run(run.run_id)
+                why = None if request.cancelled else _reason(context.instance, run)
+                requests.end(connection, request.id, _status(request, run), why)
+            else:
+                _follow(context.instance, connection, request, run)
+        _cancel_unwanted(context.instance, connection)
 
 
 def _run_of(instance: dg.DagsterInstance, request: Request) -> dg.DagsterRun | None:
     tags = {REQUEST_TAG: str(request.id), ATTEMPT_TAG: str(request.attempt)}
     runs = instance.get_runs(dg.RunsFilter(tags=tags), limit=1)
     return runs[0] if runs else None
+
+
+def _follow(instance: dg.DagsterInstance, connection: Connection, request: Request, run: dg.DagsterRun) -> None:
+    """Bring a request and its run, which has not ended, to what the other says."""
+    if run.status is dg.DagsterRunStatus.STARTED and request.status == "requested":
+        requests.start(connection, request.id, run.run_id)  # else its first step tells it, which may come late
+    elif run.tags.get(PRIORITY_TAG) != str(request.priority):
+        instance.add_run_tags(run.run_id, {PRIORITY_TAG: str(request.priority)})
+
+
+def _cancel_unwanted(instance: dg.DagsterInstance, connection: Connection) -> None:
+    """End runs that have not begun whose request is cancelled, or has another run since it was resumed."""
+    waiting = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=waiting)):
+        if _is_unwanted(connection, run):
+            instance.report_run_canceled(run, "nobody wants the request any more that this run is for")
+
+
+def _is_unwanted(connection: Connection, run: dg.DagsterRun) -> bool:
+    wanted = attempt_of(run.tags)
+    return wanted is not None and requests.is_cancelled(connection, wanted.request, wanted.attempt)
 
 
 def _run_request(request: Request) -> dg.RunRequest:
@@ -63,7 +89,7 @@ def _run_request(request: Request) -> dg.RunRequest:
         tags={
             REQUEST_TAG: str(request.id),
             ATTEMPT_TAG: str(request.attempt),
-            "dagster/priority": str(request.priority),
+            PRIORITY_TAG: str(request.priority),
             **ALL_BATCHES,
         },
     )
@@ -73,8 +99,14 @@ def _status(request: Request, run: dg.DagsterRun) -> str:
     return "cancelled" if request.cancelled and not run.is_success else _ENDED.get(run.status, "failed")
 
 
-def _message(run: dg.DagsterRun) -> str | None:
-    return None if run.is_success else f"run {run.run_id[:8]} ended as {run.status.value.lower()}"
+def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Why a run did not succeed: the first step that failed in it, in its own words."""
+    if run.is_success:
+        return None
+    failed = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    first = failed[0].get_dagster_event() if failed else None
+    reason = f": {first.step_key}: {reason_of(first)}" if first else ""
+    return f"run {run.run_id[:8]} ended as {run.status.value.lower()}{reason}"
 
 
 def selection(sources: list[str]) -> list[dg.AssetKey]:
@@ -96,7 +128,7 @@ def config(*, force_refresh: bool) -> dict[str, object]:
     description="Asks the publishers, by conditional requests, for other versions of their archives.",
 )
 def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A source whose archive has changed is brought up to date."""
+    """A source whose archive has changed is brought up to date; a run that failed is asked for again next day."""
     settings = load_settings()
     if settings.data != "official":
         yield dg.SkipReason("BOOTSTRAP_DATA is not `official`: there is no publisher to ask")
@@ -105,7 +137,7 @@ def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
         version = _newer(settings, name, context)
         if version:
             yield dg.RunRequest(
-                run_key=f"upstream-{name}-{version}",
+                run_key=f"upstream-{name}-{version}-{_today()}",
                 asset_selection=selection([name]),
                 run_config=config(force_refresh=True),
                 tags=ALL_BATCHES,
@@ -133,10 +165,11 @@ def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -
     job_name="bootstrap",
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches.",
+    description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches. Not "
+    "with what was stopped on purpose (a budget, a cancelled request, Ctrl-C). May spend money.",
 )
 def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """What somebody began and nobody finished is finished."""
+    """What somebody began and nobody finished is finished; without progress it is tried once a day."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
             yield dg.SkipReason("the database has no corpus of this version yet")
@@ -144,12 +177,12 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
         found = [one for one in progress.unfinished(connection) if one.source in SOURCES]
     for one in found:
         yield dg.RunRequest(
-            run_key=f"unfinished-{one.source}-{one.updated_at:%Y%m%dT%H%M%S}",
+            run_key=f"unfinished-{one.source}-{one.fingerprint}-{one.incomplete}-{_today()}",
             asset_selection=selection([one.source]),
             tags=ALL_BATCHES,
         )
     if not found:
-        yield dg.SkipReason("every source that was begun is complete or in progress")
+        yield dg.SkipReason("every source that was begun is complete, in progress, or was stopped on purpose")
 
 
 @dg.run_failure_sensor(
@@ -159,12 +192,14 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
     description="Records each failed run as an event, and posts it to BOOTSTRAP_FAILURE_WEBHOOK if that is set.",
 )
 def failures(context: dg.RunFailureSensorContext) -> None:
-    """A failed run is told."""
+    """A failed run is told, unless it failed because its request was cancelled."""
     message = context.failure_event.message or ""
     event = events.RunFailed(run_id=context.dagster_run.run_id, job=context.dagster_run.job_name, message=message)
     settings = load_settings()
     with connect(database_url(settings)) as connection:
         if schema.current(connection) == schema.head():
+            if _is_unwanted(connection, context.dagster_run):
+                return
             emit(connection, event)
     if settings.failure_webhook:
         _post(settings.failure_webhook, event, context)
@@ -175,6 +210,10 @@ def _post(address: str, event: events.RunFailed, context: dg.RunFailureSensorCon
         http.post(address, json={"event": event.name} | event.model_dump(), timeout=10).raise_for_status()
     except http.RequestException as error:
         context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: {type(error).__name__}")
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y%m%d}"
 
 
 @dg.definitions

@@ -37,7 +37,8 @@ _TIE = 1e-6  # texts that differ in a comma may be equally far: either of them i
 class Lost:
     """Records that should be in the corpus against those that are; ids of those that are missing or too many.
 
-    `same`: whether those stored are those that were parsed, in place, labels and text.
+    `same`: whether those stored are those that were parsed, in place, labels and text. `known`: whether it is
+    known what was parsed; after an upgrade it may not be, until the next load.
     """
 
     expected: int
@@ -45,30 +46,39 @@ class Lost:
     same: bool = True
     missing: tuple[str, ...] = ()
     surplus: tuple[str, ...] = ()
+    known: bool = True
 
     @property
     def ok(self) -> bool:
         """Whether nothing is lost, and nothing there that should not be."""
-        return self.same and self.expected == self.stored and not self.missing and not self.surplus
+        return self.known and self.same and self.expected == self.stored and not self.missing and not self.surplus
 
 
 def lost(connection: Connection, source: str, manifest: Mapping[UUID, str] | None = None) -> Lost:
     """Compare a source's records with what the load wrote down, or record by record with a manifest.
 
-    `manifest`: ids of the records that the archives hold, with their source ids. Without it the number and the
-    digest are compared: what the parser yielded at the last load against what is there now.
+    What the parser yielded at the last load is compared with what is there now, by number and digest. `manifest`:
+    ids of the records that the archives hold, with their source ids; they take the place of the number.
     """
+    row = connection.execute(statement("stored_manifest"), {"source": source}).fetchone()
+    expected, there, same, known = row or (0, 0, True, True)
     if manifest is None:
-        row = connection.execute(statement("stored_manifest"), {"source": source}).fetchone()
-        return Lost(*row) if row else Lost(0, 0)
+        return Lost(expected, there, same, known=known)
     rows = connection.execute(statement("stored_records"), {"source": source})
     stored: dict[UUID, str] = dict(rows.fetchall())
     return Lost(
         len(manifest),
         len(stored),
+        same,
         missing=tuple(sorted(name for id_, name in manifest.items() if id_ not in stored)),
         surplus=tuple(sorted(name for id_, name in stored.items() if id_ not in manifest)),
     )
+
+
+def loaded_from(connection: Connection, source: str) -> str | None:
+    """The fingerprint of what a source's records were parsed from; None where nothing is known to be loaded."""
+    row = connection.execute(statement("loaded_from"), {"source": source}).fetchone()
+    return row[0] if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ OWNER = f"{socket.gethostname()}:{os.getpid()}"
 def working_on(database: Database, source: str, *, afresh: bool = False) -> Iterator[None]:
     """Mark a source as in progress; and as failed, with the reason, if the block raises.
 
-    Work that is stopped on purpose leaves the source pending. `afresh` begins the source's time anew; without it
-    a later stage goes on with the time of the one before.
+    Work that is stopped on purpose leaves the source pending, with the reason: `unfinished` lets it be. `afresh`
+    begins the source's time anew; without it a later stage goes on with the time of the one before.
     """
     database.transact(partial(_begin, source=source, afresh=afresh))
     try:
@@ -258,12 +258,16 @@ def _building(connection: Connection, searched: Space) -> dict[str, Any] | None:
 
 
 class Unfinished(NamedTuple):
-    """A source whose work stopped half way, and when it was last heard of."""
+    """A source whose work stopped half way: what its records were parsed from, and its incomplete batches.
+
+    Work that gets nowhere changes neither.
+    """
 
     source: str
-    updated_at: datetime
+    fingerprint: str | None
+    incomplete: int
 
 
 def unfinished(connection: Connection) -> list[Unfinished]:
-    """Sources that were begun, are not complete, and show no fresh sign of life."""
+    """Sources that were begun, are not complete, show no fresh sign of life, and were not stopped on purpose."""
     return [Unfinished(*row) for row in connection.execute(statement("unfinished_sources"))]

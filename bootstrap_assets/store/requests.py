@@ -6,10 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+
+import psycopg
 
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.events import IngestCancelled, IngestCompleted, IngestRequested, IngestResume
-from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.events import emit
 from bootstrap_assets.store.statements import statement
 
@@ -45,8 +48,9 @@ def ask(connection: Connection, event: IngestRequested, *, key: str | None = Non
     """Enter a request; returns its id, and whether it is a new one.
 
     Who asks with the same key (of itself: for the same sources in the same way) while it is under way gets the one
-    that is.
+    that is; where that has not begun, it becomes as urgent as the more urgent of both.
     """
+    event = event.model_copy(update={"sources": sorted(set(event.sources))})
     named = event.model_dump() | {"key": key or _key(event)}
     while True:
         row = connection.execute(statement("add_request"), named).fetchone()
@@ -55,11 +59,12 @@ def ask(connection: Connection, event: IngestRequested, *, key: str | None = Non
             return int(row[0]), True
         row = connection.execute(statement("under_way"), named).fetchone()
         if row:  # else it ended in this very moment
+            connection.execute(statement("hasten_request"), {"id": row[0], "priority": event.priority})
             return int(row[0]), False
 
 
 def _key(event: IngestRequested) -> str:
-    parts = json.dumps([sorted(event.sources), event.force_refresh])
+    parts = json.dumps([event.sources, event.force_refresh])
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -92,9 +97,17 @@ def cancel(connection: Connection, number: int) -> bool:
 
 
 def resume(connection: Connection, number: int) -> bool:
-    """Ask for a request again that failed or was cancelled; False where it did not."""
+    """Ask for a request again that failed or was cancelled; False where it did not.
+
+    ConfigurationError where somebody else has asked for the same since, which is still under way.
+    """
     get(connection, number)
-    if connection.execute(statement("resume_request"), {"id": number}).fetchone() is None:
+    try:
+        with connection.transaction():
+            row = connection.execute(statement("resume_request"), {"id": number}).fetchone()
+    except psycopg.errors.UniqueViolation:
+        raise ConfigurationError(f"what request {number} asks for is under way as another request") from None
+    if row is None:
         return False
     emit(connection, IngestResume(request=number))
     return True
@@ -126,19 +139,19 @@ def end(connection: Connection, number: int, status: str, message: str | None = 
     return True
 
 
-def is_cancelled(connection: Connection, number: int) -> bool:
-    """Whether a request was asked to end."""
-    row = connection.execute(statement("is_cancelled"), {"id": number}).fetchone()
+def is_cancelled(connection: Connection, number: int, attempt: int | None = None) -> bool:
+    """Whether a request was asked to end, or this attempt at it: it has another one since it was resumed."""
+    row = connection.execute(statement("is_cancelled"), {"id": number, "attempt": attempt}).fetchone()
     return bool(row and row[0])
 
 
-def wait(connection: Connection, numbers: Sequence[int], *, timeout: float | None, every: float = 0.5) -> bool:
+def wait(database: Database, numbers: Sequence[int], *, timeout: float | None, every: float = 0.5) -> bool:
     """Wait until all these requests have ended, with all their sources and the index; False at the time-out.
 
-    `connection` must be in autocommit mode.
+    A database that is away for a moment is waited for, too.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    while any(get(connection, number).under_way for number in numbers):
+    while any(database.transact(partial(get, number=number)).under_way for number in numbers):
         if deadline is not None and time.monotonic() >= deadline:
             return False
         time.sleep(every)

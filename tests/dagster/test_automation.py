@@ -1,6 +1,7 @@
 """The automation of the index: by itself once all sources are up to date, and not before."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -21,13 +22,14 @@ class World:
         self.instance = instance
         self._seen: dg.EvaluateAutomationConditionsResult | None = None
 
-    def asks_for_the_index(self) -> bool:
-        """Whether the automation, looking now, asks for the index."""
+    def asks_for_the_index(self, at: datetime | None = None) -> bool:
+        """Whether the automation, looking now or at another time, asks for the index."""
         self._seen = dg.evaluate_automation_conditions(
             defs,
             self.instance,
             asset_selection=dg.AssetSelection.assets(INDEX),
             cursor=self._seen.cursor if self._seen else None,
+            evaluation_time=at,
         )
         return self._seen.total_requested == 1
 
@@ -76,6 +78,7 @@ def ready(world: World) -> World:
     for name in NAMES:
         world.load(name)
         world.fill(name)
+    assert world.asks_for_the_index()
     world.build()
     assert not world.asks_for_the_index()
     return world
@@ -109,6 +112,30 @@ def test_a_changed_batch_asks_for_the_index_again(ready: World) -> None:
     ready.fill(NAMES[0], KEYS[3:4])
     assert ready.asks_for_the_index()
     assert not ready.asks_for_the_index()
+
+
+def test_a_batch_that_changed_after_the_index_was_built_is_not_forgotten(ready: World) -> None:
+    """Although both were seen at the same look."""
+    ready.build()
+    ready.fill(NAMES[0], KEYS[3:4])
+    assert ready.asks_for_the_index()
+    assert not ready.asks_for_the_index()
+    ready.build()
+    assert not ready.asks_for_the_index()
+
+
+def test_a_build_that_failed_is_asked_for_again_once_a_day(ready: World) -> None:
+    ready.fill(NAMES[0], KEYS[3:4])
+    evening = datetime(2030, 1, 1, 20, tzinfo=UTC)
+    assert ready.asks_for_the_index(evening)
+    run = ready.begin("reference_index")
+    assert not ready.asks_for_the_index(evening + timedelta(minutes=1))
+    ready.instance.report_run_failed(run)
+    assert not ready.asks_for_the_index(evening + timedelta(minutes=2))
+    assert ready.asks_for_the_index(evening + timedelta(days=1))
+    assert not ready.asks_for_the_index(evening + timedelta(days=1, minutes=1))
+    ready.build()
+    assert not ready.asks_for_the_index(evening + timedelta(days=1, minutes=2))
 
 
 @pytest.mark.parametrize("asset", [NAMES[1], f"{NAMES[1]}_records"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import psycopg
@@ -9,13 +10,15 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from bootstrap_assets import sample
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import verdicts
 from bootstrap_assets.defs.checks import batches_of
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import Settings
+from bootstrap_assets.sources import download
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import failures
+from bootstrap_assets.store import checks, failures
 
 ONE = ("bonterms_archive", "bonterms_records", "bonterms")
 RECORDS, VECTORS = {"no_record_lost", "offsets_exact"}, {"vectors_complete", "vectors_sane", "error_rate"}
@@ -60,7 +63,8 @@ def told(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.AssetCheckEvaluat
 
 def break_it(url: str, query: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(query.replace("VECTORS", "reference_vectors_local_wordllama_l2_supercat_256"))
+        spaces = connection.execute("SELECT table_name FROM embedding_spaces WHERE provider = 'local'").fetchall()
+        connection.execute(query.replace("VECTORS", spaces[0][0] if spaces else "no vectors"))
 
 
 def test_every_asset_that_holds_rows_has_its_checks_and_those_that_guard_the_index_block() -> None:
@@ -90,14 +94,14 @@ def test_lost_records_keep_the_vectors_from_being_made(local: str, instance: dg.
     break_it(
         local,
         """CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-               UPDATE bootstrap_progress SET total_records = total_records + 1; RETURN NEW; END $$;
+               UPDATE bootstrap_progress SET parsed_records = parsed_records + 1; RETURN NEW; END $$;
            CREATE TRIGGER swallow AFTER UPDATE OF status ON bootstrap_progress FOR EACH ROW
                WHEN (NEW.status = 'pending') EXECUTE FUNCTION swallow()""",
     )
     result = run(instance, *ONE)
     lost = told(result)["bonterms_records.no_record_lost"]
     assert not lost.passed
-    assert lost.description == "127 records are stored; 128 were loaded."
+    assert lost.description == "127 records are stored; 128 were parsed at the last load."
     assert not result.success
     assert not instance.get_materialized_partitions(dg.AssetKey("bonterms"))
 
@@ -129,6 +133,16 @@ def test_batches_are_read_from_the_tags_of_a_run() -> None:
     assert batches_of({"dagster/partition": "007"}) == range(7, 8)
     ends = {"dagster/asset_partition_range_start": "000", "dagster/asset_partition_range_end": "031"}
     assert batches_of(ends) == range(32)
+    assert batches_of(ends | {"dagster/partition": "005"}) == range(5, 6)
+
+
+def test_a_job_over_one_partition_answers_for_that(local: str, instance: dg.DagsterInstance) -> None:
+    """Such a run has the job's own tags too, which name all batches."""
+    assert run(instance, "bonterms_archive", "bonterms_records").success
+    result = run(instance, job="bootstrap_bonterms", partition_key="005")
+    assert result.success
+    assert told(result)["bonterms.vectors_complete"].severity is dg.AssetCheckSeverity.WARN
+    assert instance.get_materialized_partitions(dg.AssetKey("bonterms")) == {"005"}
 
 
 def test_verify_runs_every_check_and_nothing_else(local: str, instance: dg.DagsterInstance) -> None:
@@ -147,6 +161,65 @@ def test_verify_runs_every_check_and_nothing_else(local: str, instance: dg.Dagst
     labels = checks["cuad_records.labels_present"]
     assert (labels.passed, labels.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert checks["contract_nli_records.no_record_lost"].passed
+
+
+def test_verify_does_not_hold_other_archives_against_the_corpus(
+    local: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """A run may name other data than BOOTSTRAP_DATA does."""
+    sample.write_sample(tmp_path)
+    min((tmp_path / "bonterms").iterdir()).unlink()
+    data = {"resources": {"corpus": {"config": {"data": str(tmp_path)}}}}
+    assert run(instance, "bonterms_archive", "bonterms_records", run_config=data).success
+    lost = told(run(instance, job="verify"))["bonterms_records.no_record_lost"]
+    assert lost.passed, lost.description
+    assert "were parsed at the last load. The archives at hand are not those loaded" in str(lost.description)
+    break_it(local, "DELETE FROM reference_records WHERE granularity = 'clause'")
+    lost = told(run(instance, job="verify"))["bonterms_records.no_record_lost"]
+    assert (lost.passed, lost.severity) == (False, dg.AssetCheckSeverity.ERROR)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_check_downloads_nothing(
+    local: str, instance: dg.DagsterInstance, corpus: Corpus, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    if loaded:
+        assert run(instance, "bonterms_archive", "bonterms_records").success
+    asked: list[str] = []
+    monkeypatch.setattr(download, "fetch", lambda remote, *_args, **_more: asked.append(remote.url))
+    official = replace(corpus, settings=corpus.settings.model_copy(update={"data": "official"}))
+    assert verdicts.no_record_lost(official, SOURCES["bonterms"], parse_again=True).passed
+    assert asked == []
+
+
+def test_records_of_which_it_is_not_known_what_was_parsed_are_a_warning(
+    local: str, instance: dg.DagsterInstance, corpus: Corpus
+) -> None:
+    assert run(instance, "bonterms_archive", "bonterms_records").success
+    break_it(local, "UPDATE bootstrap_progress SET fingerprint = NULL")  # as an upgrade does
+    lost = verdicts.no_record_lost(corpus, SOURCES["bonterms"], parse_again=True)
+    assert (lost.passed, lost.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "127 records are stored" in str(lost.description)
+    assert "load the source again" in str(lost.description)
+    assert run(instance, "bonterms_archive", "bonterms_records").success
+    assert verdicts.no_record_lost(corpus, SOURCES["bonterms"]).passed
+
+
+def test_what_is_wrong_with_records_and_index_fails_their_checks(
+    local: str, instance: dg.DagsterInstance, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(instance, "bonterms_archive", "bonterms_records").success
+    assert verdicts.offsets_exact(corpus, SOURCES["bonterms"]).passed
+    break_it(local, "UPDATE reference_records SET char_start = char_start + 1 WHERE char_end > char_start + 1")
+    poor = checks.Recall(10, {b"one": 1.0, b"other": 0.8})
+    monkeypatch.setattr(checks, "recall", lambda connection, space: poor)
+    found = [
+        verdicts.offsets_exact(corpus, SOURCES["bonterms"]),
+        verdicts.index_valid(corpus),
+        verdicts.index_complete(corpus),
+        verdicts.recall(corpus),
+    ]
+    assert [(one.passed, one.severity) for one in found] == [(False, dg.AssetCheckSeverity.ERROR)] * 4
 
 
 def test_missing_labels_are_an_error_in_the_official_data(corpus: Corpus) -> None:
@@ -219,6 +292,15 @@ def test_records_loaded_again_without_a_change_make_no_batch_stale(
     keys: list[str | None] = ["000", "064", "127"]
     assert run(instance, "bonterms_archive", "bonterms_records").success
     assert stale(instance, "bonterms", keys) == {StaleStatus.FRESH}
+    break_it(local, "UPDATE reference_records SET section_path = 'elsewhere' WHERE source = 'bonterms'")
+    assert run(instance, "bonterms_records").success  # which puts them right again
+    assert stale(instance, "bonterms", keys) == {StaleStatus.FRESH}
+
+
+def test_records_that_changed_make_batches_stale(local: str, instance: dg.DagsterInstance) -> None:
+    assert run(instance, *ONE).success
+    keys: list[str | None] = ["000", "064", "127"]
+    break_it(local, "UPDATE bootstrap_progress SET parsed_digest = NULL")  # so that the load does not see it
     break_it(local, "UPDATE reference_records SET section_path = 'elsewhere' WHERE source = 'bonterms'")
     assert run(instance, "bonterms_records").success
     assert stale(instance, "bonterms", keys) == {StaleStatus.STALE}

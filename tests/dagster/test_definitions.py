@@ -1,12 +1,16 @@
 """What Dagster is shown: assets, partitions, policies, the job."""
 
 import re
+import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from bootstrap_assets.definitions import defs
+from bootstrap_assets.defs.jobs import JOB_TAG
+from bootstrap_assets.defs.launcher import HOST_TAG
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store.database import Database
 
@@ -122,6 +126,27 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
     for source in SOURCES:
         keys = {key.to_user_string() for key in jobs[f"bootstrap_{source}"].asset_layer.executable_asset_keys}
         assert keys == {f"{source}{stage}" for stage in STAGES}
+
+
+def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(definitions: dg.Definitions) -> None:
+    """`dagster job execute` passes no launcher that could tag them."""
+    jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
+    assert len(jobs) == 4 + len(SOURCES)
+    assert all(job.tags[HOST_TAG] == socket.gethostname() for job in jobs)
+    assert {job.tags[JOB_TAG] for job in jobs if job.name != "verify"} == {
+        "bootstrap",
+        "rebuild_index",
+        "retry_failures",
+        *SOURCES,
+    }
+
+
+def test_the_refresh_of_the_week_asks_the_publishers(definitions: dg.Definitions) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(instance, datetime(2030, 1, 6, 3, tzinfo=UTC))
+        tick = definitions.resolve_schedule_def("weekly_refresh").evaluate_tick(context)
+    [asked] = tick.run_requests or []
+    assert asked.run_config["resources"]["corpus"]["config"]["force_refresh"] is True
 
 
 @pytest.mark.parametrize(

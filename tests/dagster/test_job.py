@@ -4,18 +4,23 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 import sqlalchemy.exc
 from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._utils.error import SerializableErrorInfo
 
 from bootstrap_assets.cli.environment import prepare_environment
 from bootstrap_assets.definitions import defs
-from bootstrap_assets.defs.execute import _reason
+from bootstrap_assets.defs.execute import reason_of
+from bootstrap_assets.defs.launcher import CLOCK, HOST_TAG, WatchedRunLauncher, is_alive, this_host
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.errors import MassDeleteError, TransientError
 from bootstrap_assets.settings import Settings, load_settings
@@ -210,7 +215,38 @@ def test_a_failure_is_told_in_the_words_of_our_own_error() -> None:
     step = SerializableErrorInfo("dagster._core.errors.X: Error while executing op", [], "X", cause=ours)
     failure = StepFailureData(error=step, user_failure_data=None)
     event = dg.DagsterEvent("STEP_FAILURE", "bootstrap", step_key="cuad", event_specific_data=failure)
-    assert _reason(event) == "Voyage AI failed"
+    assert reason_of(event) == "Voyage AI failed"
+
+
+def test_a_run_is_on_the_machine_that_launches_it(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that was made, or first tried, on another."""
+    monkeypatch.setattr(DefaultRunLauncher, "launch_run", lambda self, context: None)
+    launcher = WatchedRunLauncher()
+    launcher.register_instance(instance)
+    run = instance.create_run_for_job(defs.resolve_job_def("verify"), tags={HOST_TAG: "elsewhere"})
+    launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+    stored = instance.get_run_by_id(run.run_id)
+    assert stored
+    assert stored.tags[HOST_TAG] == this_host()[HOST_TAG]
+
+
+def test_a_process_that_got_the_number_of_an_older_one_is_another() -> None:
+    assert is_alive(os.getpid(), since=time.time())
+    began = psutil.Process().create_time()
+    assert is_alive(os.getpid(), since=began - CLOCK / 2)  # clocks may be set
+    assert not is_alive(os.getpid(), since=began - CLOCK - 5)
+
+
+def test_the_run_of_a_killed_process_whose_number_was_given_anew_is_seen(instance: dg.DagsterInstance) -> None:
+    launcher = WatchedRunLauncher()
+    launcher.register_instance(instance)
+    run = instance.create_run_for_job(defs.resolve_job_def("verify"), tags=this_host())
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=os.getpid())
+    before = psutil.Process().create_time() - CLOCK - 5
+    instance.report_dagster_event(started, run.run_id, timestamp=before)
+    assert launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
 
 
 def test_the_resource_takes_its_data_from_the_run_or_else_from_the_environment(

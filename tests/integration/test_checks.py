@@ -68,7 +68,9 @@ def test_a_record_that_is_not_as_it_was_parsed_is_seen(filled: Corpus, damage: s
     execute(filled, f"UPDATE reference_records {damage}")
     with filled.database.connection() as connection:
         found = checks.lost(connection, SOURCE)
+        again = checks.lost(connection, SOURCE, ids(connection))  # type: ignore[arg-type]
     assert (found.expected, found.stored, found.same, found.ok) == (24, 24, False, False)
+    assert (again.missing, again.surplus, again.ok) == ((), (), False)
     load(filled, contracts(6))  # the same archive again: it is not taken for loaded
     with filled.database.connection() as connection:
         assert checks.lost(connection, SOURCE).ok
@@ -103,6 +105,27 @@ def test_a_manifest_tells_which_record_is_lost_and_which_is_too_many(filled: Cor
 def test_a_source_that_was_never_loaded_has_lost_nothing(corpus: Corpus) -> None:
     with corpus.database.connection() as connection:
         assert checks.lost(connection, "never").ok
+
+
+@pytest.mark.parametrize(
+    "forget", ["UPDATE bootstrap_progress SET fingerprint = NULL", "DELETE FROM bootstrap_progress"]
+)
+def test_records_of_a_load_that_nothing_is_known_of_are_not_taken_for_right(filled: Corpus, forget: str) -> None:
+    with filled.database.connection() as connection:
+        assert checks.loaded_from(connection, SOURCE)
+    execute(filled, forget)
+    with filled.database.connection() as connection:
+        found = checks.lost(connection, SOURCE)
+        assert checks.loaded_from(connection, SOURCE) is None
+    assert (found.stored, found.known, found.ok) == (24, False, False)
+
+
+def test_records_that_all_vanished_are_lost_whatever_is_known(filled: Corpus) -> None:
+    execute(filled, "UPDATE bootstrap_progress SET fingerprint = NULL")
+    execute(filled, "DELETE FROM reference_records")
+    with filled.database.connection() as connection:
+        found = checks.lost(connection, SOURCE)
+    assert (found.expected, found.stored, found.known, found.ok) == (24, 0, True, False)
 
 
 def test_a_missing_vector_is_named_and_a_dead_letter_is_not(filled: Corpus) -> None:

@@ -1,8 +1,11 @@
 """Requests and events: asked once, told in the same transaction, waited for to the very end."""
 
+import fcntl
 import json
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,18 +14,26 @@ from click.testing import CliRunner, Result
 
 from bootstrap_assets import cli, pipeline
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.events import EVENTS, Event, IngestRequested, SourceCompleted, parse
+from bootstrap_assets.events import EVENTS, Event, IngestCancelled, IngestRequested, SourceCompleted, parse
 from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.store import database as store_database
 from bootstrap_assets.store import events, requests
-from bootstrap_assets.store.database import Database, connect
+from bootstrap_assets.store.database import Connection, Database, connect
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 from tests.integration.test_fill import in_parallel, load
 from tests.made_up_source import MADE_UP, contracts
 
 
 @pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch, database_url: str, home: Path) -> None:
     monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", database_url)
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(home))
 
 
 def invoke(*arguments: str) -> Result:
@@ -123,6 +134,52 @@ def test_asking_twice_for_the_same_is_one_request(database: Database) -> None:
     assert ask(database, "cuad", "bonterms")[1]
 
 
+def test_the_same_source_twice_or_all_by_name_is_the_same_request(environ: None, database: Database) -> None:
+    def number(*sources: str) -> int:
+        return int(json.loads(invoke("request", *sources, "--json").stdout)["request"])
+
+    assert number("cuad") == number("cuad", "cuad")
+    assert number() == number(*SOURCES)
+    with database.connection() as connection:
+        assert [one.sources for one in requests.listing(connection)] == [["cuad"], []]
+    assert ask(database, "cuad", "cuad") == (1, False)
+
+
+def test_asking_the_publishers_too_is_another_request(database: Database) -> None:
+    first, _ = ask(database, "cuad")
+    with database.connection() as connection:
+        event = IngestRequested(sources=["cuad"], force_refresh=True)
+        other, new = requests.ask(connection, event)
+    assert new
+    assert other != first
+
+
+def test_asking_again_makes_a_request_more_urgent_until_it_has_begun(environ: None, database: Database) -> None:
+    first = json.loads(invoke("request", "cuad", "--json").stdout)
+    assert first["priority"] == 0
+    assert "with priority 5" in invoke("request", "cuad", "--priority", "5").stdout
+    again = json.loads(invoke("request", "cuad", "--priority", "-5", "--json").stdout)
+    assert again == {"request": first["request"], "new": False, "priority": 5}
+    with database.connection() as connection:
+        requests.start(connection, first["request"], "run")
+    assert "with priority 5" in invoke("request", "cuad", "--priority", "9").stdout
+
+
+def test_what_is_under_way_as_another_request_is_not_resumed(environ: None, database: Database) -> None:
+    number, _ = ask(database, "cuad")
+    with database.connection() as connection:
+        requests.cancel(connection, number)
+    other, new = ask(database, "cuad")
+    assert new
+    refused = invoke("resume", str(number)).exception
+    assert isinstance(refused, ConfigurationError)
+    assert "under way as another request" in str(refused)
+    with database.connection() as connection:
+        assert requests.get(connection, number).status == "cancelled"
+        requests.end(connection, other, "completed")
+    assert invoke("resume", str(number)).exit_code == 0
+
+
 def test_asking_at_the_same_moment_is_one_request_too(database: Database) -> None:
     numbers: list[tuple[int, bool]] = []
     assert in_parallel(*[lambda: numbers.append(ask(database, "cuad"))] * 8) == []
@@ -176,6 +233,23 @@ def test_a_request_ends_with_the_failures_of_its_sources(corpus: Corpus, voyage:
     assert name == "bootstrap/ingest.completed"
     assert payload["totals"] == {"records": 20, "embedded_records": 19, "errors": 1}
     assert payload["duration_ms"] >= 0
+
+
+def test_a_request_does_not_end_with_the_failures_of_other_sources(corpus: Corpus, voyage: VoyageServer) -> None:
+    documents = contracts(5)
+    load(corpus, documents)
+    voyage.poison = {documents["Contract 1"]["Category 1"]}
+    pipeline.embed(corpus, MADE_UP)
+    number, _ = ask(corpus.database, "cuad")
+    everything, _ = ask(corpus.database)
+    with corpus.database.connection() as connection:
+        requests.end(connection, number, "completed")
+        requests.end(connection, everything, "completed")
+        assert requests.get(connection, number).status == "completed"
+        assert requests.get(connection, everything).status == "completed_with_failures"
+    (_, own), (_, both) = told(corpus.database)[-2:]
+    assert own["totals"] == {"records": 0, "embedded_records": 0, "errors": 0}
+    assert both["totals"] == {"records": 20, "embedded_records": 19, "errors": 1}
 
 
 def test_the_most_urgent_request_comes_first(database: Database) -> None:
@@ -265,6 +339,112 @@ def test_wait_ends_only_when_every_request_has(environ: None, database: Database
         requests.end(connection, two, "completed")
     thread.join(20)
     assert ended[0].exit_code == 0
+
+
+def waiting(number: int, *arguments: str) -> tuple[threading.Thread, list[Result]]:
+    """`bootstrap wait`, at it."""
+    ended: list[Result] = []
+    thread = threading.Thread(target=lambda: ended.append(invoke("wait", str(number), *arguments)))
+    thread.start()
+    return thread, ended
+
+
+def looking(connection: Connection) -> list[int]:
+    """Server processes of connections like ours."""
+    query = """SELECT pid FROM pg_stat_activity WHERE application_name = 'bootstrap-assets'
+               AND pid <> pg_backend_pid() AND datname = current_database()"""
+    return [row[0] for row in connection.execute(query)]
+
+
+def test_wait_goes_on_when_a_connection_breaks(environ: None, database: Database, database_url: str) -> None:
+    number, _ = ask(database, "cuad")
+    database.close()  # so that only those who wait are connected
+    thread, ended = waiting(number, "--timeout", "60")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        broken: set[int] = set()
+        while len(broken) < 3:
+            assert thread.is_alive()
+            for pid in looking(connection):
+                connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+                broken.add(pid)
+            time.sleep(0.1)
+        requests.end(connection, number, "completed")
+    thread.join(30)
+    assert ended[0].exit_code == 0, ended[0].exception
+
+
+def test_wait_says_that_it_gave_up_when_the_database_stays_away(
+    environ: None, database: Database, database_url: str, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, _ = ask(database, "cuad")
+    database.close()
+    monkeypatch.setattr(store_database, "PATIENCE", 1.0)
+    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    thread, ended = waiting(number)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        named = {"name": name}
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = %(name)s"
+        while connection.execute(count, named).fetchone() == (0,):
+            time.sleep(0.05)
+        time.sleep(1)
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s", named
+        )
+        thread.join(60)
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert ended[0].exit_code == 5, ended[0].exception
+    assert "gave up waiting" in ended[0].stderr
+    assert f"`bootstrap wait {number}` waits again" in ended[0].stderr
+
+
+def test_where_nobody_makes_runs_of_requests_that_is_said(environ: None, database: Database, home: Path) -> None:
+    asked = invoke("request", "cuad", "--json")
+    assert "no `bootstrap ui` is at work here" in asked.stderr
+    number = json.loads(asked.stdout)["request"]
+    assert invoke("wait", str(number), "--timeout", "0").stderr.count("no `bootstrap ui`") == 1
+    home.mkdir(exist_ok=True)
+    with (home / "ui.lock").open("w") as lock:  # as `bootstrap ui` does
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert invoke("request", "bonterms").stderr == ""
+        assert invoke("wait", str(number), "--timeout", "0").stderr == ""
+    assert "no `bootstrap ui`" in invoke("wait", str(number), "--timeout", "0").stderr
+    with database.connection() as connection:
+        requests.start(connection, number, "run")  # so somebody is
+    assert invoke("wait", str(number), "--timeout", "0").stderr == ""
+
+
+def test_following_loses_no_event_that_comes_between_the_listing_and_the_following(
+    environ: None, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it tell one twice."""
+    listing, follow = events.listing, events.follow
+
+    def cancelled(number: int) -> None:
+        with database.connection() as connection:
+            events.emit(connection, IngestCancelled(request=number))
+
+    def listing_while_others_write(*arguments: Any, **more: Any) -> list[events.Row]:
+        found = listing(*arguments, **more)
+        if len(calls) < 2:
+            calls.append(1)
+            cancelled(len(calls))
+        return found
+
+    def follow_two(*arguments: Any, **more: Any) -> Iterator[events.Row]:
+        monkeypatch.setattr(events, "listing", listing)
+        cancelled(3)
+        for row in follow(*arguments, **more):
+            yield row
+            if row.payload["request"] == 3:
+                return
+
+    calls: list[int] = []
+    monkeypatch.setattr(events, "listing", listing_while_others_write)
+    monkeypatch.setattr(events, "follow", follow_two)
+    cancelled(0)
+    lines = invoke("events", "--follow", "--json").stdout.splitlines()
+    assert [json.loads(line)["payload"]["request"] for line in lines] == [0, 1, 2, 3]
 
 
 def test_every_stored_event_is_one_we_know(corpus: Corpus, voyage: VoyageServer) -> None:

@@ -1,11 +1,13 @@
 -- Questions about the state of a corpus; nothing here changes anything. {vectors} is the space's table.
 
 -- name: stored_manifest
--- What the last load parsed, against what is stored.
-SELECT coalesce(p.parsed_records, p.total_records), stored.records,
-       p.parsed_digest IS NULL OR p.parsed_digest = stored.digest
-FROM bootstrap_progress p CROSS JOIN bootstrap_stored(p.source) stored
-WHERE p.source = %(source)s AND p.fingerprint IS NOT NULL
+-- What the last load parsed, against what is stored; and whether the former is known.
+SELECT coalesce(p.parsed_records, p.total_records, 0), stored.records, coalesce(p.parsed_digest = stored.digest, true),
+       p.fingerprint IS NOT NULL OR stored.records = 0
+FROM bootstrap_stored(%(source)s) stored LEFT JOIN bootstrap_progress p ON p.source = %(source)s
+
+-- name: loaded_from
+SELECT fingerprint FROM bootstrap_progress WHERE source = %(source)s
 
 -- name: stored_records
 SELECT id, source_id FROM reference_records WHERE source = %(source)s

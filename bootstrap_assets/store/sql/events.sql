@@ -18,6 +18,9 @@ ON CONFLICT (key) WHERE status IN ('requested', 'running') DO NOTHING RETURNING 
 -- name: under_way
 SELECT id FROM bootstrap_requests WHERE key = %(key)s AND status IN ('requested', 'running')
 
+-- name: hasten_request
+UPDATE bootstrap_requests SET priority = greatest(priority, %(priority)s) WHERE id = %(id)s AND status = 'requested'
+
 -- name: requests
 SELECT id, key, sources, force_refresh, priority, requested_by, status, attempt, cancelled, run_id, message,
        requested_at, started_at, finished_at
@@ -47,7 +50,7 @@ WHERE id = %(id)s AND status IN ('requested', 'running')
 RETURNING sources, (extract(epoch FROM now() - coalesce(started_at, requested_at)) * 1000)::bigint
 
 -- name: is_cancelled
-SELECT cancelled FROM bootstrap_requests WHERE id = %(id)s
+SELECT cancelled OR attempt <> coalesce(%(attempt)s::int, attempt) FROM bootstrap_requests WHERE id = %(id)s
 
 -- name: source_totals
 SELECT coalesce(sum(total_records), 0)::bigint, coalesce(sum(embedded_records), 0)::bigint,

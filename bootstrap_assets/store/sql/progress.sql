@@ -143,10 +143,18 @@ FROM bootstrap_progress p CROSS JOIN LATERAL (
 SELECT count(DISTINCT content_hash) FROM reference_records
 
 -- name: unfinished_sources
--- Without those at work: their heartbeat is younger than some of its beats.
-SELECT p.source, p.updated_at FROM bootstrap_progress p
+-- Without those at work: their heartbeat is younger than some of its beats. And without those that were stopped on
+-- purpose, by a budget, a signal or a cancelled request: a pending source with a message, or one that nothing was
+-- done for since the request was cancelled.
+SELECT p.source, p.fingerprint, incomplete.batches
+FROM bootstrap_progress p CROSS JOIN LATERAL (
+    SELECT count(*) AS batches FROM bootstrap_batches b WHERE b.source = p.source AND b.stage <> 'complete'
+) incomplete
 WHERE coalesce(p.heartbeat_at, '-infinity') < now() - interval '2 minutes'
   AND (p.status = 'failed' OR bootstrap_is_stale(p.status, p.heartbeat_at)
-       OR p.status = 'pending' AND EXISTS (
-           SELECT 1 FROM bootstrap_batches b WHERE b.source = p.source AND b.stage <> 'complete'))
+       OR p.status = 'pending' AND p.message IS NULL AND incomplete.batches > 0)
+  AND NOT EXISTS (
+      SELECT 1 FROM bootstrap_requests r
+      WHERE r.status = 'cancelled' AND (p.source = ANY(r.sources) OR r.sources = '{}')
+        AND r.finished_at >= p.updated_at)
 ORDER BY p.source
