@@ -11,6 +11,7 @@ from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WRONG_USAGE, er
 from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
+from bootstrap_assets.cli.evaluate import evaluation
 from bootstrap_assets.cli.failures import failures
 from bootstrap_assets.cli.report import report
 from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
@@ -32,6 +33,7 @@ COMMANDS = (
     plan,
     status,
     search,
+    evaluation,
     report,
     failures,
     breaker,

@@ -13,7 +13,6 @@ from pydantic import Field
 from bootstrap_assets.defs import verdicts
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
-from bootstrap_assets.defs.verdicts import LABELS
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
 from bootstrap_assets.store import checks
@@ -38,8 +37,8 @@ def records_checks(*, source: Source) -> dg.AssetChecksDefinition:
         "no_record_lost": "Every record that the archives held when they were loaded is in the corpus.",
         "offsets_exact": "The document's `raw_text[char_start:char_end]` is each record's text.",
     }
-    if source.name in LABELS:
-        told["labels_present"] = f"All {len(LABELS[source.name])} labels of the official data set occur."
+    if source.labels:
+        told["labels_present"] = f"All {len(source.labels)} labels of the official data set occur."
 
     @dg.multi_asset_check(
         name=f"{source.name}_records_checks",

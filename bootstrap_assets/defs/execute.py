@@ -37,7 +37,7 @@ def execute(sources: list[str], resource: dict[str, Any]) -> dict[str, Any]:
 
 def _keys(sources: list[str]) -> list[dg.AssetKey]:
     names = [f"{source}{stage}" for source in sources or SOURCES for stage in ("_archive", "_records", "")]
-    return [dg.AssetKey(name) for name in [*names, "reference_index", "reference_quality"]]
+    return [dg.AssetKey(name) for name in [*names, "reference_index"]]
 
 
 def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

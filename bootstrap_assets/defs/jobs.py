@@ -43,7 +43,7 @@ def executor() -> dg.ExecutorDefinition:
 
 BOOTSTRAP = dg.define_asset_job(
     "bootstrap",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality"),
     description="Everything: archives, records, vectors of every batch, their checks, then the index and its own.",
     tags=ALL_BATCHES | job_tags("bootstrap"),
 )
@@ -56,9 +56,16 @@ REBUILD_INDEX = dg.define_asset_job(
     tags=job_tags("rebuild_index"),
 )
 
+EVALUATE = dg.define_asset_job(
+    "evaluate",
+    selection=dg.AssetSelection.assets("retrieval_quality"),
+    description="Measure the search on labels and compare it with the baseline. May cost some cents, once.",
+    tags=job_tags("evaluate"),
+)
+
 VERIFY = dg.define_asset_job(
     "verify",
-    selection=dg.AssetSelection.all_asset_checks(),
+    selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks_for_assets("retrieval_quality"),
     description="Every check, and nothing else. Archives that are as they were loaded are parsed anew "
     "and compared record by record; nothing is downloaded.",
     config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},
@@ -116,6 +123,6 @@ def retry_job() -> None:
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[BOOTSTRAP, *map(source_job, SOURCES), REBUILD_INDEX, retry_job, VERIFY],
+        jobs=[BOOTSTRAP, *map(source_job, SOURCES), REBUILD_INDEX, EVALUATE, retry_job, VERIFY],
         executor=executor(),
     )

@@ -6,7 +6,6 @@ import dagster as dg
 
 from bootstrap_assets.fill import BatchDone, Filled
 from bootstrap_assets.pipeline import Archive
-from bootstrap_assets.store.checks import Coverage, Errors, Recall
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.index import Indexed
 from bootstrap_assets.store.overview import Held
@@ -123,21 +122,4 @@ def indexed_metadata(indexed: Indexed) -> Metadata:
         "seconds": dg.MetadataValue.float(round(indexed.seconds, 2)),
         "promoted": dg.MetadataValue.bool(indexed.promoted),
         "records_without_vector": dg.MetadataValue.int(indexed.uncovered),
-    }
-
-
-def quality_metadata(recall: Recall, covered: Mapping[str, Coverage], dead: Mapping[str, Errors]) -> Metadata:
-    """Figures of the whole corpus, and a table of its sources."""
-    rows = "\n".join(
-        f"| {name} | {of.records:,} | {of.embedded:,} | {len(dead[name].letters):,} | {dead[name].rate:.2%} |"
-        for name, of in covered.items()
-    )
-    head = "| source | records | with vector | dead letters | error rate |\n|---|---:|---:|---:|---:|\n"
-    records, embedded = (sum(getattr(of, what) for of in covered.values()) for what in ("records", "embedded"))
-    return {
-        f"recall_at_{recall.k}": dg.MetadataValue.float(round(recall.mean, 4)),
-        "coverage": dg.MetadataValue.float(round(embedded / records, 6) if records else 0.0),
-        "dead_letters": dg.MetadataValue.int(sum(len(of.letters) for of in dead.values())),
-        "dagster/row_count": dg.MetadataValue.int(embedded),
-        "sources": dg.MetadataValue.md(head + rows),
     }

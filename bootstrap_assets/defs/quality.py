@@ -1,38 +1,198 @@
-"""`reference_quality`: figures of the corpus that is searched, for Dagster to draw over time."""
+"""`retrieval_quality`: how good the search is, on labels, and whether it is as good as it was. Not in `bootstrap`.
 
-from functools import partial
+The asset measures and keeps the figures with the space; its checks judge what is kept.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
 from bootstrap_assets.defs.about import KINDS, OWNERS, code, table, tags
-from bootstrap_assets.defs.metadata import quality_metadata
-from bootstrap_assets.defs.partitions import KEYS
+from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
-from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import checks
+from bootstrap_assets.search.ann import WANTED
+from bootstrap_assets.search.evaluation import CUAD, NLI, evaluate, kept
+from bootstrap_assets.search.ranking import LISTS
+from bootstrap_assets.search.tasks import PARTS
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+
+Document = Mapping[str, Any]
+"""What `Evaluation.document` gives."""
 
 
 @dg.asset(
     deps=["reference_index"],
     group_name="quality",
     description=(
-        "How good the corpus is: the index's recall against an exact search, and for each source its records, "
-        "those with a vector, and its dead letters. Changes nothing; Dagster plots its figures over time."
+        "How good the search is: the index's recall against an exact search, and on the labels of ContractNLI and "
+        "CUAD whether what is right comes first, by vector, by text, and by both. The figures are kept with the "
+        "space (`embedding_spaces.quality`); the least `ef_search` that finds 99 % becomes the search's own. "
+        "Takes a minute or two; spans that are no records are embedded once, which may cost some cents."
     ),
     owners=OWNERS,
     kinds=KINDS["quality"],
     tags=tags("quality"),
-    metadata={**table("reference_embeddings"), **code(checks.recall, checks.coverage)},
+    metadata={**table("embedding_spaces"), **code(evaluate)},
     retry_policy=RETRY,
 )
-def reference_quality(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
-    """Ask the database what the checks ask, and tell the figures."""
+def retrieval_quality(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
+    """Evaluate the search and tell the figures."""
     with failing_for_good(), corpus.open(context.run.run_id) as opened:
-        transact, space = opened.database.transact, opened.space
-        found = transact(partial(checks.recall, space=space))
-        covered = {
-            name: transact(partial(checks.coverage, space=space, source=name, count=len(KEYS))) for name in SOURCES
-        }
-        dead = {name: transact(partial(checks.errors, space=space, source=name)) for name in SOURCES}
-    return dg.MaterializeResult(metadata=quality_metadata(found, covered, dead))
+        found = evaluate(
+            opened.database,
+            opened.settings,
+            run_id=opened.run_id,
+            max_cost=opened.max_cost,
+            stop=opened.stop,
+        )
+        pictures = quality_pictures(opened)
+    return dg.MaterializeResult(metadata=evaluation_metadata(found.document()) | pictures)
+
+
+def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
+    """Figures for Dagster to plot, and a table of them with their intervals."""
+    chosen = _chosen(document)
+    figures = {
+        f"{task}_{name}_{metric}": document[task][name][metric]["mean"]
+        for task in (NLI, CUAD)
+        if task in document
+        for name in LISTS
+        for metric in document[task][name]
+    }
+    return {
+        "recall@10": dg.MetadataValue.float(chosen["recall@10"]),
+        "recall@100": dg.MetadataValue.float(chosen["recall@100"]),
+        "ef_search": dg.MetadataValue.int(chosen["ef_search"]),
+        "index_ms": dg.MetadataValue.float(chosen["ms"]),
+        **{name: dg.MetadataValue.float(value) for name, value in figures.items()},
+        "falls": dg.MetadataValue.int(len(document["baseline"]["falls"])),
+        "texts_embedded": dg.MetadataValue.int(document["texts_embedded"]),
+        "seconds": dg.MetadataValue.float(document["seconds"]),
+        "scores": dg.MetadataValue.md(_scores(document)),
+    }
+
+
+def _scores(document: Document) -> str:
+    blocks = []
+    for task in (name for name in (NLI, CUAD) if name in document):
+        told = document[task]
+        metrics = list(told["hybrid"])
+        head = f"| {task} | {' | '.join(metrics)} |\n|---|{'---:|' * len(metrics)}"
+        names = (*LISTS, *(f"hybrid_minus_{part}" for part in PARTS))
+        rows = (
+            f"| {name} | {' | '.join(_interval(told[name][metric]) for metric in metrics)} |" for name in names
+        )
+        blocks.append("\n".join((head, *rows)))
+    return "\n\n".join(blocks) or "no labelled contract is in the corpus"
+
+
+def _interval(value: Mapping[str, float]) -> str:
+    return f"{value['mean']:.3f} ({value['low']:.3f} – {value['high']:.3f})"
+
+
+@dg.multi_asset_check(
+    name="retrieval_quality_checks",
+    specs=[
+        dg.AssetCheckSpec(
+            "ann_recall",
+            asset="retrieval_quality",
+            description=f"The index finds {WANTED:.0%} of the true nearest 10, with the search's own effort.",
+        ),
+        dg.AssetCheckSpec(
+            "no_regression",
+            asset="retrieval_quality",
+            description="No score fell by more than noise since the baseline, which `evaluate --accept` sets.",
+        ),
+        dg.AssetCheckSpec(
+            "hybrid_beats_its_parts",
+            asset="retrieval_quality",
+            description="On ContractNLI the hybrid is better than vectors alone and than words alone: in every "
+            "metric, and by more than noise.",
+        ),
+    ],
+    can_subset=True,
+    retry_policy=RETRY,
+)
+def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
+    """Judge the last evaluation of everything."""
+    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+        document = opened.database.transact(kept)
+    for name in (key.name for key in context.selected_asset_check_keys):
+        answer = VERDICTS[name](document) if document else _nothing()
+        yield answer._replace(check_name=name, asset_key=dg.AssetKey("retrieval_quality"))
+
+
+def ann_recall(document: Document) -> dg.AssetCheckResult:
+    """Whether the index finds enough."""
+    chosen = _chosen(document)
+    return dg.AssetCheckResult(
+        passed=chosen["recall@10"] >= WANTED,
+        severity=ERROR,
+        description=f"Recall@10 is {chosen['recall@10']:.4f} at ef_search {chosen['ef_search']}, in "
+        f"{chosen['ms']:g} ms; {WANTED} is wanted. {_when(document)}",
+        metadata={"recall": chosen["recall@10"], "ef_search": chosen["ef_search"]},
+    )
+
+
+def no_regression(document: Document) -> dg.AssetCheckResult:
+    """Whether nothing is worse than it was."""
+    told = document["baseline"]
+    falls = [
+        f"* {fall['task']}: {fall['metric']} of {fall['list']} from {fall['before']:.3f} to {fall['now']:.3f} "
+        f"({fall['difference']['low']:+.3f} – {fall['difference']['high']:+.3f})"
+        for fall in told["falls"]
+    ]
+    against = (
+        f"the baseline of {told['measured_at']}" if told["measured_at"] else "no baseline: this was the first one"
+    )
+    return dg.AssetCheckResult(
+        passed=not falls,
+        severity=ERROR,
+        description=f"{len(falls)} scores fell by more than noise, against {against}. {_when(document)}",
+        metadata={"falls": dg.MetadataValue.md("\n".join(falls))} if falls else {},
+    )
+
+
+def hybrid_beats_its_parts(document: Document) -> dg.AssetCheckResult:
+    """Whether it pays to fuse."""
+    task = document.get(NLI)
+    if task is None:
+        return dg.AssetCheckResult(
+            passed=True, description="No labelled contract of ContractNLI is in the corpus."
+        )
+    lacking = [
+        f"{metric} against {part}: {_interval(by)}"
+        for part in PARTS
+        for metric, by in task[f"hybrid_minus_{part}"].items()
+        if by["low"] <= 0
+    ]
+    told = "; ".join(lacking) or "in every metric, against both"
+    return dg.AssetCheckResult(
+        passed=not lacking,
+        severity=WARN,
+        description=f"{'Not by more than noise' if lacking else 'By more than noise'}: {told}. {_when(document)}",
+    )
+
+
+VERDICTS: Mapping[str, Callable[[Document], dg.AssetCheckResult]] = {
+    "ann_recall": ann_recall,
+    "no_regression": no_regression,
+    "hybrid_beats_its_parts": hybrid_beats_its_parts,
+}
+
+
+def _nothing() -> dg.AssetCheckResult:
+    told = "Nothing has been evaluated yet: the job `evaluate` does it."
+    return dg.AssetCheckResult(passed=False, severity=WARN, description=told)
+
+
+def _chosen(document: Document) -> Mapping[str, Any]:
+    point: Mapping[str, Any] = next(it for it in document["ann"] if it["ef_search"] == document["ef_search"])
+    return point
+
+
+def _when(document: Document) -> str:
+    return f"Evaluated {document['evaluated_at']}, in {document['space']}."

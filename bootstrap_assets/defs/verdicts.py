@@ -1,6 +1,6 @@
 """When an answer of store/checks.py is bad, how bad, and how it is told to a person."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -11,15 +11,8 @@ from bootstrap_assets.defs.partitions import KEYS
 from bootstrap_assets.errors import PermanentError
 from bootstrap_assets.pipeline import Archive, Corpus
 from bootstrap_assets.records import ParsedDocument
-from bootstrap_assets.sources.cuad_contracts import CATEGORIES
 from bootstrap_assets.sources.spec import Source
 from bootstrap_assets.store import checks
-
-LABELS: Mapping[str, tuple[str, ...]] = {
-    "cuad": CATEGORIES,
-    "contract_nli": tuple(str(n) for n in (1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20)),
-}
-"""Labels that the official data sets hold: CUAD's 41 categories, the numbers of ContractNLI's 17 hypotheses."""
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -94,7 +87,7 @@ def offsets_exact(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
 
 def labels_present(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     """Labels that no record carries: an error in the official data, a warning in other data."""
-    expected = LABELS[source.name]
+    expected = source.labels
     labels = corpus.database.transact(partial(checks.labels, source=source.name, expected=expected))
     official = corpus.settings.data == "official"
     return dg.AssetCheckResult(

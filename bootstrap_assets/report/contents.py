@@ -8,7 +8,7 @@ import pandas as pd
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from bootstrap_assets.sources.cuad_contracts import CATEGORIES
+from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import breakers, ledger
 from bootstrap_assets.store.breakers import Breaker
 from bootstrap_assets.store.database import Connection
@@ -17,12 +17,6 @@ from bootstrap_assets.store.statements import statement
 
 GRANULARITIES = ("document", "template", "section", "clause", "span")
 """From the largest unit to the smallest."""
-
-OFFICIAL: Mapping[str, tuple[str | int, ...]] = {
-    "cuad": CATEGORIES,
-    "contract_nli": (1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20),
-}
-"""Labels that the official data sets hold: CUAD's 41 categories, the numbers of ContractNLI's 17 hypotheses."""
 
 RUNS = 10
 """How many of the last runs are told."""
@@ -79,20 +73,14 @@ class Contents:
         )
         return table.assign(together=table.sum(axis=1)).sort_values("together", ascending=False, kind="stable")
 
-    @staticmethod
-    def official(source: str) -> tuple[str | int, ...]:
-        """The labels of the official data set; none where a source has no such list."""
-        return OFFICIAL.get(source, ())
-
     def absent_labels(self, source: str) -> list[str]:
         """Official labels of a source that no record carries; none of a source that is not in the corpus."""
         rows = self.records[self.records["source"] == source]
         if rows.empty:
             return []
-        column = "hypothesis_id" if source == "contract_nli" else "category"
-        present = set(rows[column].dropna())
-        absent = [label for label in self.official(source) if label not in present]
-        return [f"hypothesis {label}" if isinstance(label, int) else label for label in absent]
+        present = {str(int(number)) for number in rows["hypothesis_id"].dropna()} | set(rows["category"].dropna())
+        absent = [label for label in SOURCES[source].labels if label not in present]
+        return [f"hypothesis {label}" if label.isdigit() else label for label in absent]
 
 
 def read(connection: Connection, space: Space) -> Contents:

@@ -133,7 +133,7 @@ def _glance(report: Report) -> list[tuple[str, str]]:
     """What somebody should know first: (`good`, `warn` or `bad`, a sentence)."""
     assert report.contents is not None
     found = [_coverage_told(report.contents), _failures_told(report.contents)]
-    absent = sum(len(report.contents.absent_labels(source)) for source in contents.OFFICIAL)
+    absent = sum(len(report.contents.absent_labels(source)) for source in SOURCES)
     if absent:
         labels = "label does" if absent == 1 else "labels do"
         found.append(("warn", f"{absent:,} official {labels} not occur in the corpus: see Coverage."))

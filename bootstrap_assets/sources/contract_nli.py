@@ -29,6 +29,8 @@ from bootstrap_assets.sources.spec import Parsed, Remote, Source
 HOMEPAGE = "https://stanfordnlp.github.io/contract-nli/"
 OFFICIAL = "https://stanfordnlp.github.io/contract-nli/resources/contract-nli.zip"
 SPLITS = ("train", "dev", "test")
+HYPOTHESES = tuple(str(n) for n in (1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19, 20))
+"""Numbers of the 17 hypotheses."""
 
 
 def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
@@ -218,4 +220,5 @@ SOURCE = Source(
     remotes=(Remote("contract-nli.zip", OFFICIAL),),
     parse=parse,
     version=2,
+    labels=HYPOTHESES,
 )

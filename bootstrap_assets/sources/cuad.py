@@ -227,4 +227,5 @@ SOURCE = Source(
     attribution="The Atticus Project",
     remotes=(Remote("CUAD_v1.zip", OFFICIAL),),
     parse=parse,
+    labels=CATEGORIES,
 )

@@ -26,7 +26,8 @@ class Source:
     `parse(paths, options)` reads the archives at `paths` (zip files, or single files where the source has
     such a shape) and yields documents; it raises ArchiveError or FormatError, naming file and place, where
     nothing can be read. `version` is raised whenever the same archive would give other records.
-    `options` are the source's own settings; they are part of what makes a load up to date.
+    `options` are the source's own settings; they are part of what makes a load up to date. `labels` are those that
+    the official data set holds, categories or numbers of hypotheses; empty where it has none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Source:
     parse: Callable[[Sequence[Path], Mapping[str, Any]], Parsed]
     version: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 def find_archives(folder: Path, suffixes: Iterable[str] = (".zip", ".json", ".jsonl", ".parquet")) -> list[Path]:

@@ -31,11 +31,11 @@ def running(tmp_path: Path, database_url: str) -> Iterator[Running]:
 
 def test_a_browser_sees_the_assets_and_their_partitions(running: Running, tmp_path: Path) -> None:
     url = running.client.url
-    graph = f"{url}/assets/reference_quality?view=lineage&lineageScope=upstream&lineageDepth=5"
+    graph = f"{url}/assets/retrieval_quality?view=lineage&lineageScope=upstream&lineageDepth=5"
     shown = look_at(graph, tmp_path / "profile")
     for group in GROUPS:
         assert f">{group}<" in shown
-    for asset in (*SOURCES, "reference_index", "reference_quality"):
+    for asset in (*SOURCES, "reference_index", "retrieval_quality"):
         assert asset in shown
     bars = look_at(f"{url}/locations/bootstrap_assets/asset-groups/sources", tmp_path / "profile")
     assert bars.count("16 partitions") == len(SOURCES)

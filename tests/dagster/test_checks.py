@@ -23,6 +23,7 @@ from bootstrap_assets.store import checks, failures
 ONE = ("bonterms_archive", "bonterms_records", "bonterms")
 RECORDS, VECTORS = {"no_record_lost", "offsets_exact"}, {"vectors_complete", "vectors_sane", "error_rate"}
 INDEX = {"index_valid", "index_complete", "recall"}
+QUALITY = {"ann_recall", "no_regression", "hybrid_beats_its_parts"}
 BLOCKING = {"no_record_lost", "vectors_complete", "vectors_sane"}
 
 
@@ -70,7 +71,7 @@ def break_it(url: str, query: str) -> None:
 def test_every_asset_that_holds_rows_has_its_checks_and_those_that_guard_the_index_block() -> None:
     graph = defs.resolve_asset_graph()
     found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
-    wanted = {("reference_index", name) for name in INDEX}
+    wanted = {("reference_index", name) for name in INDEX} | {("retrieval_quality", name) for name in QUALITY}
     for source in SOURCES:
         labels = {"labels_present"} if source in ("cuad", "contract_nli") else set()
         wanted |= {(f"{source}_records", name) for name in RECORDS | labels} | {(source, name) for name in VECTORS}

@@ -2,7 +2,7 @@
 
 from bootstrap_assets.store.migrations import run_sql
 
-revision = "0008"
+revision = "0007"
 down_revision = "0006"
 
 

@@ -1,0 +1,153 @@
+"""`bootstrap evaluate`: how good the search is, on labels, and whether it is as good as it was."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.cli.console import FAILED, errors, out, print_json
+from bootstrap_assets.cli.run import settings_for
+from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, evaluate
+from bootstrap_assets.settings import Settings
+from bootstrap_assets.sources.contract_nli import SPLITS
+from bootstrap_assets.store import schema
+from bootstrap_assets.store.database import Database, database_url
+
+WORST = 5
+"""How many hypotheses and categories are shown, those found worst."""
+
+TITLES = {
+    NLI: "ContractNLI: is the evidence for a hypothesis among the first spans of its contract?",
+    CUAD: "CUAD: are the clauses of a category in the first sections of their contract?",
+}
+LISTS = {
+    "vector": "vectors alone",
+    "text": "words alone (BM25)",
+    "text_widened": "the hybrid's words",
+    "hybrid": "hybrid",
+    "hybrid_minus_vector": "hybrid minus vectors",
+    "hybrid_minus_text": "hybrid minus words",
+}
+
+
+@click.command(name="evaluate")
+@click.option(
+    "--data", metavar="sample|official|DIR", help="Bring the corpus up to date with this first; else as it is."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N queries of each kind.")
+@click.option("--split", type=click.Choice(SPLITS), help="Only this split of ContractNLI.")
+@click.option("--accept", is_flag=True, help="Take these scores for the baseline, whatever they are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def evaluation(data: str | None, limit: int | None, split: str | None, accept: bool, as_json: bool) -> None:
+    """Measure the search on the labels of ContractNLI and CUAD.
+
+    Ends with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
+    first evaluation sets. A part (--limit, --split) is compared, but not kept.
+    """
+    if accept and (limit or split):
+        raise click.UsageError("--accept takes an evaluation of everything: without --limit and --split")
+    settings = settings_for(data)
+    if data:
+        with pipeline.open_corpus(settings) as corpus:
+            pipeline.bootstrap(corpus)
+    found = _evaluate(settings, Scope(limit, split), accept=accept)
+    if as_json:
+        print_json(found.document())
+    else:
+        print_evaluation(found)
+    for failure in found.failures:
+        errors.print(f"[bold red]failed:[/] {escape(failure)}", soft_wrap=True)
+    if not found.ok:
+        sys.exit(FAILED)
+
+
+def _evaluate(settings: Settings, scope: Scope, *, accept: bool) -> Evaluation:
+    with Database(database_url(settings), size=4) as database:
+        with database.connection() as connection:
+            schema.require_current(connection)
+        return evaluate(database, settings, scope=scope, accept=accept)
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """The figures as small tables, for people."""
+    document = found.document()
+    for name, title in TITLES.items():
+        if name in document:
+            _print_task(title, document[name], found.tasks[name].metrics)
+    for name, key, label in ((NLI, "by_hypothesis", "hypothesis"), (CUAD, "by_category", "category")):
+        if name in document:
+            _print_worst(document[name][key][:WORST], label, found.tasks[name].metrics)
+    _print_curve(document["ann"], found.curve.chosen.ef_search, found.curve.queries)
+    for line in found.left_out:
+        out.print(f"[yellow]left out: {escape(line)}[/]", soft_wrap=True)
+    _print_baseline(found)
+
+
+def _print_task(title: str, task: Mapping[str, Any], metrics: Sequence[str]) -> None:
+    out.print(f"[bold]{title}[/]", soft_wrap=True)
+    asked = f"{task['queries']:,} questions about {task['contracts']:,} contracts"
+    out.print(f"[dim]{asked}; mean, and 95 % interval below it[/]")
+    table = _table("", *metrics)
+    for name, told in LISTS.items():
+        signed = "minus" in name
+        cells = [_interval(task[name][metric], signed=signed) for metric in metrics]
+        table.add_row(told, *cells, style="bold" if name == "hybrid" else "dim" if name == "text_widened" else "")
+    out.print(table)
+    out.print()
+
+
+def _interval(value: Mapping[str, float], *, signed: bool) -> str:
+    form = "+.3f" if signed else ".3f"
+    return f"{value['mean']:{form}}\n[dim]{value['low']:{form}} – {value['high']:{form}}[/]"
+
+
+def _print_worst(rows: Sequence[Mapping[str, Any]], label: str, metrics: Sequence[str]) -> None:
+    table = _table("found worst", "questions", *metrics)
+    for row in rows:
+        table.add_row(escape(row[label]), f"{row['queries']:,}", *(f"{row[metric]:.3f}" for metric in metrics))
+    out.print(table)
+    out.print()
+
+
+def _print_curve(points: Sequence[Mapping[str, Any]], chosen: int, queries: int) -> None:
+    out.print("[bold]The index: how much of the true nearest does it find, and how fast?[/]", soft_wrap=True)
+    out.print(f"[dim]{queries:,} vectors of the corpus, one at a time[/]")
+    columns = ("ef_search", "recall@10", "recall@100", "ms", "ms_p95")
+    table = _table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
+    for point in points:
+        here = point["ef_search"] == chosen
+        cells = [f"{point[name]:.3f}" if name.startswith("rec") else f"{point[name]:g}" for name in columns]
+        table.add_row(*cells, "chosen" if here else "", style="bold" if here else "")
+    out.print(table)
+    out.print()
+
+
+def _print_baseline(found: Evaluation) -> None:
+    compared = found.compared
+    known = compared.baseline
+    if known is None:
+        told = "There was no baseline to compare with."
+    else:
+        since = f"the baseline of {known.measured_at:%Y-%m-%d %H:%M}"
+        told = f"{len(compared.falls)} scores fell by more than noise since {since}"
+        told += f" ({compared.contracts:,} contracts in common)."
+        told += "" if known.space == found.space else f" It was measured on {known.space}."
+        told += "" if compared.same_search else " The search's functions have changed since."
+    if compared.accepted:
+        told += " These scores are the baseline from now on."
+    if not found.scope.whole:
+        told += " A part is not kept."
+    out.print(escape(told), soft_wrap=True)
+    out.print(f"[dim]{found.seconds:.0f} s, {found.embedded:,} texts embedded for it[/]")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,153 @@
+"""The index against an exact search: the share of the true nearest that it finds, by effort, and in what time.
+
+The queries are vectors of the corpus itself, each without itself. The index is asked as PostgreSQL would be by
+anybody, `ORDER BY embedding <=> query LIMIT k`, with one effort (hnsw.ef_search) after another.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.store import checks
+from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.statements import statement
+from bootstrap_assets.store.vectors import Vectors
+
+EFFORTS = (10, 20, 40, 80, 120, 200, 400)
+QUERIES = 500
+DEPTHS = (10, 100)
+WANTED = 0.99
+"""Recall@10 that the search's own effort has to reach."""
+
+_TIE = 1e-6  # texts that differ in a comma may be equally far: either of them is right
+_BLOCK = 8_192
+"""Vectors that are compared at once: at 1,024 dimensions 32 MB, and 16 MB for their distances to 500 queries."""
+
+Distances = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An effort, the shares of the true nearest 10 and 100 that it finds, and its milliseconds (median, p95)."""
+
+    ef_search: int
+    recall_10: float
+    recall_100: float
+    ms: float
+    ms_p95: float
+
+    def document(self) -> dict[str, Any]:
+        """As it is stored and read."""
+        return {
+            "ef_search": self.ef_search,
+            "recall@10": round(self.recall_10, 4),
+            "recall@100": round(self.recall_100, 4),
+            "ms": round(self.ms, 3),
+            "ms_p95": round(self.ms_p95, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Efforts in rising order, over so many queries."""
+
+    points: tuple[Point, ...]
+    queries: int
+
+    @property
+    def chosen(self) -> Point:
+        """The least effort that finds enough; the greatest where none does."""
+        return next((point for point in self.points if point.recall_10 >= WANTED), self.points[-1])
+
+    @property
+    def ok(self) -> bool:
+        """Whether the index finds enough at all."""
+        return self.chosen.recall_10 >= WANTED
+
+
+def curve(database: Database, space: Space, *, queries: int = QUERIES) -> Curve:
+    """Measure the index of the searched space; SchemaError where it has none."""
+    if not database.transact(partial(checks.index_state, space=space)).valid:
+        raise SchemaError(f"there is no valid index over {space.name}: `bootstrap run` builds it")
+    with database.connection() as connection:
+        drawn = connection.execute(statement("some_vectors").format(vectors=space.vectors), {"queries": queries})
+        rows = drawn.fetchall()
+        hashes = [bytes(digest) for digest, _ in rows]
+        asked = np.stack([vector.to_numpy() for _, vector in rows]).astype(np.float32)
+        limits = exact(blocks(connection), hashes, asked)
+        _force_index(connection)
+        _nearest(connection, hashes, EFFORTS[-1])  # warms the cache
+        points = tuple(_point(connection, hashes, limits, effort) for effort in EFFORTS)
+        connection.rollback()
+    return Curve(points, len(hashes))
+
+
+def blocks(connection: Connection) -> Iterator[tuple[list[bytes], Vectors]]:
+    """All vectors that are searched, some thousand at a time, with their texts' hashes."""
+    with connection.cursor(name="all_vectors", binary=True) as cursor:
+        cursor.execute(statement("all_vectors"))
+        while rows := cursor.fetchmany(_BLOCK):
+            yield [bytes(digest) for digest, _ in rows], np.stack([vector.to_numpy() for _, vector in rows])
+
+
+def exact(found: Iterator[tuple[list[bytes], Vectors]], hashes: Sequence[bytes], asked: Vectors) -> Distances:
+    """The cosine distances of the true nearest of each query, ascending: shape (queries, at most 100)."""
+    rows = {digest: row for row, digest in enumerate(hashes)}
+    queries = _unit(asked)
+    best = np.empty((len(hashes), 0), dtype=np.float32)
+    for names, vectors in found:
+        distances = 1 - queries @ _unit(vectors).T
+        for column, name in enumerate(names):
+            if name in rows:
+                distances[rows[name], column] = np.inf  # itself
+        best = np.concatenate([best, distances], axis=1)
+        if best.shape[1] > DEPTHS[-1]:
+            best = np.partition(best, DEPTHS[-1] - 1, axis=1)[:, : DEPTHS[-1]]
+    return np.sort(best, axis=1)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def _force_index(connection: Connection) -> None:
+    """Small tables too: what is measured is the index, not what the planner thinks of it."""
+    for name, value in (("enable_seqscan", "off"), ("hnsw.iterative_scan", "off"), ("jit", "off")):
+        _set(connection, name, value)
+    connection.execute(statement("create_nearest"))
+
+
+def _set(connection: Connection, name: str, value: str) -> None:
+    connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+
+
+def _nearest(connection: Connection, hashes: Sequence[bytes], effort: int) -> list[tuple[Any, ...]]:
+    _set(connection, "hnsw.ef_search", str(effort))
+    named = {"hashes": list(hashes), "k": DEPTHS[-1] + 1}
+    return connection.execute(statement("nearest"), named).fetchall()
+
+
+def _point(connection: Connection, hashes: Sequence[bytes], limits: Distances, effort: int) -> Point:
+    shares: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
+    times = []
+    answers = _nearest(connection, hashes, effort)
+    for digest, true, (names, distances, ms) in zip(hashes, limits, answers, strict=True):
+        others = [far for name, far in zip(names or (), distances or (), strict=True) if name != digest]
+        times.append(ms)
+        for depth, share in shares.items():
+            share.append(_recall(others[:depth], true[np.isfinite(true)][:depth]))
+    recall_10, recall_100 = (float(np.mean(share)) for share in shares.values())
+    median, late = np.percentile(times, [50, 95])
+    return Point(effort, recall_10, recall_100, float(median), float(late))
+
+
+def _recall(distances: Sequence[float], true: Distances) -> float:
+    """The share of the true nearest; 1 where there was nothing to find."""
+    return sum(far <= true[-1] + _TIE for far in distances) / len(true) if len(true) else 1.0

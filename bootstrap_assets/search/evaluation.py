@@ -1,0 +1,333 @@
+"""How good the search is, measured on labels, and whether it is as good as it was.
+
+    index           recall against an exact search, by effort               search/ann.py
+    contract_nli    hypothesis -> evidence, among a contract's spans        search/labelled.py, shadow.py
+    cuad            category -> clauses, among a contract's sections        search/labelled.py
+
+What ranks is the search's own SQL functions (search/ranking.py), so whatever breaks them is seen here.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from psycopg.types.json import Jsonb
+
+from bootstrap_assets.embed.choose import embedder_of
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.gate import limiter_of
+from bootstrap_assets.search import baseline as baselines
+from bootstrap_assets.search import labelled
+from bootstrap_assets.search.ann import QUERIES, WANTED, Curve, curve
+from bootstrap_assets.search.baseline import Baseline, Fall
+from bootstrap_assets.search.labelled import Query
+from bootstrap_assets.search.query import embed_query
+from bootstrap_assets.search.ranking import Question, question, rank
+from bootstrap_assets.search.shadow import Payments, embed_spans, shadowed
+from bootstrap_assets.search.tasks import Task, score
+from bootstrap_assets.send import Patience, Sender
+from bootstrap_assets.settings import Settings
+from bootstrap_assets.stopping import Stop
+from bootstrap_assets.store import spaces
+from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.ledger import Payer
+from bootstrap_assets.store.spaces import Space
+from bootstrap_assets.store.statements import statement
+
+NLI, CUAD = "contract_nli", "cuad"
+NLI_METRICS = ("R@5", "R@10", "MRR", "nDCG@10")
+CUAD_METRICS = ("R@5", "R@10", "P@5", "MRR", "nDCG@10")
+CORPUS_METRICS = (*NLI_METRICS, "P@10")
+"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision tells more."""
+
+CORPUS_DEPTH = 100
+
+SOURCE = "evaluate"
+"""What is embedded for an evaluation is entered as in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is evaluated: so many queries of each kind (None: all), contracts of one split of ContractNLI."""
+
+    limit: int | None = None
+    split: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all. A part is compared with the baseline, and kept nowhere."""
+        return self.limit is None and self.split is None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The baseline, the contracts it shares with this evaluation, and what has fallen since.
+
+    `baseline` is None where there was none, `accepted` whether these scores are the baseline from now on.
+    """
+
+    baseline: Baseline | None
+    same_search: bool
+    contracts: int
+    falls: Sequence[Fall]
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation of the space that is searched. `corpus` is ContractNLI over all contracts together."""
+
+    at: datetime
+    space: str
+    scope: Scope
+    curve: Curve
+    tasks: Mapping[str, Task]
+    corpus: Task | None
+    hypotheses: Mapping[str, str]
+    compared: Compared
+    left_out: tuple[str, ...]
+    embedded: int
+    seconds: float
+
+    @property
+    def failures(self) -> list[str]:
+        """What is not as it should be, in words; empty where the search is as good as it was."""
+        low = [
+            f"the index finds {self.curve.chosen.recall_10:.1%} of the nearest 10 at ef_search "
+            f"{self.curve.chosen.ef_search}, the greatest tried; {WANTED:.0%} is wanted"
+        ]
+        return (low if not self.curve.ok else []) + [str(fall) for fall in self.compared.falls]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the search is as good as it was, and the index good enough."""
+        return not self.failures
+
+    def document(self) -> dict[str, Any]:
+        """As it is stored, printed with --json, and read by the report."""
+        return {
+            "evaluated_at": self.at.isoformat(timespec="seconds"),
+            "space": self.space,
+            "scope": {"limit": self.scope.limit, "split": self.scope.split},
+            "ann": [point.document() for point in self.curve.points],
+            "ann_queries": self.curve.queries,
+            "ef_search": self.curve.chosen.ef_search,
+            **({NLI: self._nli(self.tasks[NLI])} if NLI in self.tasks else {}),
+            **({CUAD: self._cuad(self.tasks[CUAD])} if CUAD in self.tasks else {}),
+            "baseline": _told(self.compared),
+            "passed": self.ok,
+            "failures": self.failures,
+            "left_out": list(self.left_out),
+            "texts_embedded": self.embedded,
+            "seconds": round(self.seconds, 1),
+        }
+
+    def _nli(self, task: Task) -> dict[str, Any]:
+        splits = task.by(lambda query: query.split)
+        return task.document() | {
+            "by_split": {
+                split: {
+                    name: {metric: by.rounded() for metric, by in task.means(name, rows).items()}
+                    for name in task.scores
+                }
+                | {"queries": len(rows)}
+                for split, rows in splits.items()
+            },
+            "by_hypothesis": [
+                {"hypothesis_id": int(row.pop("label")), "hypothesis": self.hypotheses[label], **row}
+                for row in task.labels()
+                for label in [row["label"]]
+            ],
+            **(
+                {"corpus": self.corpus.document() | {"contracts": len(task.by(lambda query: query.contract))}}
+                if self.corpus
+                else {}
+            ),
+        }
+
+    def _cuad(self, task: Task) -> dict[str, Any]:
+        rows = [{"category": row.pop("label"), **row} for row in task.labels()]
+        return task.document() | {"by_category": rows}
+
+
+def evaluate(
+    database: Database,
+    settings: Settings,
+    *,
+    scope: Scope | None = None,
+    accept: bool = False,
+    run_id: str | None = None,
+    max_cost: float | None = None,
+    stop: Stop | None = None,
+) -> Evaluation:
+    """Evaluate the search over the active space, and keep the figures with the space.
+
+    `accept`: what is measured becomes the baseline, whatever it is. What has to be embedded is entered in the
+    ledger under `run_id` and costs at most `max_cost` dollars. Raises ConfigurationError where nothing is
+    searched yet, SchemaError where there is no index, and what a Sender raises.
+    """
+    started, at = time.monotonic(), datetime.now(UTC)
+    scope, stop = scope or Scope(), stop or Stop()
+    work = _Work(database, settings, _searched(database), scope, run_id or uuid4().hex, max_cost, stop)
+    measured = curve(database, work.space, queries=min(QUERIES, scope.limit or QUERIES))
+    tasks, corpus, hypotheses = work.tasks()
+    compared = database.transact(
+        partial(_compare, space=work.space, tasks=tasks, accept=accept, whole=scope.whole)
+    )
+    evaluation = Evaluation(
+        at=at,
+        space=work.space.name,
+        scope=scope,
+        curve=measured,
+        tasks=tasks,
+        corpus=corpus,
+        hypotheses=hypotheses,
+        compared=compared,
+        left_out=tuple(
+            f"{name}: no labelled contract of it is in the corpus" for name in (NLI, CUAD) if name not in tasks
+        ),
+        embedded=work.embedded,
+        seconds=time.monotonic() - started,
+    )
+    if scope.whole:
+        named = {"id": work.space.id, "quality": Jsonb(evaluation.document())}
+        database.transact(lambda connection: connection.execute(statement("keep_quality"), named))
+    return evaluation
+
+
+def kept(connection: Connection) -> dict[str, Any] | None:
+    """The document of the last evaluation of everything; None where the searched space has had none."""
+    [document] = connection.execute(statement("kept_quality")).fetchone() or ({},)
+    return document if document.get("evaluated_at") else None
+
+
+def _searched(database: Database) -> Space:
+    space = database.transact(spaces.active)
+    if space is None:
+        raise ConfigurationError("there is nothing to evaluate yet: run `bootstrap run` first")
+    return space
+
+
+def _compare(
+    connection: Connection, space: Space, tasks: Mapping[str, Task], *, accept: bool, whole: bool
+) -> Compared:
+    known = baselines.stored(connection)
+    accepted = whole and bool(tasks) and (accept or known is None)
+    same = known is None or known.search == baselines.search_functions(connection)
+    found = baselines.falls(known, tasks) if known and not accept else []
+    contracts = baselines.shared(known, tasks) if known else 0
+    if accepted:
+        baselines.store(connection, space, tasks)
+    return Compared(known, same, contracts, found, accepted)
+
+
+def _told(compared: Compared) -> dict[str, Any]:
+    known = compared.baseline
+    return {
+        "measured_at": known.measured_at.isoformat(timespec="seconds") if known else None,
+        "space": known.space if known else None,
+        "same_search": compared.same_search,
+        "contracts": compared.contracts,
+        "accepted": compared.accepted,
+        "falls": [
+            {
+                "task": fall.task,
+                "list": fall.list,
+                "metric": fall.metric,
+                "before": round(fall.before, 4),
+                "now": round(fall.now, 4),
+                "difference": fall.difference.rounded(),
+            }
+            for fall in compared.falls
+        ],
+    }
+
+
+class _Work:
+    """The questions of both data sets, asked and scored."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        space: Space,
+        scope: Scope,
+        run_id: str,
+        max_cost: float | None,
+        stop: Stop,
+    ) -> None:
+        self.space = space
+        self.embedded = 0
+        self._database = database
+        self._settings = settings
+        self._scope = scope
+        self._stop = stop.child()
+        self._run_id = run_id
+        self._max_cost = max_cost
+        self._questions: dict[str, Question] = {}
+
+    def tasks(self) -> tuple[dict[str, Task], Task | None, dict[str, str]]:
+        """The tasks there are labels for, ContractNLI over all contracts, and the wording of its hypotheses."""
+        with ThreadPoolExecutor(2, thread_name_prefix="evaluate") as pool:  # it is the server that works
+            try:
+                first, second = pool.submit(self._contract_nli), pool.submit(self._cuad)
+                (nli, corpus, hypotheses), cuad = first.result(), second.result()
+            except BaseException:
+                self._stop.set()
+                raise
+        found = {NLI: nli, CUAD: cuad}
+        return {name: task for name, task in found.items() if task}, corpus, hypotheses
+
+    def _contract_nli(self) -> tuple[Task | None, Task | None, dict[str, str]]:
+        read = partial(labelled.contract_nli, split=self._scope.split)
+        every, spans = self._database.transact(read)
+        queries = labelled.some(every, self._scope.limit)
+        if not queries:
+            return None, None, {}
+        chosen = {query.document for query in queries}
+        spans = [span for span in spans if span.document in chosen]
+        together = labelled.over_all([query for query in every if query.document in chosen])
+        questions = self._ask([*queries, *together])
+        self.embedded += embed_spans(self._database, self.space, self._payments(), spans)
+        ranked = partial(rank, questions=questions, granularity="span", stop=self._stop)
+        with shadowed(self._database, self.space, spans) as connection:
+            task = score(NLI_METRICS, queries, ranked(connection, queries))
+            over_all = ranked(connection, together, within=False, depth=CORPUS_DEPTH)
+        corpus = score(CORPUS_METRICS, together, over_all)
+        return task, corpus, {query.label: query.text for query in together}
+
+    def _cuad(self) -> Task | None:
+        queries = labelled.some(self._database.transact(labelled.cuad), self._scope.limit)
+        if not queries:
+            return None
+        questions = self._ask(queries)
+        with self._database.connection() as connection:
+            ranked = rank(connection, queries, questions, granularity="section", stop=self._stop)
+        return score(CUAD_METRICS, queries, ranked)
+
+    def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
+        """What the search makes of each text, on the corpus as it is."""
+        for text in dict.fromkeys(query.text for query in queries):
+            if text not in self._questions:
+                vector = embed_query(self._database, self._settings, self.space, text)
+                self._questions[text] = self._database.transact(partial(question, text=text, vector=vector))
+        return self._questions
+
+    def _payments(self) -> Payments:
+        settings, space = self._settings, self.space
+        embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
+        sender = Sender(
+            self._database,
+            embedder,
+            space,
+            SOURCE,
+            payer=Payer(limiter_of(embedder), self._run_id, self._max_cost),
+            patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
+            stop=self._stop,
+        )
+        return Payments(embedder, sender)

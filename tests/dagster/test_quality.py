@@ -1,0 +1,105 @@
+"""The asset `retrieval_quality`: a job of its own, figures to plot, and checks that see a broken search."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import psycopg
+import pytest
+
+from bootstrap_assets.definitions import defs
+from bootstrap_assets.defs import quality
+from bootstrap_assets.pipeline import Corpus
+from tests.integration.test_evaluation import filled, rewrite
+from tests.integration.test_index import local_space
+
+CHECKS = {"ann_recall", "no_regression", "hybrid_beats_its_parts"}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def corpus(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+    """A shell whose corpus is this test's own, with the local model and labelled contracts."""
+    assert corpus.settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(corpus.settings.root))
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.settings.database_url.get_secret_value())
+    monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "local")
+    return filled(local_space(corpus))
+
+
+def evaluate(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def("evaluate").execute_in_process(instance=instance, raise_on_error=False)
+
+
+def told(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def test_the_evaluation_is_in_no_job_but_its_own() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.name for key in graph.asset_check_keys if key.asset_key.path == ["retrieval_quality"]} == CHECKS
+    assert not any(graph.get(key).blocking for key in graph.asset_check_keys if key.name in CHECKS)
+    jobs = {
+        job.name: {node.name for node in job.nodes} for job in map(defs.resolve_job_def, ("bootstrap", "verify"))
+    }
+    assert not any("retrieval_quality" in node for nodes in jobs.values() for node in nodes)
+
+
+def test_an_evaluation_tells_its_figures_and_passes(corpus: Corpus, instance: dg.DagsterInstance) -> None:
+    result = evaluate(instance)
+    assert result.success
+    [event] = result.asset_materializations_for_node("retrieval_quality")
+    figures = {name: value.value for name, value in event.metadata.items()}
+    assert figures["contract_nli_hybrid_R@5"] == figures["cuad_hybrid_R@5"] == 1
+    assert figures["recall@10"] >= 0.99
+    assert "| hybrid_minus_vector |" in str(figures["scores"])
+    checks = told(result)
+    assert set(checks) == CHECKS
+    assert checks["ann_recall"].passed
+    assert checks["no_regression"].passed
+    # Where all lists are without a fault none is better: a warning, as it should be.
+    assert not checks["hybrid_beats_its_parts"].passed
+    assert checks["hybrid_beats_its_parts"].severity is dg.AssetCheckSeverity.WARN
+
+
+def test_a_broken_search_fails_the_check_and_says_what_fell(corpus: Corpus, instance: dg.DagsterInstance) -> None:
+    evaluate(instance)
+    rewrite(corpus, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    checks = told(evaluate(instance))
+    assert not checks["no_regression"].passed
+    assert checks["no_regression"].severity is dg.AssetCheckSeverity.ERROR
+    assert "R@5 of vector from 1.000" in str(checks["no_regression"].metadata["falls"].value)
+
+
+def test_an_index_that_finds_too_little_fails() -> None:
+    point = {"ef_search": 400, "recall@10": 0.7, "recall@100": 0.7, "ms": 1.0, "ms_p95": 2.0}
+    document = {"ann": [point], "ef_search": 400, "evaluated_at": "today", "space": "a space"}
+    assert not quality.ann_recall(document).passed
+    assert quality.ann_recall(document | {"ann": [point | {"recall@10": 0.99}]}).passed
+
+
+def test_before_the_first_evaluation_the_checks_warn(corpus: Corpus, instance: dg.DagsterInstance) -> None:
+    checks = dg.materialize(
+        [quality.check_quality],
+        instance=instance,
+        resources=defs.resources,
+        selection=dg.AssetSelection.all_asset_checks(),
+    ).get_asset_check_evaluations()
+    assert [(check.passed, check.severity) for check in checks] == [(False, dg.AssetCheckSeverity.WARN)] * 3
+
+
+def test_without_an_index_the_asset_fails_for_good(corpus: Corpus, instance: dg.DagsterInstance) -> None:
+    assert corpus.settings.database_url
+    with psycopg.connect(corpus.settings.database_url.get_secret_value(), autocommit=True) as connection:
+        [name] = connection.execute(
+            "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%'"
+        ).fetchone() or [""]
+        connection.execute(f"DROP INDEX {name}")  # type: ignore[arg-type]
+    result = evaluate(instance)
+    assert not result.success
+    failures = [event for event in result.all_events if event.is_step_failure]
+    assert "no valid index" in str(failures[0].event_specific_data)
