@@ -12,12 +12,14 @@ from rich.text import Text
 
 from bootstrap_assets.cli.console import out, print_json
 from bootstrap_assets.records import Granularity, NliLabel
-from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, headlines
+from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, Ranking, headlines
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import Database, database_url
+
+RANKING = Ranking()
 
 SNIPPET = 320
 """Characters of a hit's text that are shown; --json gives all of it."""
@@ -47,6 +49,15 @@ SNIPPET = 320
 )
 @click.option("--document", "documents", multiple=True, help="Only this document: its title, source id or id.")
 @click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
+@click.option("--vector-weight", type=click.FloatRange(min=0), default=RANKING.vector_weight, show_default=True)
+@click.option("--text-weight", type=click.FloatRange(min=0), default=RANKING.text_weight, show_default=True)
+@click.option(
+    "--fusion-constant",
+    type=click.IntRange(min=0),
+    default=RANKING.fusion_constant,
+    show_default=True,
+    help="k of reciprocal rank fusion: the greater, the less the first ranks stand out.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(
     text: str,
@@ -58,18 +69,22 @@ def search(
     labels: tuple[str, ...],
     documents: tuple[str, ...],
     tenants: tuple[str, ...],
+    vector_weight: float,
+    text_weight: float,
+    fusion_constant: int,
     as_json: bool,
 ) -> None:
     """Find the records that answer TEXT best."""
     settings = load_settings()
     filters = Filters(sources, categories, granularities, labels, tenants, documents)
+    ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
     url = database_url(settings)
     for name in sources:
         get_source(name)
     with Database(url, size=1) as database:
         with database.connection() as connection:
             schema.require_current(connection)
-        hits = find(database, settings, text, k=k, mode=Mode(mode), filters=filters)
+        hits = find(database, settings, text, k=k, mode=Mode(mode), filters=filters, ranking=ranking)
         told = headlines(database, text, hits)
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})

@@ -57,6 +57,8 @@ def test_an_evaluation_tells_its_figures_and_passes(corpus: Corpus, instance: dg
     assert figures["contract_nli_hybrid_R@5"] == figures["cuad_hybrid_R@5"] == 1
     assert figures["recall@10"] >= 0.99
     assert "| hybrid_minus_vector |" in str(figures["scores"])
+    for picture in ("recall_curve", "contract_nli_scores", "cuad_scores", "coverage", "map"):
+        assert "](data:image/png;base64," in str(figures[picture])
     checks = told(result)
     assert set(checks) == CHECKS
     assert checks["ann_recall"].passed

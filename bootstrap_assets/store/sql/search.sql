@@ -15,7 +15,7 @@ SELECT id FROM reference_documents WHERE title = ANY (%(named)s) OR source_id = 
 -- name: headlines
 -- The parts of texts that hold words of the query, which stand between \x02 and \x03.
 SELECT ts_headline('pg_catalog.english', left(t.content, 20000), w.words,
-                   E'StartSel=\x02, StopSel=\x03, MaxWords=55, MinWords=25, MaxFragments=2, FragmentDelimiter=" … "')
+                   E'StartSel=\x02, StopSel=\x03, MaxWords=60, MinWords=30, MaxFragments=1')
 FROM unnest(%(texts)s::text[]) WITH ORDINALITY t (content, place) CROSS JOIN (
     SELECT string_agg(reference_word(lexeme)::text, ' | ')::tsquery AS words
     FROM unnest(to_tsvector('pg_catalog.english', %(query)s))
