@@ -117,4 +117,6 @@ def _print(hit: Hit, headline: str | None) -> None:
 def _shown(hit: Hit, headline: str | None) -> str:
     if headline is None or MARK[0] not in headline:
         return textwrap.shorten(hit.content, SNIPPET, placeholder=" …")
-    return " ".join(headline.split())
+    told, whole = " ".join(headline.split()), " ".join(hit.content.split())
+    plain = told.replace(MARK[0], "").replace(MARK[1], "")
+    return ("" if whole.startswith(plain) else "… ") + told + ("" if whole.endswith(plain) else " …")

@@ -345,7 +345,7 @@ def asked(client: Client, valves: Valves, environment: dict[str, str], told: Tol
 
 
 def test_a_request_becomes_one_run_with_its_tags_and_priority(client: Client, asked: Asked) -> None:
-    assert asked.again == {"request": asked.first, "new": False}
+    assert asked.again == {"request": asked.first, "new": False, "priority": 5}
     [run] = client.runs_tagged("bootstrap/request", asked.first)
     assert run["jobName"] == "bootstrap"
     assert run["tags"]["dagster/priority"] == "5"

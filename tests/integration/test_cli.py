@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,15 @@ def test_a_plan_tells_what_a_run_then_does_and_changes_nothing(
     assert "together" in invoke("cost").stdout
 
 
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """SIGHUP as a shell leaves it, for this process and those it starts, even where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_lets_the_requests_in_flight_end(
     paid: VoyageServer, database_url: str, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
@@ -339,6 +349,7 @@ def test_a_signal_lets_the_requests_in_flight_end(
     assert len(paid.log) == 1
 
 
+@pytest.mark.usefixtures("hang_up")
 def test_closing_the_terminal_stops_work_and_nohup_keeps_it_going() -> None:
     before = signal.getsignal(signal.SIGHUP)
     with stopping_signals() as stop:
@@ -356,6 +367,7 @@ def test_closing_the_terminal_stops_work_and_nohup_keeps_it_going() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("hang_up")
 def test_a_terminal_that_is_gone_does_not_keep_work_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object, **_more: object) -> None:
         raise OSError(5, "Input/output error")
