@@ -119,4 +119,5 @@ def _shown(hit: Hit, headline: str | None) -> str:
         return textwrap.shorten(hit.content, SNIPPET, placeholder=" …")
     told, whole = " ".join(headline.split()), " ".join(hit.content.split())
     plain = told.replace(MARK[0], "").replace(MARK[1], "")
-    return ("" if whole.startswith(plain) else "… ") + told + ("" if whole.endswith(plain) else " …")
+    rest = whole.rpartition(plain)[2]  # a headline leaves out the last stop
+    return ("" if whole.startswith(plain) else "… ") + told + (rest if len(rest) < 2 else " …")

@@ -89,11 +89,14 @@ $$;
 
 CREATE FUNCTION reference_label_scores(words text[], weights double precision[], filters reference_filters)
 RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    -- A word in a record's label (category, hypothesis) counts as much as two that are alone in a text of mean length.
+    -- A word in a record's label (category, hypothesis) counts as much as two that are alone in a text of mean length,
+    -- times the share of the query's weight that the label holds: one word in common is no answer to six.
     WITH asked AS MATERIALIZED (
         SELECT reference_word(a.word) AS word, a.weight FROM unnest(words, weights) a (word, weight)
-    ), any_of AS MATERIALIZED (SELECT string_agg(word::text, ' | ')::tsquery AS words FROM asked)
-    SELECT r.content_hash, max((SELECT sum(2 * a.weight) FROM asked a WHERE r.label_tsv @@ a.word))
+    ), any_of AS MATERIALIZED (
+        SELECT string_agg(word::text, ' | ')::tsquery AS words, sum(weight) AS weight FROM asked
+    )
+    SELECT r.content_hash, max((SELECT 2 * sum(a.weight) ^ 2 / any_of.weight FROM asked a WHERE r.label_tsv @@ a.word))
     FROM any_of JOIN reference_records r ON r.label_tsv @@ any_of.words
     WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
     GROUP BY r.content_hash
