@@ -28,7 +28,7 @@ MIN_RECALL = 0.95
 RECALL_QUERIES = 50
 RECALL_AT = 10
 EF_SEARCH = 100
-"""As the search sets it; see search/query.py."""
+"""As the search sets it before an evaluation has found what is enough (`reference_rank`)."""
 
 _TIE = 1e-6  # texts that differ in a comma may be equally far: either of them is right
 
@@ -224,10 +224,12 @@ class Recall:
 
 
 def recall(connection: Connection, space: Space, *, queries: int = RECALL_QUERIES, k: int = RECALL_AT) -> Recall:
-    """Compare the index with an exact search, for vectors of the corpus itself (each without itself)."""
+    """Compare the index, with the search's effort, with an exact search, for vectors of the corpus itself."""
     drawn = connection.execute(statement("some_vectors").format(vectors=space.vectors), {"queries": queries})
     chosen: Sequence[tuple[bytes, Vectors]] = drawn.fetchall()
-    for name, value in (("enable_seqscan", "off"), ("hnsw.ef_search", str(EF_SEARCH))):
+    row = connection.execute(statement("search_effort"), {"id": space.id}).fetchone()
+    effort = row[0] if row and row[0] else EF_SEARCH
+    for name, value in (("enable_seqscan", "off"), ("hnsw.ef_search", str(effort))):
         connection.execute("SELECT set_config(%s, %s, true)", (name, value))
     found = {}
     for digest, vector in chosen:

@@ -247,6 +247,17 @@ def test_a_poor_graph_has_a_poor_recall(corpus: Corpus) -> None:
     assert found.worst[0][1] <= found.worst[-1][1] < 1
 
 
+def test_recall_is_that_of_the_effort_which_the_search_takes(corpus: Corpus) -> None:
+    at_random(corpus, 1500)
+    execute(corpus, "CREATE INDEX ON VECTORS USING hnsw (embedding vector_cosine_ops) WITH (m = 4)")
+    means = []
+    for effort in (10, 400):
+        execute(corpus, "UPDATE embedding_spaces SET quality = jsonb_build_object('ef_search', %s::int)", effort)
+        with corpus.database.connection() as connection:
+            means.append(checks.recall(connection, corpus.space).mean)
+    assert means[0] < means[1] - 0.1
+
+
 def test_the_recall_of_an_empty_space_is_full(corpus: Corpus) -> None:
     with corpus.database.connection() as connection:
         assert checks.recall(connection, corpus.space).mean == 1.0

@@ -56,3 +56,6 @@ SELECT content_hash, embedding FROM {vectors} ORDER BY content_hash LIMIT %(quer
 -- name: neighbours
 SELECT embedding <=> %(vector)s AS distance FROM {vectors} WHERE content_hash <> %(hash)s
 ORDER BY {distance} LIMIT %(k)s
+
+-- name: search_effort
+SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE id = %(id)s
