@@ -13,7 +13,7 @@ run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	done
 
 test: $(STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2
 
 test-deployment: $(STAMP)  ## Of these, Dagster as it runs: webserver, daemon, queue, a browser where there is one.
 	@$(BIN)/pytest -m deployment tests/dagster/test_deployment.py tests/browser

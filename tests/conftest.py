@@ -6,9 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.pipeline import Corpus
@@ -27,6 +29,21 @@ def pytest_report_header() -> str:
     from importlib.metadata import version
 
     return f"dagster {version('dagster')}, psycopg {version('psycopg')}, voyageai {version('voyageai')}"
+
+
+class Scheduling(LoadScopeScheduling):
+    """Any worker takes any test, but the tests of the deployment, which share one, stay on one worker.
+
+    With pytest 9.2 xdist's own `--dist loadgroup` groups nothing: it sets an attribute that is no longer read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, _ = nodeid.partition("::")
+        return path if path.endswith("test_deployment.py") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

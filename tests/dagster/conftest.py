@@ -1,4 +1,6 @@
-"""The order of the tests of a deployment."""
+"""The tests of a deployment stay together, and in order."""
+
+from itertools import groupby
 
 import pytest
 
@@ -6,7 +8,13 @@ import pytest
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those of one module that share a deployment stay in the order of the file, however others are shuffled."""
-    places = [place for place, item in enumerate(items) if item.get_closest_marker("deployment")]
-    ordered = sorted((items[place] for place in places), key=lambda item: (str(item.path), item.location[1] or 0))
-    for place, item in zip(places, ordered, strict=True):
-        items[place] = item
+    ordered = [
+        item
+        for path, together in groupby(items, key=lambda item: item.path)
+        for item in (sorted(together, key=_line) if path.name == "test_deployment.py" else together)
+    ]
+    items[:] = ordered
+
+
+def _line(item: pytest.Item) -> int:
+    return item.location[1] or 0

@@ -31,7 +31,7 @@ from tests.conftest import TEMPLATE, open_for_test
 from tests.dagster.deployment import PATIENCE, Client, Running, Valves, bootstrap, started_ui, wait_for
 from tests.fakes.voyage_server import VoyageServer
 
-pytestmark = [pytest.mark.deployment, pytest.mark.xdist_group("deployment")]
+pytestmark = pytest.mark.deployment
 
 ORDERED = batch_keys(128)
 KEYS = set(ORDERED)
@@ -121,6 +121,8 @@ def running(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Running]:
     """One deployment for all tests, with the records of all sources there. Nothing of it may stay."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        (tmp_path_factory.getbasetemp().parent / "deployment").mkdir()  # fails if a second worker makes another
     with Database(url) as database:
         corpus = open_for_test(deployed, database)
         for source in SOURCES.values():
