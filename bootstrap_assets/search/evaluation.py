@@ -19,16 +19,18 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from bootstrap_assets.embed.choose import embedder_of
+from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.gate import limiter_of
 from bootstrap_assets.search import baseline as baselines
 from bootstrap_assets.search import labelled
 from bootstrap_assets.search.ann import QUERIES, WANTED, Curve, curve
 from bootstrap_assets.search.baseline import Baseline, Fall
+from bootstrap_assets.search.kept import Keeper
 from bootstrap_assets.search.labelled import Query
 from bootstrap_assets.search.query import embed_query
 from bootstrap_assets.search.ranking import Question, question, rank
-from bootstrap_assets.search.shadow import Payments, embed_spans, shadowed
+from bootstrap_assets.search.shadow import shadowed
 from bootstrap_assets.search.tasks import Task, score
 from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
@@ -38,6 +40,7 @@ from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
+from bootstrap_assets.store.vectors import Vectors
 
 NLI, CUAD = "contract_nli", "cuad"
 NLI_METRICS = ("R@5", "R@10", "MRR", "nDCG@10")
@@ -262,7 +265,6 @@ class _Work:
         stop: Stop,
     ) -> None:
         self.space = space
-        self.embedded = 0
         self._database = database
         self._settings = settings
         self._scope = scope
@@ -270,6 +272,12 @@ class _Work:
         self._run_id = run_id
         self._max_cost = max_cost
         self._questions: dict[str, Question] = {}
+        self._embedded: list[int] = []
+
+    @property
+    def embedded(self) -> int:
+        """How many texts had to be embedded."""
+        return sum(self._embedded)
 
     def tasks(self) -> tuple[dict[str, Task], Task | None, dict[str, str]]:
         """The tasks there are labels for, ContractNLI over all contracts, and the wording of its hypotheses."""
@@ -293,7 +301,7 @@ class _Work:
         spans = [span for span in spans if span.document in chosen]
         together = labelled.over_all([query for query in every if query.document in chosen])
         questions = self._ask([*queries, *together])
-        self.embedded += embed_spans(self._database, self.space, self._payments(), spans)
+        self._embedded.append(self._keeper(InputType.DOCUMENT).embed(span.content for span in spans))
         ranked = partial(rank, questions=questions, granularity="span", stop=self._stop)
         with shadowed(self._database, self.space, spans) as connection:
             task = score(NLI_METRICS, queries, ranked(connection, queries))
@@ -312,13 +320,24 @@ class _Work:
 
     def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
         """What the search makes of each text, on the corpus as it is."""
-        for text in dict.fromkeys(query.text for query in queries):
-            if text not in self._questions:
+        texts = [text for text in dict.fromkeys(query.text for query in queries) if text not in self._questions]
+        kept = self._paid_once(texts)
+        for text in texts:
+            vector = kept.get(text)
+            if vector is None:
                 vector = embed_query(self._database, self._settings, self.space, text)
-                self._questions[text] = self._database.transact(partial(question, text=text, vector=vector))
+            self._questions[text] = self._database.transact(partial(question, text=text, vector=vector))
         return self._questions
 
-    def _payments(self) -> Payments:
+    def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors of questions, where they cost: those of a local model follow the corpus, and are made anew."""
+        keeper = self._keeper(InputType.QUERY)
+        if not keeper.embedder.model.dollars:
+            return {}
+        self._embedded.append(keeper.embed(texts))
+        return keeper.vectors(texts)
+
+    def _keeper(self, input_type: InputType) -> Keeper:
         settings, space = self._settings, self.space
         embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
         sender = Sender(
@@ -330,4 +349,4 @@ class _Work:
             patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
             stop=self._stop,
         )
-        return Payments(embedder, sender)
+        return Keeper(self._database, space, embedder, sender, input_type)

@@ -12,7 +12,7 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.embed.local import LocalEmbedder
 from bootstrap_assets.embed.protocol import Embeddings, InputType
-from bootstrap_assets.errors import BudgetError, ConfigurationError, SchemaError, StoppedError
+from bootstrap_assets.errors import BudgetError, ConfigurationError, RefusedError, SchemaError, StoppedError
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.report import quality
 from bootstrap_assets.search.evaluation import Evaluation, Scope, evaluate
@@ -21,6 +21,7 @@ from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration import labelled_contracts
+from tests.integration.labelled_contracts import HYPOTHESES, QUESTIONS
 from tests.integration.test_fill import column
 from tests.integration.test_index import local_space
 
@@ -297,22 +298,32 @@ def test_a_fall_stays_a_fall_until_it_is_accepted(local: Corpus) -> None:
 # --- what is embedded for it ---
 
 
-def test_what_is_no_record_is_embedded_once_and_entered_in_the_ledger(
+def test_what_an_evaluation_alone_needs_is_embedded_once_and_entered_in_the_ledger(
     corpus: Corpus, voyage: VoyageServer
 ) -> None:
     filled(corpus, "contract_nli")
     documents, requests = voyage.input_types["document"], column(corpus, LEDGER)
     first = run(corpus)
-    assert first.embedded == len({text for text in _spans(corpus) if text.strip()}) - 2 * CONTRACTS
-    assert voyage.input_types["document"] == documents + 1  # packed into one request
-    assert len(column(corpus, LEDGER)) == len(requests) + 1
-    assert voyage.input_types["query"] == 2
+    assert first.embedded == len({text for text in _spans(corpus) if text.strip()}) - 2 * CONTRACTS + len(
+        HYPOTHESES
+    )
+    asked = {"document": documents + 1, "query": 1}  # each packed into one request
+    assert voyage.input_types == asked
+    assert len(column(corpus, LEDGER)) == len(requests) + 2
     second = run(corpus)
     assert second.embedded == 0
-    assert voyage.input_types["document"] == documents + 1
+    assert voyage.input_types == asked
+    assert second.document()["contract_nli"] == first.document()["contract_nli"]
 
 
-LEDGER = "SELECT tokens FROM embedding_usage WHERE source <> 'search' AND outcome = 'ok'"
+def test_a_question_that_the_model_refuses_is_told(corpus: Corpus, voyage: VoyageServer) -> None:
+    filled(corpus, "contract_nli")
+    voyage.poison.add(HYPOTHESES["nda-1"])
+    with pytest.raises(RefusedError):
+        run(corpus)
+
+
+LEDGER = "SELECT tokens FROM embedding_usage WHERE outcome = 'ok'"
 
 
 def test_a_span_that_the_model_refuses_goes_without_a_vector(corpus: Corpus, voyage: VoyageServer) -> None:
@@ -320,7 +331,9 @@ def test_a_span_that_the_model_refuses_goes_without_a_vector(corpus: Corpus, voy
     refused = next(text for text in _spans(corpus) if text.startswith("Any party"))
     voyage.poison.add(refused)
     found = run(corpus)
-    assert found.embedded == len({text for text in _spans(corpus) if text.strip()}) - 2 * CONTRACTS - 1
+    assert found.embedded == len({text for text in _spans(corpus) if text.strip()}) - 2 * CONTRACTS - 1 + len(
+        HYPOTHESES | QUESTIONS
+    )
     assert found.tasks["contract_nli"].means("text")["R@5"].mean == 1
 
 

@@ -46,14 +46,21 @@ WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT 
 GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
 
 -- name: unembedded
--- Which of these texts have a vector neither in the space nor from an evaluation before.
+-- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
 SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
-WHERE NOT EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash)
-  AND NOT EXISTS (SELECT FROM evaluation_vectors v WHERE v.content_hash = t.hash AND v.space_id = %(space)s)
+WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
+  AND NOT EXISTS (
+      SELECT FROM evaluation_vectors v
+      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
+  )
 
 -- name: keep_evaluation_vector
-INSERT INTO evaluation_vectors (space_id, content_hash, embedding) VALUES (%(space)s, %(hash)s, %(embedding)s)
-ON CONFLICT DO NOTHING
+INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
+VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
+
+-- name: kept
+SELECT content_hash, embedding FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
 
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.
@@ -77,7 +84,7 @@ CREATE TEMP TABLE evaluation_nearby AS
 SELECT content_hash, embedding::vector AS embedding FROM {vectors} WHERE content_hash IN (SELECT content_hash FROM evaluation_texts)
 UNION ALL
 SELECT v.content_hash, v.embedding FROM evaluation_vectors v
-WHERE v.space_id = {space} AND v.content_hash IN (SELECT content_hash FROM evaluation_texts)
+WHERE v.space_id = {space} AND v.input_type = 'document' AND v.content_hash IN (SELECT content_hash FROM evaluation_texts)
   AND NOT EXISTS (SELECT FROM {vectors} x WHERE x.content_hash = v.content_hash);
 ALTER TABLE pg_temp.evaluation_nearby ADD PRIMARY KEY (content_hash);
 CREATE TEMP TABLE reference_texts (LIKE reference_texts INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);

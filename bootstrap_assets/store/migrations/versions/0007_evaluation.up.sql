@@ -2,12 +2,13 @@
 
 CREATE TABLE evaluation_vectors (
     space_id     integer NOT NULL REFERENCES embedding_spaces ON DELETE CASCADE,
+    input_type   text NOT NULL CHECK (input_type IN ('document', 'query')),
     content_hash bytea NOT NULL CHECK (octet_length(content_hash) = 32),
     embedding    vector NOT NULL,
-    PRIMARY KEY (space_id, content_hash)
+    PRIMARY KEY (space_id, input_type, content_hash)
 );
 COMMENT ON TABLE evaluation_vectors IS
-    'Vectors of pieces of contracts that are no records: candidates in an evaluation and nowhere else, and paid for once.';
+    'Vectors that only an evaluation needs, paid for once: of pieces of contracts that are no records, and of its questions.';
 
 CREATE TABLE evaluation_baseline (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
