@@ -24,7 +24,10 @@ errors = Console(stderr=True, highlight=False)
 
 def print_json(document: Any, *, lines: bool = False) -> None:
     """One JSON document on stdout, and nothing else; `lines`: in one line, at once."""
-    print(json.dumps(document, ensure_ascii=False, indent=None if lines else 2, default=str), flush=lines)
+    print(
+        json.dumps(document, ensure_ascii=False, indent=None if lines else 2, default=str, allow_nan=False),
+        flush=lines,
+    )
 
 
 @contextmanager

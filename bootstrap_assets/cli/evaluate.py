@@ -11,6 +11,7 @@ from rich.table import Table
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import FAILED, errors, out, print_json
 from bootstrap_assets.cli.run import settings_for
+from bootstrap_assets.search.baseline import FEWEST
 from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, evaluate
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli import SPLITS
@@ -31,6 +32,7 @@ LISTS = {
     "hybrid": "hybrid",
     "hybrid_minus_vector": "hybrid minus vectors",
     "hybrid_minus_text": "hybrid minus words",
+    "hybrid_minus_text_widened": "hybrid minus its words",
 }
 
 
@@ -81,7 +83,13 @@ def print_evaluation(found: Evaluation) -> None:
     for name, key, label in ((NLI, "by_hypothesis", "hypothesis"), (CUAD, "by_category", "category")):
         if name in document:
             _print_worst(document[name][key][:WORST], label, found.tasks[name].metrics)
-    _print_curve(document["ann"], found.curve.chosen.ef_search, found.curve.queries)
+    if found.corpus:
+        title = (
+            "ContractNLI, over all contracts together: not judged where contracts came or went since the baseline"
+        )
+        share = [name for name in found.corpus.metrics if not name.startswith("R@")]  # far more are right than fit
+        _print_task(title, document[NLI]["corpus"], share)
+    _print_curve(document["ann"], found)
     for line in found.left_out:
         out.print(f"[yellow]left out: {escape(line)}[/]", soft_wrap=True)
     _print_baseline(found)
@@ -113,15 +121,17 @@ def _print_worst(rows: Sequence[Mapping[str, Any]], label: str, metrics: Sequenc
     out.print()
 
 
-def _print_curve(points: Sequence[Mapping[str, Any]], chosen: int, queries: int) -> None:
+def _print_curve(points: Sequence[Mapping[str, Any]], found: Evaluation) -> None:
+    chosen, told = found.curve.chosen.ef_search, "chosen" if found.scope.whole else "enough"
     out.print("[bold]The index: how much of the true nearest does it find, and how fast?[/]", soft_wrap=True)
-    out.print(f"[dim]{queries:,} vectors of the corpus, one at a time[/]")
+    asked = f"{found.curve.queries:,} vectors of the corpus, one at a time: of the true nearest 10 and 100"
+    out.print(f"[dim]{asked}[/]")
     columns = ("ef_search", "recall@10", "recall@100", "ms", "ms_p95")
     table = _table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
     for point in points:
         here = point["ef_search"] == chosen
         cells = [f"{point[name]:.3f}" if name.startswith("rec") else f"{point[name]:g}" for name in columns]
-        table.add_row(*cells, "chosen" if here else "", style="bold" if here else "")
+        table.add_row(*cells, told if here else "", style="bold" if here else "")
     out.print(table)
     out.print()
 
@@ -133,8 +143,13 @@ def _print_baseline(found: Evaluation) -> None:
         told = "There was no baseline to compare with."
     else:
         since = f"the baseline of {known.measured_at:%Y-%m-%d %H:%M}"
-        told = f"{len(compared.falls)} scores fell by more than noise since {since}"
-        told += f" ({compared.contracts:,} contracts in common)."
+        number = len(compared.falls)
+        told = f"{number} score{'s' * (number != 1)} fell by more than noise since {since}"
+        told += f" ({compared.shared:,} of {compared.contracts:,} contracts are in it)."
+        if not compared.judged:
+            told += " So few say little; `bootstrap evaluate --accept` makes a new baseline."
+        elif compared.shared < FEWEST:
+            told += f" Of fewer than {FEWEST} nothing is judged."
         told += "" if known.space == found.space else f" It was measured on {known.space}."
         told += "" if compared.same_search else " The search's functions have changed since."
     if compared.accepted:

@@ -1,40 +1,59 @@
 """`bootstrap report`: one page on what is in the corpus, how good it is, what it cost and what is wrong."""
 
+import os
 import time
 from pathlib import Path
 
 import click
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import out
+from bootstrap_assets.cli.console import errors, out
+from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.store.database import Database, database_url, describe
+
+STDOUT = Path("-")
 
 
 @click.command()
 @click.option(
     "--out",
     "file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     default=Path("report.html"),
     show_default=True,
-    help="Where to write the page.",
+    help="Where to write the page; - is stdout.",
 )
 def report(file: Path) -> None:
     """Write a page about the corpus: contents, gaps, quality, cost, failures, map, near-duplicates, changes.
 
     One HTML file for a browser or a printer, which needs nothing else.
     """
+    if file != STDOUT:
+        _check_place(file)
     from bootstrap_assets.report import page  # draws and projects: two seconds to import
 
     began = time.monotonic()
     settings = load_settings()
     with Database(database_url(settings), size=1) as database, database.connection() as connection:
         written = page.render(page.gather(connection, _told(settings)))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    size = file.write_bytes(written.encode())
-    seconds = time.monotonic() - began
-    out.print(f"{escape(str(file))}: {size / 1000:,.0f} kB in {seconds:.1f} s", soft_wrap=True)
+    page_bytes = written.encode()
+    if file == STDOUT:
+        click.echo(page_bytes, nl=False)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(page_bytes)
+    told = f"{escape(str(file))}: {len(page_bytes) / 1000:,.0f} kB in {time.monotonic() - began:.1f} s"
+    (errors if file == STDOUT else out).print(told, soft_wrap=True)
+
+
+def _check_place(file: Path) -> None:
+    """Raise ConfigurationError where the page cannot be written, as far as one sees without writing."""
+    there = next(path for path in (file, *file.absolute().parents) if os.access(path, os.F_OK))
+    if there != file and not there.is_dir():
+        raise ConfigurationError(f"cannot write {file}: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK if there.is_dir() else os.W_OK):
+        raise ConfigurationError(f"cannot write {file}: {there} is not writable")
 
 
 def _told(settings: Settings) -> str:

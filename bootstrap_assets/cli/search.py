@@ -1,9 +1,14 @@
 """`bootstrap search`: the best records for a question."""
 
+import math
 import re
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -11,18 +16,30 @@ from rich.padding import Padding
 from rich.text import Text
 
 from bootstrap_assets.cli.console import out, print_json
-from bootstrap_assets.records import Granularity, NliLabel
-from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, Ranking, headlines
+from bootstrap_assets.records import Granularity, NliLabel, clean_text
+from bootstrap_assets.search.query import MARK, PHRASE, Filters, Hit, Mode, Ranking, headlines
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, database_url
+from bootstrap_assets.store.database import Connection, Database, database_url
+from bootstrap_assets.store.statements import statement
 
 RANKING = Ranking()
 
 SNIPPET = 320
 """Characters of a hit's text that are shown; --json gives all of it."""
+
+
+class Weight(click.FloatRange):
+    """A number from 0 on; FloatRange by itself takes `nan` and `inf` for one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that somebody typed."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 @click.command()
@@ -49,8 +66,8 @@ SNIPPET = 320
 )
 @click.option("--document", "documents", multiple=True, help="Only this document: its title, source id or id.")
 @click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
-@click.option("--vector-weight", type=click.FloatRange(min=0), default=RANKING.vector_weight, show_default=True)
-@click.option("--text-weight", type=click.FloatRange(min=0), default=RANKING.text_weight, show_default=True)
+@click.option("--vector-weight", type=Weight(min=0), default=RANKING.vector_weight, show_default=True)
+@click.option("--text-weight", type=Weight(min=0), default=RANKING.text_weight, show_default=True)
 @click.option(
     "--fusion-constant",
     type=click.IntRange(min=0),
@@ -76,16 +93,16 @@ def search(
 ) -> None:
     """Find the records that answer TEXT best."""
     settings = load_settings()
-    filters = Filters(sources, categories, granularities, labels, tenants, documents)
+    known = tuple(get_source(name.lower()).name for name in sources)
+    filters = Filters(known, categories, granularities, labels, tenants, documents)
     ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
     url = database_url(settings)
-    for name in sources:
-        get_source(name)
     with Database(url, size=1) as database:
         with database.connection() as connection:
             schema.require_current(connection)
         hits = find(database, settings, text, k=k, mode=Mode(mode), filters=filters, ranking=ranking)
         told = headlines(database, text, hits)
+        hints = [] if hits else database.transact(partial(_hints, query=text, categories=categories))
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})
         return
@@ -93,6 +110,32 @@ def search(
         _print(hit, headline)
     if not hits:
         out.print("nothing found")
+    for hint in hints:
+        out.print(escape(hint), soft_wrap=True)
+
+
+def _hints(connection: Connection, query: str, categories: Sequence[str]) -> list[str]:
+    """Why nothing was found, where that can be told."""
+    rows = connection.execute(statement("categories"))
+    known = {category.lower(): category for (category,) in rows}
+    unknown = [name for name in categories if name.lower() not in known]
+    if unknown:
+        return [
+            _unknown(name, [known[near] for near in get_close_matches(name.lower(), known)]) for name in unknown
+        ]
+    phrases = [phrase.strip('"') for phrase in PHRASE.findall(clean_text(query))]
+    held = connection.execute(statement("phrases"), {"phrases": phrases}).fetchall()
+    if not held:
+        return []
+    told = "nothing holds " + " or ".join(f'"{phrase}"' for phrase, somewhere in held if not somewhere)
+    if all(somewhere for _, somewhere in held):
+        told = "nothing that was searched holds " + " and ".join(f'"{phrase}"' for phrase, _ in held)
+    return [f"{told} word for word: without the quotes the words are looked for one by one"]
+
+
+def _unknown(category: str, near: Sequence[str]) -> str:
+    told = f"no record has the category {category!r}"
+    return f"{told}: did you mean {' or '.join(map(repr, near))}?" if near else told
 
 
 def _print(hit: Hit, headline: str | None) -> None:

@@ -24,7 +24,13 @@ def _draw(corpus: Corpus, connection: Connection) -> Iterator[tuple[str, str]]:
         yield "recall_curve", pictures.markdown(curve, "Recall and time by effort of the index")
     for name, task in measured.tasks.items():
         figure = pictures.scores(task.scores, task.metrics)
-        yield f"{name}_scores", pictures.markdown(figure, f"Scores on {name} by vector, by text, and by both")
+        yield (
+            f"{name}_scores",
+            pictures.markdown(
+                figure,
+                f"Scores on {name} by vector, by text, by the words that go into the hybrid, and by the hybrid",
+            ),
+        )
     covered = contents.read(connection, corpus.space).covered
     yield "coverage", pictures.markdown(pictures.coverage_bar(covered), "Share of the records with a vector")
     if drawn := mapping.draw(connection, corpus.space):

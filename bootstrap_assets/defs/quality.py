@@ -13,9 +13,10 @@ from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.search.ann import WANTED
-from bootstrap_assets.search.evaluation import CUAD, NLI, evaluate, kept
+from bootstrap_assets.search.evaluation import CUAD, NLI, evaluate, is_of_this_corpus, kept
 from bootstrap_assets.search.ranking import LISTS
 from bootstrap_assets.search.tasks import PARTS
+from bootstrap_assets.store.database import Connection
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -119,9 +120,11 @@ def _interval(value: Mapping[str, float]) -> str:
 def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
     """Judge the last evaluation of everything."""
     with failing_for_good(), corpus.open(context.run.run_id) as opened:
-        document = opened.database.transact(kept)
+        document, current = opened.database.transact(_kept)
     for name in (key.name for key in context.selected_asset_check_keys):
         answer = VERDICTS[name](document) if document else _nothing()
+        if document and not current:
+            answer = _of_another_corpus(answer)
         yield answer._replace(check_name=name, asset_key=dg.AssetKey("retrieval_quality"))
 
 
@@ -148,10 +151,13 @@ def no_regression(document: Document) -> dg.AssetCheckResult:
     against = (
         f"the baseline of {told['measured_at']}" if told["measured_at"] else "no baseline: this was the first one"
     )
+    judged = told["judged"] or not told["measured_at"]
+    few = "" if judged else ", which has too few of the contracts: `bootstrap evaluate --accept` makes a new one"
+    number = f"{len(falls)} score{'s' * (len(falls) != 1)} fell by more than noise"
     return dg.AssetCheckResult(
-        passed=not falls,
-        severity=ERROR,
-        description=f"{len(falls)} scores fell by more than noise, against {against}. {_when(document)}",
+        passed=told["accepted"] or (not falls and judged),
+        severity=ERROR if falls else WARN,
+        description=f"{number}, against {against}{few}. {_when(document)}",
         metadata={"falls": dg.MetadataValue.md("\n".join(falls))} if falls else {},
     )
 
@@ -182,6 +188,17 @@ VERDICTS: Mapping[str, Callable[[Document], dg.AssetCheckResult]] = {
     "no_regression": no_regression,
     "hybrid_beats_its_parts": hybrid_beats_its_parts,
 }
+
+
+def _kept(connection: Connection) -> tuple[Document | None, bool]:
+    document = kept(connection)
+    return document, document is not None and is_of_this_corpus(connection, document)
+
+
+def _of_another_corpus(answer: dg.AssetCheckResult) -> dg.AssetCheckResult:
+    severity = WARN if answer.passed else answer.severity
+    told = f"The corpus has changed since: the job `evaluate` measures it again. {answer.description}"
+    return answer._replace(passed=False, severity=severity, description=told)
 
 
 def _nothing() -> dg.AssetCheckResult:

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import breakers, ledger
+from bootstrap_assets.store import failures as letters
 from bootstrap_assets.store.breakers import Breaker
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.spaces import Space
@@ -28,12 +29,14 @@ class Contents:
 
     `records`: a row for each source, granularity, category, hypothesis and NLI label, with `records`,
     `embedded` (those with a vector) and `dead` (those that are dead letters). `spent`: by model and source.
+    `failures`: dead letters that wait for somebody; `ignored`: how many do not.
     """
 
     records: pd.DataFrame
     documents: pd.DataFrame
     findings: pd.DataFrame
     failures: pd.DataFrame
+    ignored: int
     sources: pd.DataFrame
     runs: pd.DataFrame
     spent: pd.DataFrame
@@ -91,6 +94,7 @@ def read(connection: Connection, space: Space) -> Contents:
         documents=_frame(connection, statement("report_documents"), named),
         findings=_frame(connection, statement("report_findings"), named),
         failures=_frame(connection, statement("report_failures"), named),
+        ignored=_ignored(connection, space),
         sources=_frame(connection, statement("report_sources"), named),
         runs=_frame(connection, statement("report_runs"), named),
         spent=_spent(connection),
@@ -103,6 +107,16 @@ def _frame(connection: Connection, query: sql.SQL | sql.Composed, named: Mapping
         cursor.execute(query, named)
         columns = [column.name for column in cursor.description or ()]
         return pd.DataFrame(cursor.fetchall(), columns=pd.Index(columns))
+
+
+def _ignored(connection: Connection, space: Space) -> int:
+    """Dead letters of records that somebody chose to leave as they are."""
+    return sum(
+        letter["ignored"]
+        and letter["resolved_at"] is None
+        and (letter["stage"] == "parse" or bool(letter["source_id"]))
+        for letter in letters.listing(connection, closed=True, space=space)
+    )
 
 
 def _spent(connection: Connection) -> pd.DataFrame:

@@ -17,7 +17,8 @@ from bootstrap_assets.report.changes import Changes
 from bootstrap_assets.report.contents import Contents
 from bootstrap_assets.report.duplicates import Duplicates, Group
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import Quality
+from bootstrap_assets.report.quality import MODES, Quality
+from bootstrap_assets.search import evaluation, query
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import schema, spaces
 from bootstrap_assets.store.database import Connection
@@ -96,7 +97,7 @@ def render(report: Report) -> str:
 def _told(report: Report) -> dict[str, Any]:
     """The names that the template knows."""
     told: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": _picture, "bar": _bar}
-    told["titles"] = {name: source.title for name, source in SOURCES.items()}
+    told["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
     if report.space is None or report.contents is None:
         return told
     assert report.duplicates is not None
@@ -110,9 +111,17 @@ def _told(report: Report) -> dict[str, Any]:
         "group_counts": Counter(group.sources for group in report.duplicates.groups).most_common(),
         "rows": _rows,
         "tasks": TASKS,
+        "modes": MODES,
+        "outdated": OUTDATED,
+        "failures_told": _all_failures_told(report.contents),
         "excerpt": EXCERPT,
     }
 
+
+NOT_SOURCES = {query.SOURCE: "searches", evaluation.SOURCE: "evaluation"}
+"""What else the ledger and the dead letters name as a source."""
+
+OUTDATED = "Measured on an earlier state of the corpus: `bootstrap evaluate` measures it again."
 
 TASKS = {
     "contract_nli": (
@@ -159,20 +168,46 @@ def _failures_told(counted: Contents) -> tuple[str, str]:
             "bad",
             f"{failed:,} {'record' if failed == 1 else 'records'} failed and wait for somebody: see Failures.",
         )
+    if counted.ignored:
+        return "good", f"No record waits to be retried. {_ignored_told(counted.ignored)}."
     return "good", "Nothing failed: no record waits to be retried."
+
+
+def _all_failures_told(counted: Contents) -> str:
+    """What stands among the failures where no dead letter is open."""
+    without = int(counted.covered["records"].sum() - counted.covered["embedded"].sum())
+    missing = int(counted.covered["missing"].sum())
+    if not without and not counted.ignored:
+        return "None. Every record was read, embedded and stored."
+    told = "No dead letters."
+    if counted.ignored:
+        told = (
+            f"{_ignored_told(counted.ignored)}, see `bootstrap failures list --all`; no other waits for somebody."
+        )
+    if missing:
+        have = "record has" if missing == 1 else "records have"
+        told += f" {missing:,} {have} no vector yet: `bootstrap run` goes on with them."
+    return told
+
+
+def _ignored_told(ignored: int) -> str:
+    return f"{ignored:,} {'failure is' if ignored == 1 else 'failures are'} ignored"
 
 
 def _quality_told(found: Quality | None) -> tuple[str, str]:
     points = {point.ef_search: point.recall_10 for point in found.curve} if found else {}
     recall = points.get(found.ef_search) if found and found.ef_search else None
     if recall is not None:
-        return (
-            "good" if recall >= 0.99 else "warn",
-            f"The index finds {recall:.1%} of what an exhaustive search would find.",
+        kind = "good" if recall >= 0.99 else "warn"
+        told = (
+            f"For texts of the corpus, the index finds {recall:.1%} of the nearest ten that an exhaustive search "
+            "would find."
         )
-    if found and found.evaluated_at:
-        return "good", "How well the search answers was measured: see Quality."
-    return "warn", "How well the search answers was not measured yet: run `bootstrap evaluate`."
+    elif found and found.evaluated_at:
+        kind, told = "good", "How well the search answers was measured: see Quality."
+    else:
+        return "warn", "How well the search answers was not measured yet: run `bootstrap evaluate`."
+    return ("warn", f"{told} {OUTDATED}") if found and found.outdated else (kind, told)
 
 
 def _retry(source: str, stage: str, error_class: str) -> str:

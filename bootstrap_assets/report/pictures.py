@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import Point, Score
+from bootstrap_assets.report.quality import MODES, Point, Score
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
@@ -169,16 +169,16 @@ def recall_curve(points: Sequence[Point], chosen: int | None = None) -> Figure:
 @rc_context(_STYLE)
 def scores(by_mode: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> Figure:
     """Scores of each way to search, by metric, with confidence intervals as lines."""
-    figure, axes = _figure(7.2, 0.9 + 0.5 * len(metrics))
+    figure, axes = _figure(7.2, 1.1 + 0.6 * len(metrics))
     for number, (mode, found) in enumerate(by_mode.items()):
         for row, metric in enumerate(metrics):
             if not (score := found.get(metric)):
                 continue
-            y = row + (number - (len(by_mode) - 1) / 2) * 0.22
+            y = row + (number - (len(by_mode) - 1) / 2) * 0.2
             low = score.mean if score.low is None else score.low
             high = score.mean if score.high is None else score.high
             axes.plot([low, high], [y, y], color=PALETTE[number], linewidth=2.2, solid_capstyle="butt")
-            label = mode if row == 0 else None
+            label = MODES.get(mode, mode) if row == 0 else None
             axes.plot(score.mean, y, MARKS[number], color=PALETTE[number], label=label, linestyle="none")
             axes.annotate(
                 f"{score.mean:.3f}", (high, y), xytext=(5, 0), textcoords="offset points", va="center", size=8
@@ -195,7 +195,7 @@ def scores(by_mode: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -
     axes.set_xlim(max(floor(10 * min(known) - 0.5) / 10, 0), ceil(10 * max(known) + 0.5) / 10)
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.tick_params(length=0)
-    figure.legend(loc="outside upper left", ncols=3)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 

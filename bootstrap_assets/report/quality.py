@@ -4,14 +4,22 @@ Whatever is missing there is missing here; nothing of it has to be there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bootstrap_assets.search import evaluation
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 
-MODES = ("vector", "text", "hybrid")
+MODES = {
+    "vector": "meaning (vectors)",
+    "text": "words (BM25)",
+    "text_widened": "words and related words",
+    "hybrid": "all together (hybrid)",
+}
+"""The lists that are shown, and what they are called. Documents stored before may lack `text_widened`."""
+
 METRICS = {
     "R@5": ("R@5",),
     "R@10": ("R@10",),
@@ -52,6 +60,11 @@ class Task:
     contracts: int | None = None
 
     @property
+    def lists(self) -> list[str]:
+        """What the lists are called that there are scores of."""
+        return [MODES[mode] for mode in self.scores]
+
+    @property
     def metrics(self) -> list[str]:
         """The metrics that any mode has a score of."""
         return [name for name in METRICS if any(name in scores for scores in self.scores.values())]
@@ -64,19 +77,26 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """All that is known of how good the search is; `failures`: what is not as it should be, in words."""
+    """All that is known of how good the search is; `failures`: what is not as it should be, in words.
+
+    `outdated`: it was measured, but on another state of the corpus.
+    """
 
     evaluated_at: str | None = None
     ef_search: int | None = None
     curve: Sequence[Point] = ()
     tasks: Mapping[str, Task] = field(default_factory=dict)
     failures: Sequence[str] = ()
+    outdated: bool = False
 
 
 def read(connection: Connection, space: Space) -> Quality:
     """The quality of a space."""
     row = connection.execute(statement("report_quality"), {"space": space.id}).fetchone()
-    return parse(row[0] if row else {})
+    document = row[0] if row else {}
+    found = parse(document)
+    outdated = bool(found.evaluated_at) and not evaluation.is_of_this_corpus(connection, document)
+    return replace(found, outdated=outdated)
 
 
 def parse(document: Any) -> Quality:

@@ -22,6 +22,8 @@ from bootstrap_assets.store.vectors import Vectors
 EFFORTS = (10, 20, 40, 80, 120, 200, 400)
 QUERIES = 500
 DEPTHS = (10, 100)
+LEAST = 100
+"""A search asks for the nearest 100, so less effort than that changes nothing: the scan goes on by itself."""
 WANTED = 0.99
 """Recall@10 that the search's own effort has to reach."""
 
@@ -62,8 +64,9 @@ class Curve:
 
     @property
     def chosen(self) -> Point:
-        """The least effort that finds enough; the greatest where none does."""
-        return next((point for point in self.points if point.recall_10 >= WANTED), self.points[-1])
+        """The least effort that finds enough, of those that a search can make; the greatest where none does."""
+        enough = (it for it in self.points if it.recall_10 >= WANTED and it.ef_search >= LEAST)
+        return next(enough, self.points[-1])
 
     @property
     def ok(self) -> bool:

@@ -18,6 +18,9 @@ from bootstrap_assets.store.statements import statement
 TOLERATED = 0.005
 """A fall of a mean that nobody would notice, however sure it is."""
 
+FEWEST = 10
+"""Contracts below which a fall is not judged: an interval drawn from so few says nothing."""
+
 Scores = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]]
 """By task, list, contract, label and metric."""
 
@@ -43,10 +46,11 @@ class Fall:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Scores as they were, with the name of the space and the digest of the functions that gave them."""
+    """Scores as they were: in which space, by which functions (a digest), over which corpus (its version)."""
 
     space: str
     search: str
+    corpus: str
     scores: Scores
     measured_at: datetime
 
@@ -63,6 +67,12 @@ def store(connection: Connection, space: Space, tasks: Mapping[str, Task]) -> No
     connection.execute(statement("set_baseline"), named)
 
 
+def corpus_version(connection: Connection) -> str:
+    """Another text as soon as texts came or went."""
+    [version] = connection.execute(statement("corpus_version")).fetchone() or ("",)
+    return str(version)
+
+
 def search_functions(connection: Connection) -> str:
     """A digest of the SQL functions that search: another one where they were changed."""
     [digest] = connection.execute(statement("search_functions")).fetchone() or ("",)
@@ -70,7 +80,10 @@ def search_functions(connection: Connection) -> str:
 
 
 def falls(baseline: Baseline, tasks: Mapping[str, Task]) -> list[Fall]:
-    """What is worse than it was: the whole interval of the difference lies below 0, and it is no trifle."""
+    """What is worse than it was: the whole interval of the difference lies below 0, and it is no trifle.
+
+    A task that shares fewer than `FEWEST` contracts with the baseline is not judged.
+    """
     return [
         fall
         for name, task in tasks.items()
@@ -82,7 +95,7 @@ def falls(baseline: Baseline, tasks: Mapping[str, Task]) -> list[Fall]:
 
 def shared(baseline: Baseline, tasks: Mapping[str, Task]) -> int:
     """How many contracts both have."""
-    known = {contract for lists in baseline.scores.values() for by in lists.values() for contract in by}
+    known = {contract for name in tasks for by in baseline.scores.get(name, {}).values() for contract in by}
     return len(known & {query.contract for task in tasks.values() for query in task.queries})
 
 
@@ -92,7 +105,7 @@ def _compare(
     rows = [row for row, query in enumerate(task.queries) if query.label in before.get(query.contract, {})]
     asked = [task.queries[row] for row in rows]
     metrics = [metric for metric in task.metrics if all(metric in before[q.contract][q.label] for q in asked)]
-    if not asked or not metrics:
+    if not metrics or len({query.contract for query in asked}) < FEWEST:
         return []
     old = np.array([[before[query.contract][query.label][metric] for metric in metrics] for query in asked])
     new = task.scores[listed][rows][:, [task.metrics.index(metric) for metric in metrics]]

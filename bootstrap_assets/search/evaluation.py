@@ -2,9 +2,11 @@
 
     index           recall against an exact search, by effort               search/ann.py
     contract_nli    hypothesis -> evidence, among a contract's spans        search/labelled.py, shadow.py
+                    and among all contracts' spans together
     cuad            category -> clauses, among a contract's sections        search/labelled.py
 
-What ranks is the search's own SQL functions (search/ranking.py), so whatever breaks them is seen here.
+What ranks is the search's own SQL functions (search/ranking.py), and some questions are asked of the whole
+`search_reference`. Only the search of labels is not measured: they are the answers.
 """
 
 import time
@@ -29,7 +31,7 @@ from bootstrap_assets.search.baseline import Baseline, Fall
 from bootstrap_assets.search.kept import Keeper
 from bootstrap_assets.search.labelled import Query
 from bootstrap_assets.search.query import embed_query
-from bootstrap_assets.search.ranking import Question, question, rank
+from bootstrap_assets.search.ranking import Question, question, rank, whole_search
 from bootstrap_assets.search.shadow import shadowed
 from bootstrap_assets.search.tasks import Task, score
 from bootstrap_assets.send import Patience, Sender
@@ -50,6 +52,12 @@ CORPUS_METRICS = (*NLI_METRICS, "P@10")
 
 CORPUS_DEPTH = 100
 
+OVER_ALL = "contract_nli over all contracts"
+"""What ContractNLI over all contracts together is called in the baseline."""
+
+WHOLE_SEARCHES = 20
+"""Questions that are asked of `search_reference` too."""
+
 SOURCE = "evaluate"
 """What is embedded for an evaluation is entered as in the ledger."""
 
@@ -69,7 +77,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Compared:
-    """The baseline, the contracts it shares with this evaluation, and what has fallen since.
+    """The baseline, how many of the contracts it has too, and what has fallen since.
 
     `baseline` is None where there was none, `accepted` whether these scores are the baseline from now on.
     """
@@ -77,18 +85,31 @@ class Compared:
     baseline: Baseline | None
     same_search: bool
     contracts: int
+    shared: int
     falls: Sequence[Fall]
     accepted: bool
+
+    @property
+    def judged(self) -> bool:
+        """Whether it was measured on half of these contracts at least."""
+        return 2 * self.shared >= self.contracts
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation of the space that is searched. `corpus` is ContractNLI over all contracts together."""
+    """An evaluation of the space that is searched.
+
+    `version` is the corpus' (reference_corpus_version). `whole_searches`: how many questions `search_reference`
+    was asked, and for how many it gave other hits than the functions that are measured. `corpus` is ContractNLI
+    over all contracts together.
+    """
 
     at: datetime
     space: str
+    version: str
     scope: Scope
     curve: Curve
+    whole_searches: tuple[int, int]
     tasks: Mapping[str, Task]
     corpus: Task | None
     hypotheses: Mapping[str, str]
@@ -104,7 +125,10 @@ class Evaluation:
             f"the index finds {self.curve.chosen.recall_10:.1%} of the nearest 10 at ef_search "
             f"{self.curve.chosen.ef_search}, the greatest tried; {WANTED:.0%} is wanted"
         ]
-        return (low if not self.curve.ok else []) + [str(fall) for fall in self.compared.falls]
+        asked, differ = self.whole_searches
+        other = [f"search_reference gave other hits than its parts, for {differ} of {asked} questions"]
+        falls = [str(fall) for fall in self.compared.falls if not self.compared.accepted]
+        return (low if not self.curve.ok else []) + (other if differ else []) + falls
 
     @property
     def ok(self) -> bool:
@@ -116,10 +140,12 @@ class Evaluation:
         return {
             "evaluated_at": self.at.isoformat(timespec="seconds"),
             "space": self.space,
+            "corpus": self.version,
             "scope": {"limit": self.scope.limit, "split": self.scope.split},
             "ann": [point.document() for point in self.curve.points],
             "ann_queries": self.curve.queries,
             "ef_search": self.curve.chosen.ef_search,
+            "whole_searches": dict(zip(("asked", "differ"), self.whole_searches, strict=True)),
             **({NLI: self._nli(self.tasks[NLI])} if NLI in self.tasks else {}),
             **({CUAD: self._cuad(self.tasks[CUAD])} if CUAD in self.tasks else {}),
             "baseline": _told(self.compared),
@@ -180,13 +206,15 @@ def evaluate(
     measured = curve(database, work.space, queries=min(QUERIES, scope.limit or QUERIES))
     tasks, corpus, hypotheses = work.tasks()
     compared = database.transact(
-        partial(_compare, space=work.space, tasks=tasks, accept=accept, whole=scope.whole)
+        partial(_compare, space=work.space, tasks=tasks, corpus=corpus, accept=accept, whole=scope.whole)
     )
     evaluation = Evaluation(
         at=at,
         space=work.space.name,
+        version=database.transact(baselines.corpus_version),
         scope=scope,
         curve=measured,
+        whole_searches=work.whole_searches(),
         tasks=tasks,
         corpus=corpus,
         hypotheses=hypotheses,
@@ -198,7 +226,7 @@ def evaluate(
         seconds=time.monotonic() - started,
     )
     if scope.whole:
-        named = {"id": work.space.id, "quality": Jsonb(evaluation.document())}
+        named = {"id": work.space.id, "quality": Jsonb(evaluation.document()), "tasks": [NLI, CUAD]}
         database.transact(lambda connection: connection.execute(statement("keep_quality"), named))
     return evaluation
 
@@ -209,6 +237,11 @@ def kept(connection: Connection) -> dict[str, Any] | None:
     return document if document.get("evaluated_at") else None
 
 
+def is_of_this_corpus(connection: Connection, document: Mapping[str, Any]) -> bool:
+    """Whether that evaluation was of the texts that are there now."""
+    return document.get("corpus") == baselines.corpus_version(connection)
+
+
 def _searched(database: Database) -> Space:
     space = database.transact(spaces.active)
     if space is None:
@@ -217,16 +250,26 @@ def _searched(database: Database) -> Space:
 
 
 def _compare(
-    connection: Connection, space: Space, tasks: Mapping[str, Task], *, accept: bool, whole: bool
+    connection: Connection,
+    space: Space,
+    tasks: Mapping[str, Task],
+    corpus: Task | None,
+    *,
+    accept: bool,
+    whole: bool,
 ) -> Compared:
     known = baselines.stored(connection)
     accepted = whole and bool(tasks) and (accept or known is None)
     same = known is None or known.search == baselines.search_functions(connection)
-    found = baselines.falls(known, tasks) if known and not accept else []
-    contracts = baselines.shared(known, tasks) if known else 0
+    every = {**tasks, **({OVER_ALL: corpus} if corpus and whole else {})}
+    # Over all contracts a question has other answers as soon as one contract more is there.
+    comparable = every if known and known.corpus == baselines.corpus_version(connection) else tasks
+    found = baselines.falls(known, comparable) if known else []
+    shared = baselines.shared(known, tasks) if known else 0
     if accepted:
-        baselines.store(connection, space, tasks)
-    return Compared(known, same, contracts, found, accepted)
+        baselines.store(connection, space, every)
+    contracts = len({query.contract for task in tasks.values() for query in task.queries})
+    return Compared(known, same, contracts, shared, found, accepted)
 
 
 def _told(compared: Compared) -> dict[str, Any]:
@@ -235,7 +278,8 @@ def _told(compared: Compared) -> dict[str, Any]:
         "measured_at": known.measured_at.isoformat(timespec="seconds") if known else None,
         "space": known.space if known else None,
         "same_search": compared.same_search,
-        "contracts": compared.contracts,
+        "contracts": compared.shared,
+        "judged": compared.judged,
         "accepted": compared.accepted,
         "falls": [
             {
@@ -272,6 +316,7 @@ class _Work:
         self._run_id = run_id
         self._max_cost = max_cost
         self._questions: dict[str, Question] = {}
+        self._vectors: dict[str, Vectors] = {}
         self._embedded: list[int] = []
 
     @property
@@ -326,8 +371,16 @@ class _Work:
             vector = kept.get(text)
             if vector is None:
                 vector = embed_query(self._database, self._settings, self.space, text)
+            self._vectors[text] = vector
             self._questions[text] = self._database.transact(partial(question, text=text, vector=vector))
         return self._questions
+
+    def whole_searches(self) -> tuple[int, int]:
+        """How many questions `search_reference` was asked, and for how many it gave other hits than its parts."""
+        asked = list(self._vectors.items())[:: max(1, len(self._vectors) // WHOLE_SEARCHES)][:WHOLE_SEARCHES]
+        with self._database.connection() as connection:
+            found = [whole_search(connection, text, vector) for text, vector in asked]
+        return len(found), sum(whole != parts for whole, parts in found)
 
     def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Vectors of questions, where they cost: those of a local model follow the corpus, and are made anew."""

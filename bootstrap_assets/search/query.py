@@ -1,5 +1,6 @@
 """Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +30,9 @@ from bootstrap_assets.store.vectors import Vectors, check, complaint, sound
 
 MARK = ("\x02", "\x03")
 """What a matched word stands between: characters that `clean_text` lets into no text."""
+
+PHRASE = re.compile(r'"[^"]+"')
+"""What must occur as it stands."""
 
 SOURCE = "search"
 """What queries are entered as in the ledger."""
@@ -122,12 +126,17 @@ def search(
     query = clean_text(query)
     if not query.strip():
         raise ConfigurationError("the query is empty")
+    if mode is Mode.VECTOR and PHRASE.search(query):
+        raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
     space = _searched(database) if mode is not Mode.TEXT else None
     vector = embed_query(database, settings, space, query) if space else None  # in no transaction: may take long
     asked = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
     with database.connection() as connection:
         named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
-        return [_hit(row) for row in connection.execute(statement("search"), named).fetchall()]
+        hits = [_hit(row) for row in connection.execute(statement("search"), named).fetchall()]
+    if not hits:
+        _searched(database)  # or there is nothing at all
+    return hits
 
 
 def headlines(database: Database, query: str, hits: Sequence[Hit]) -> list[str | None]:

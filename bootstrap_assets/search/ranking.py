@@ -44,6 +44,15 @@ def question(connection: Connection, text: str, vector: npt.NDArray[np.float32])
     return Question(*row)
 
 
+def whole_search(
+    connection: Connection, text: str, vector: npt.NDArray[np.float32]
+) -> tuple[list[bytes] | None, list[bytes] | None]:
+    """The hits of `search_reference` among all sections, and those of the functions that are measured."""
+    row = connection.execute(statement("whole_search"), {"text": text, "vector": vector}).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def rank(
     connection: Connection,
     queries: Sequence[Query],

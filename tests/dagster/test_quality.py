@@ -77,6 +77,20 @@ def test_a_broken_search_fails_the_check_and_says_what_fell(corpus: Corpus, inst
     assert "R@5 of vector from 1.000" in str(checks["no_regression"].metadata["falls"].value)
 
 
+def test_of_an_earlier_corpus_the_checks_warn(corpus: Corpus, instance: dg.DagsterInstance) -> None:
+    evaluate(instance)
+    with corpus.database.connection() as connection:
+        connection.execute("UPDATE reference_texts SET created_at = now() WHERE content LIKE 'Honey%'")
+    checks = dg.materialize(
+        [quality.check_quality],
+        instance=instance,
+        resources=defs.resources,
+        selection=dg.AssetSelection.all_asset_checks(),
+    ).get_asset_check_evaluations()
+    assert [(check.passed, check.severity) for check in checks] == [(False, dg.AssetCheckSeverity.WARN)] * 3
+    assert all("The corpus has changed since" in str(check.description) for check in checks)
+
+
 def test_an_index_that_finds_too_little_fails() -> None:
     point = {"ef_search": 400, "recall@10": 0.7, "recall@100": 0.7, "ms": 1.0, "ms_p95": 2.0}
     document = {"ann": [point], "ef_search": 400, "evaluated_at": "today", "space": "a space"}

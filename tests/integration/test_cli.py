@@ -169,6 +169,51 @@ def test_an_unknown_source_is_wrong_usage_of_search_too(small: Corpus) -> None:
     assert shell("search", "liability", "--source", "cuads").returncode == 2
 
 
+def test_a_source_may_be_named_in_upper_or_lower_case(small: Corpus) -> None:
+    found = json.loads(invoke("search", "liability", "--source", "BonTerms", "--json").stdout)["results"]
+    assert {hit["source"] for hit in found} == {"bonterms"}
+
+
+@pytest.mark.parametrize("option", ["--vector-weight", "--text-weight"])
+@pytest.mark.parametrize("number", ["nan", "inf", "1e999", "-1", "-inf"])
+def test_a_weight_that_is_no_number_from_nought_on_is_wrong_usage(
+    environ: dict[str, str], option: str, number: str
+) -> None:
+    result = invoke("search", "liability", option, number, "--json")
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_phrase_that_is_nowhere_is_told(small: Corpus) -> None:
+    after = "word for word: without the quotes the words are looked for one by one"
+    printed = invoke("search", 'liability "crowns million one" "each party"').stdout
+    assert printed.splitlines() == ["nothing found", f'nothing holds "crowns million one" {after}']
+    printed = invoke("search", '"each party"', "--label", "Entailment").stdout
+    assert printed.splitlines() == ["nothing found", f'nothing that was searched holds "each party" {after}']
+    assert json.loads(invoke("search", '"crowns million one"', "--json").stdout)["results"] == []
+
+
+def test_without_a_phrase_that_asks_for_anything_there_is_no_word_of_phrases(small: Corpus) -> None:
+    for query in ("zeppelin", '"of the" zeppelin'):
+        assert invoke("search", query, "--mode", "text").stdout == "nothing found\n"
+
+
+def test_a_category_that_no_record_has_is_told_with_those_that_are_near(small: Corpus) -> None:
+    with small.database.connection() as connection:
+        connection.execute(
+            "UPDATE reference_records SET category = 'Cap On Liability' WHERE granularity = 'clause'"
+        )
+    assert "1. " in invoke("search", "liability", "--category", "CAP on liability").stdout
+    printed = invoke("search", "liability", "--category", "cap of liabilty").stdout.splitlines()
+    assert printed == [
+        "nothing found",
+        "no record has the category 'cap of liabilty': did you mean 'Cap On Liability'?",
+    ]
+    printed = invoke("search", "liability", "--category", "nope").stdout.splitlines()
+    assert printed == ["nothing found", "no record has the category 'nope'"]
+
+
 def test_an_error_is_one_line_also_in_a_narrow_terminal(environ: dict[str, str]) -> None:
     result = shell("run", "--data", "/nowhere/" + "far/" * 40, COLUMNS="60")
     assert len(result.stderr.strip().splitlines()) == 1

@@ -15,7 +15,7 @@ from bootstrap_assets.embed.protocol import Embeddings, InputType
 from bootstrap_assets.errors import BudgetError, ConfigurationError, RefusedError, SchemaError, StoppedError
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.report import quality
-from bootstrap_assets.search.evaluation import Evaluation, Scope, evaluate
+from bootstrap_assets.search.evaluation import Evaluation, Scope, evaluate, is_of_this_corpus
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store.database import Database
@@ -25,7 +25,7 @@ from tests.integration.labelled_contracts import HYPOTHESES, QUESTIONS
 from tests.integration.test_fill import column
 from tests.integration.test_index import local_space
 
-CONTRACTS = 8
+CONTRACTS = 10
 QUALITY = "SELECT quality FROM embedding_spaces WHERE state = 'active'"
 
 
@@ -155,7 +155,7 @@ def test_the_figures_are_kept_with_the_space_beside_what_was_there(local: Corpus
     assert read.ef_search == found.curve.chosen.ef_search
     assert set(read.tasks) == {"contract_nli", "cuad"}
     for task in read.tasks.values():
-        assert set(task.scores) == {"vector", "text", "hybrid"}
+        assert set(task.scores) == {"vector", "text", "text_widened", "hybrid"}
         assert len(task.parts) == 2
     assert [point.recall_10 for point in read.curve] == [round(point.recall_10, 4) for point in found.curve.points]
 
@@ -226,7 +226,11 @@ def test_the_same_search_again_passes(local: Corpus) -> None:
     assert first.compared.accepted
     assert second.ok
     assert not second.compared.accepted
-    assert second.compared.contracts == 2 * CONTRACTS
+    assert (second.compared.shared, second.compared.contracts) == (2 * CONTRACTS, 2 * CONTRACTS)
+    assert second.compared.judged
+    asked, differ = second.whole_searches
+    assert asked == len(HYPOTHESES | QUESTIONS)
+    assert differ == 0
     assert second.compared.same_search
 
 
@@ -283,6 +287,60 @@ def test_full_text_without_its_weights_fails(local: Corpus) -> None:
     assert not any(" of vector fell" in failure for failure in failures)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "reference_question(query_text, query_embedding, feedback_texts)",
+            "reference_question(query_text, NULL, 0)",
+        ),
+        ("ORDER BY f.rank", "ORDER BY f.rank DESC"),
+        ("reference_lower(granularities)", "NULL"),
+    ],
+)
+def test_a_search_that_does_not_give_what_its_parts_rank_fails(local: Corpus, old: str, new: str) -> None:
+    run(local)
+    rewrite(local, "search_reference", old, new)
+    assert any("search_reference gave other hits than its parts" in failure for failure in broken(local))
+
+
+def test_a_baseline_of_other_contracts_is_said_to_judge_little(local: Corpus) -> None:
+    run(local)
+    execute(
+        local,
+        """UPDATE evaluation_baseline SET scores = (
+            SELECT jsonb_object_agg(task.key, (
+                SELECT jsonb_object_agg(list.key, (
+                    SELECT jsonb_object_agg('another ' || contract.key, contract.value)
+                    FROM jsonb_each(list.value) contract))
+                FROM jsonb_each(task.value) list))
+            FROM jsonb_each(scores) task)""",
+    )
+    found = run(local)
+    assert found.ok
+    assert found.compared.shared == 0
+    assert not found.compared.judged
+
+
+def test_what_is_no_longer_there_is_no_longer_told(local: Corpus) -> None:
+    first = run(local)
+    with local.database.connection() as connection:
+        assert is_of_this_corpus(connection, first.document())
+    execute(local, "DELETE FROM reference_documents WHERE source = 'cuad'")
+    execute(
+        local,
+        "DELETE FROM reference_texts t WHERE NOT EXISTS (SELECT FROM reference_records r "
+        "WHERE r.content_hash = t.content_hash)",
+    )
+    with local.database.connection() as connection:
+        assert not is_of_this_corpus(connection, first.document())
+    run(local)
+    [quality] = column(local, QUALITY)
+    assert isinstance(quality, dict)
+    assert "contract_nli" in quality
+    assert "cuad" not in quality
+
+
 def test_a_fall_stays_a_fall_until_it_is_accepted(local: Corpus) -> None:
     run(local)
     rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
@@ -291,6 +349,7 @@ def test_a_fall_stays_a_fall_until_it_is_accepted(local: Corpus) -> None:
     accepted = run(local, accept=True)
     assert accepted.ok
     assert accepted.compared.accepted
+    assert accepted.compared.falls  # are told all the same
     assert not accepted.compared.same_search
     assert run(local).ok
 

@@ -4,15 +4,18 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner
 
 from bootstrap_assets import cli, pipeline
+from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.report import changes, contents, duplicates, page
 from bootstrap_assets.report import map as mapping
+from bootstrap_assets.search.baseline import corpus_version
 from bootstrap_assets.store.database import Database
 from tests.integration.test_index import local_space
 from tests.made_up_source import MADE_UP, contracts, write
@@ -126,11 +129,24 @@ def test_records_without_a_vector_and_dead_letters_are_told_apart(local: Corpus)
     assert "too odd" in section(written, "failures")
 
 
-def test_a_failure_that_somebody_chose_to_ignore_is_not_told(local: Corpus) -> None:
+def test_a_failure_that_somebody_chose_to_ignore_is_counted_and_not_told(local: Corpus) -> None:
     fill(local, contracts(5) | {"Bad": {"Broken": "BROKEN"}})
     assert "bootstrap run made_up --force-refresh" in section(report(local), "failures")
     execute(local, "UPDATE bootstrap_failures SET ignored_at = now()")
-    assert "None." in section(report(local), "failures")
+    written = report(local)
+    assert "1 failure is ignored, see bootstrap failures list --all" in section(written, "failures")
+    assert "No record waits to be retried. 1 failure is ignored." in words(written)
+    assert "None." not in section(written, "failures")
+    assert "BROKEN" not in section(written, "failures")
+    execute(local, "UPDATE bootstrap_failures SET resolved_at = now()")
+    assert "None. Every record was read, embedded and stored." in section(report(local), "failures")
+
+
+def test_records_without_a_vector_are_told_where_nothing_failed(local: Corpus) -> None:
+    fill(local, contracts(3), embed=False)
+    told = section(report(local), "failures")
+    assert "No dead letters. 12 records have no vector yet: bootstrap run goes on with them." in told
+    assert "None." not in told
 
 
 def test_an_official_label_that_no_record_carries_is_named(local: Corpus) -> None:
@@ -154,6 +170,81 @@ def test_what_was_not_evaluated_says_how_to(local: Corpus) -> None:
     assert "80 99.3% 97.0% 2.0 in use" in section(written, "quality")
     assert "22 November 2026, 08:00 UTC" in section(written, "quality")
     assert "R@5 fell" in words(written)
+
+
+def keep_quality(corpus: Corpus, document: dict[str, Any]) -> None:
+    execute(corpus, f"UPDATE embedding_spaces SET quality = '{json.dumps(document)}'")
+
+
+def measured(corpus: Corpus, **more: Any) -> dict[str, Any]:
+    """A document as an evaluation of this corpus keeps it, as far as it matters here."""
+    with corpus.database.connection() as connection:
+        version = corpus_version(connection)
+    point = {"ef_search": 80, "recall@10": 0.992, "recall@100": 0.97, "ms": 2}
+    return {"evaluated_at": "2026-11-22T08:00:00Z", "corpus": version, "ef_search": 80, "ann": [point]} | more
+
+
+def test_the_recall_says_of_what_it_is(local: Corpus) -> None:
+    fill(local, contracts(5))
+    keep_quality(local, measured(local))
+    written = report(local)
+    told = (
+        "For texts of the corpus, the index finds 99.2% of the nearest ten that an exhaustive search would find."
+    )
+    assert f'<li class="good">{told}</li>' in written
+    assert "Asked with texts of the corpus itself" in section(written, "quality")
+
+
+def test_what_was_measured_on_an_earlier_corpus_is_marked_as_such(local: Corpus) -> None:
+    outdated = "Measured on an earlier state of the corpus: bootstrap evaluate measures it again."
+    fill(local, contracts(5))
+    keep_quality(local, {})
+    assert outdated not in words(report(local))
+    keep_quality(local, measured(local))
+    assert outdated not in words(report(local))
+    fill(local, contracts(6))
+    written = report(local)
+    assert outdated in section(written, "quality")
+    [line] = [line for line in re.findall(r"<li class=.*</li>", written) if "exhaustive" in line]
+    assert line.startswith('<li class="warn">')
+    assert outdated in words(line)
+
+
+def test_what_feedback_does_is_not_put_down_to_meaning(local: Corpus) -> None:
+    fill(local, contracts(5))
+    lists = {"vector": 0.5, "text": 0.612, "text_widened": 0.688, "hybrid": 0.692}
+    scores = {name: {"nDCG@10": {"mean": mean, "low": mean, "high": mean}} for name, mean in lists.items()}
+    keep_quality(local, measured(local, cuad=scores))
+    written = report(local)
+    told = section(written, "quality")
+    assert "words (BM25) 0.612 0.612–0.612 words and related words 0.688" in told
+    assert "How much better “all together (hybrid)” is than this is what meaning adds." in told
+    assert "by meaning (vectors), words (BM25), words and related words, all together (hybrid);" in written
+    del scores["text_widened"]
+    keep_quality(local, measured(local, cuad=scores))
+    told = section(report(local), "quality")
+    assert "words (BM25) 0.612 0.612–0.612 all together (hybrid) 0.692" in told
+    assert "related words" not in told
+
+
+def test_the_bar_of_a_part_stands_beside_the_score_that_it_draws(local: Corpus) -> None:
+    fill(local, contracts(5))
+    row = {"category": "Insurance", "queries": 3, "R@5": 0.25, "nDCG@10": 0.75}
+    keep_quality(local, measured(local, cuad={"by_category": [row]}))
+    written = report(local)
+    assert '<th colspan="2">R@5</th><th class="n">nDCG@10</th></tr>' in written
+    drawn = re.search(
+        r'0\.25</td><td class="b"><svg.*?width="(.*?)".*?</td><td class="n">0\.75</td></tr>', written
+    )
+    assert drawn
+    assert drawn[1] == "25.0"
+
+
+def test_what_is_no_source_has_a_readable_name_in_the_ledger(corpus: Corpus) -> None:
+    fill(corpus, contracts(5))
+    for name, told in (("evaluate", "evaluation"), ("search", "searches")):
+        execute(corpus, f"UPDATE embedding_usage SET source = '{name}'")
+        assert f"voyage-law-2 {told} " in section(report(corpus), "cost")
 
 
 def test_the_ledger_and_the_last_runs_are_told(corpus: Corpus) -> None:
@@ -277,3 +368,35 @@ def test_the_command_writes_a_file_and_prints_one_line(
     written = (tmp_path / "new" / "page.html").read_text()
     assert written.startswith("<!doctype html>")
     assert "secret" not in written
+
+
+@pytest.fixture
+def commanded(local: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Corpus:
+    """A corpus that the command finds."""
+    assert local.settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", local.settings.database_url.get_secret_value())
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
+    return local
+
+
+def test_a_place_where_no_file_can_be_is_told_before_the_work(
+    commanded: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(page, "gather", None)
+    (tmp_path / "file").write_text("")
+    for place in ("file/x.html", "file/new/x.html"):
+        result = CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path / place)])
+        assert isinstance(result.exception, ConfigurationError)
+        assert f"{tmp_path}/file is not a folder" in str(result.exception)
+    assert CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path)]).exit_code == 2
+
+
+def test_a_dash_stands_for_stdout_which_gets_the_page_and_nothing_else(
+    commanded: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli.bootstrap, ["report", "--out", "-"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("<!doctype html>")
+    assert result.stdout.endswith("</html>")
+    assert not (tmp_path / "-").exists()

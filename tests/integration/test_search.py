@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import psycopg
 import pytest
 
 from bootstrap_assets import pipeline
@@ -350,6 +351,61 @@ def test_headlines_mark_the_words_of_the_query(searched: Corpus) -> None:
     for word in ("sells", "honey"):
         assert f"{MARK[0]}{word}{MARK[1]}" in headline
     assert headlines(searched.database, "of the", hits) == [None]
+
+
+def call(corpus: Corpus, arguments: str, query: str | None = "laws") -> list[str]:
+    found = f"SELECT content FROM search_reference(%s, {arguments})"
+    with corpus.database.connection() as connection:
+        return [row[0] for row in connection.execute(found, [query])]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("filtered", ["sources", "categories", "granularities", "labels", "tenants", "documents"])
+def test_an_empty_filter_lets_nothing_through(searched: Corpus, filtered: str) -> None:
+    assert call(searched, "NULL") != []
+    assert call(searched, f"NULL, {filtered} => NULL") == call(searched, "NULL")
+    assert call(searched, f"NULL, {filtered} => '{{}}'") == []
+
+
+def test_filters_know_no_upper_case(searched: Corpus) -> None:
+    upper = f"NULL, sources => '{{{MADE_UP.name.upper()}}}', granularities => '{{CLAUSE}}'"
+    assert call(searched, upper) == call(searched, "NULL, granularities => '{clause}'") != []
+
+
+def test_what_is_null_is_the_default(searched: Corpus) -> None:
+    names = "k vector_weight text_weight fusion_constant context search_labels feedback_texts candidates ef_search"
+    assert call(searched, ", ".join(["NULL", *(f"{name} => NULL" for name in names.split())])) == call(
+        searched, "NULL"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "NULL, fusion_constant => -10",
+        "NULL, text_weight => 'Infinity'",
+        "NULL, vector_weight => 'NaN'",
+        "NULL, k => -1",
+        "NULL, candidates => 200000000",
+        "array_fill(0::real, ARRAY[256])::vector",
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(searched: Corpus, wrong: str) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="search_reference"):
+        call(searched, wrong)
+
+
+def test_a_whole_page_is_searched_for_by_its_rarest_words(searched: Corpus) -> None:
+    page = "The laws of Norway. " + " ".join(f"word{number}" for number in range(5_000))
+    with searched.database.connection() as connection:
+        asked = "SELECT cardinality((reference_question(%s, NULL)).words)"
+        [[words]] = connection.execute(asked, [page]).fetchall()
+    assert words == 64
+    assert "Norway" in call(searched, "NULL, granularities => '{clause}'", page)[0]
+
+
+def test_vectors_alone_know_no_phrases(searched: Corpus) -> None:
+    with pytest.raises(ConfigurationError, match="leave the quotes out"):
+        find(searched, 'the "laws of Norway"', Mode.VECTOR)
 
 
 def test_the_function_can_be_called_by_anybody(searched: Corpus) -> None:

@@ -90,8 +90,10 @@ def point(effort: int, recall: float) -> Point:
 
 
 def test_the_least_effort_that_finds_enough_is_chosen_else_the_greatest() -> None:
-    enough = Curve((point(10, 0.9), point(20, 0.99), point(40, 1.0)), 500)
-    assert (enough.chosen.ef_search, enough.ok) == (20, True)
+    enough = Curve((point(80, 0.99), point(120, 0.98), point(200, 0.99), point(400, 1.0)), 500)
+    assert (enough.chosen.ef_search, enough.ok) == (200, True)
+    plenty = Curve((point(40, 1.0), point(120, 1.0)), 500)
+    assert plenty.chosen.ef_search == 120  # a search asks for the nearest 100: less effort is none less
     never = Curve((point(10, 0.5), point(20, 0.98)), 500)
     assert (never.chosen.ef_search, never.ok) == (20, False)
 
@@ -136,7 +138,7 @@ def task(values: float | Mapping[str, float], count: int = 10) -> Task:
 
 def baseline(value: float, contracts: int = 10) -> Baseline:
     scores = {f"contract {number}": {"x": {"R@5": value}, "y": {"R@5": value}} for number in range(contracts)}
-    return Baseline("a space", "", {"cuad": dict.fromkeys(LISTS, scores)}, datetime.now(UTC))
+    return Baseline("a space", "", "", {"cuad": dict.fromkeys(LISTS, scores)}, datetime.now(UTC))
 
 
 def test_a_fall_of_every_list_is_told() -> None:
@@ -157,9 +159,13 @@ def test_only_the_fall_of_one_list_is_told() -> None:
 
 
 def test_what_a_baseline_does_not_know_is_not_compared() -> None:
-    [fall, *_] = falls(baseline(0.5, contracts=3), {"cuad": task(0.4)})
+    [fall, *_] = falls(baseline(0.5), {"cuad": task(0.4, count=15)})
     assert fall.difference.mean == pytest.approx(-0.1)
     assert not falls(baseline(0.5, contracts=0), {"cuad": task(0.4)})
+
+
+def test_a_fall_in_a_handful_of_contracts_is_not_judged() -> None:
+    assert not falls(baseline(0.5, contracts=9), {"cuad": task(0.4)})
 
 
 def test_a_fall_within_the_noise_is_none() -> None:

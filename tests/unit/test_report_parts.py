@@ -14,6 +14,7 @@ from bootstrap_assets.report.changes import Piece, between
 from bootstrap_assets.report.duplicates import ALIKE, LEAST_WORDS, components, pairs
 from bootstrap_assets.report.map import Map, project, stratified
 from bootstrap_assets.report.page import Report, render
+from bootstrap_assets.search.ranking import LISTS
 
 BASE = "The supplier pays the buyer one hundred crowns for each day that the lamp of the lighthouse is dark."
 
@@ -200,6 +201,13 @@ def test_pictures_are_svg_with_text_and_small_png_for_dagster() -> None:
         assert len(shown) < 90_000
     assert "Cap On Liability" in pictures.svg(figures[3])
     assert pictures.svg(pictures.coverage_bar(covered)) == pictures.svg(pictures.coverage_bar(covered))
+
+
+def test_every_list_is_in_the_picture_of_the_scores_in_plain_words() -> None:
+    drawn = pictures.svg(pictures.scores({name: {"R@5": quality.Score(0.5)} for name in LISTS}, ["R@5"]))
+    assert set(quality.MODES) == set(LISTS)
+    for told in quality.MODES.values():
+        assert f">{told}</text>" in drawn
 
 
 def test_without_a_corpus_the_page_says_what_to_do() -> None:

@@ -114,21 +114,34 @@ CROSS JOIN LATERAL reference_rank(
     k => %(k)s, vector_weight => %(vector_weight)s, text_weight => %(text_weight)s,
     fusion_constant => %(fusion_constant)s, context => %(context)s, search_labels => false) r
 
+-- name: whole_search
+-- What a search gives, in the order in which it gives it, and what the parts give that are measured.
+SELECT (SELECT array_agg(s.content_hash) FROM search_reference(
+            %(text)s, %(vector)s::vector, granularities => '{section}', search_labels => false) s),
+       (SELECT array_agg(r.content_hash ORDER BY r.score DESC, r.content_hash) FROM reference_rank(
+            reference_question(%(text)s, %(vector)s::vector),
+            ROW (NULL, NULL, '{section}', NULL, NULL, NULL)::reference_filters, search_labels => false) r)
+
+-- name: corpus_version
+SELECT reference_corpus_version()
+
 -- name: search_functions
 -- Digest of everything that a search runs through.
 SELECT md5(string_agg(pg_get_functiondef(oid), '' ORDER BY proname)) FROM pg_proc
 WHERE pg_function_is_visible(oid) AND (starts_with(proname, 'reference_') OR proname = 'search_reference')
 
 -- name: baseline
-SELECT space, search, scores, measured_at FROM evaluation_baseline
+SELECT space, search, corpus, scores, measured_at FROM evaluation_baseline
 
 -- name: set_baseline
-INSERT INTO evaluation_baseline (space, search, scores) VALUES (%(space)s, %(search)s, %(scores)s)
+INSERT INTO evaluation_baseline (space, search, corpus, scores)
+VALUES (%(space)s, %(search)s, reference_corpus_version(), %(scores)s)
 ON CONFLICT (one) DO UPDATE SET
-    space = EXCLUDED.space, search = EXCLUDED.search, scores = EXCLUDED.scores, measured_at = now()
+    space = EXCLUDED.space, search = EXCLUDED.search, corpus = EXCLUDED.corpus, scores = EXCLUDED.scores,
+    measured_at = now()
 
 -- name: keep_quality
-UPDATE embedding_spaces SET quality = quality || %(quality)s WHERE id = %(id)s
+UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality)s WHERE id = %(id)s
 
 -- name: kept_quality
 SELECT quality FROM embedding_spaces WHERE state = 'active'

@@ -14,7 +14,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} USING gin ({column})
 SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(%(name)s)
 
 -- name: is_counted
-SELECT counted_of = (SELECT count(*) || ' ' || coalesce(max(created_at)::text, '') FROM reference_texts)
+SELECT counted_of = reference_corpus_version()
 FROM reference_text_totals
 
 -- name: forget_words
@@ -32,7 +32,7 @@ $$)
 -- name: count_totals
 INSERT INTO reference_text_totals (texts, mean_tokens, counted_of)
 SELECT count(*), coalesce(avg(t.tokens), 100),
-       (SELECT count(*) || ' ' || coalesce(max(created_at)::text, '') FROM reference_texts)
+       reference_corpus_version()
 FROM reference_texts t WHERE EXISTS (
     SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
       AND r.granularity NOT IN ('document', 'template'))

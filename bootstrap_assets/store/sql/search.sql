@@ -20,3 +20,12 @@ FROM unnest(%(texts)s::text[]) WITH ORDINALITY t (content, place) CROSS JOIN (
     SELECT string_agg(reference_word(lexeme)::text, ' | ')::tsquery AS words
     FROM unnest(to_tsvector('pg_catalog.english', %(query)s))
 ) w ORDER BY t.place
+
+-- name: categories
+SELECT DISTINCT category FROM reference_records WHERE category IS NOT NULL
+
+-- name: phrases
+-- Phrases with whether any text holds them; without those of stop words alone, which ask for nothing.
+SELECT phrase, EXISTS (SELECT FROM reference_texts WHERE content_tsv @@ query)
+FROM unnest(%(phrases)s::text[]) phrase CROSS JOIN phraseto_tsquery('pg_catalog.english', phrase) query
+WHERE numnode(query) > 0

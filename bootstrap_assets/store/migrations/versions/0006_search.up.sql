@@ -4,7 +4,7 @@
 --         reference_question   the query's words with weights, and its vector, both widened by feedback
 --         reference_rank       texts that pass the filters, ranked by vector and by text, fused by reciprocal rank
 --
--- docs/quality.md has the measurements behind every number here.
+-- docs/quality.md has the measurements behind these numbers, and says which have none.
 
 ALTER TABLE reference_records ADD COLUMN section_hash bytea;
 COMMENT ON COLUMN reference_records.section_hash IS
@@ -44,7 +44,7 @@ END $$;
 CREATE TYPE reference_filters AS (
     sources text[], categories text[], granularities text[], labels text[], documents uuid[], texts bytea[]
 );
-COMMENT ON TYPE reference_filters IS 'What a record must be to be found. NULL lets everything through; case does not matter.';
+COMMENT ON TYPE reference_filters IS 'What a record must be to be found, in lower case. NULL lets everything through, an empty array nothing.';
 
 CREATE FUNCTION reference_passes(
     source text, category text, granularity text, nli_label text, document_id uuid, content_hash bytea,
@@ -56,6 +56,14 @@ RETURN ((f).sources IS NULL OR source = ANY ((f).sources))
    AND ((f).labels IS NULL OR lower(nli_label) = ANY ((f).labels))
    AND ((f).documents IS NULL OR document_id = ANY ((f).documents))
    AND ((f).texts IS NULL OR content_hash = ANY ((f).texts));
+
+CREATE FUNCTION reference_lower(texts text[]) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (SELECT coalesce(array_agg(lower(t)), '{}') FROM unnest(texts) t);
+
+CREATE FUNCTION reference_corpus_version() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT count(*) || ' ' || coalesce(extract(epoch FROM max(created_at))::text, '') FROM reference_texts
+$$;
+COMMENT ON FUNCTION reference_corpus_version IS 'Another text as soon as texts came or went.';
 
 CREATE FUNCTION reference_word(lexeme text) RETURNS tsquery LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery;
@@ -246,15 +254,17 @@ DECLARE
     total  double precision := coalesce((SELECT texts FROM reference_text_totals), 0);
     plain  reference_question;
     pool   reference_filters;
+    most_words CONSTANT integer := 64;
     first  bytea[];
     widened reference_question;
 BEGIN
     IF query_text IS NOT NULL THEN
-        SELECT coalesce(array_agg(u.lexeme), '{}'), coalesce(array_agg(
-                   ln(1 + (greatest(total, n.texts) - n.texts + 0.5) / (n.texts + 0.5))), '{}')
+        SELECT coalesce(array_agg(n.lexeme ORDER BY n.lexeme), '{}'), coalesce(array_agg(
+                   ln(1 + (greatest(total, n.texts) - n.texts + 0.5) / (n.texts + 0.5)) ORDER BY n.lexeme), '{}')
         INTO plain.words, plain.weights
-        FROM unnest(to_tsvector('pg_catalog.english', query_text)) u
-        LEFT JOIN reference_lexemes l USING (lexeme) CROSS JOIN LATERAL (SELECT coalesce(l.texts, 0) AS texts) n;
+        FROM (  -- a page that was pasted is searched for by its rarest words
+            SELECT lexeme, coalesce(l.texts, 0) AS texts FROM unnest(to_tsvector('pg_catalog.english', query_text))
+            LEFT JOIN reference_lexemes l USING (lexeme) ORDER BY coalesce(l.texts, 0) = 0, l.texts, lexeme LIMIT most_words) n;
     END IF;
     plain.embedding := query_embedding;
     IF feedback_texts = 0 OR coalesce(cardinality(plain.words), 0) = 0 THEN
@@ -332,11 +342,27 @@ DECLARE
             SELECT phraseto_tsquery('pg_catalog.english', m[1]) AS query
             FROM regexp_matches(query_text, '"([^"]+)"', 'g') m) p WHERE numnode(p.query) > 0);
 BEGIN
+    k := coalesce(k, 10);
+    vector_weight := coalesce(vector_weight, 1);
+    text_weight := coalesce(text_weight, 3);
+    fusion_constant := coalesce(fusion_constant, 10);
+    context := coalesce(context, 0.5);
+    search_labels := coalesce(search_labels, true);
+    feedback_texts := coalesce(feedback_texts, 10);
+    candidates := coalesce(candidates, 100);
+    IF least(vector_weight, text_weight, fusion_constant, context, feedback_texts, k) < 0
+        OR greatest(vector_weight, text_weight, context) >= 'Infinity' OR greatest(k, candidates, feedback_texts) > 100000 THEN
+        RAISE EXCEPTION 'search_reference: weights and numbers must be finite and not negative, and ask for at most 100000 texts'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF vector_norm(query_embedding) = 0 THEN
+        RAISE EXCEPTION 'search_reference: query_embedding has no direction, all its values are 0'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     filters := ROW (
-        sources,
-        (SELECT array_agg(lower(c)) FROM unnest(categories) c),
-        (SELECT array_agg(lower(g)) FROM unnest(granularities) g),
-        (SELECT array_agg(lower(l)) FROM unnest(labels) l),
+        reference_lower(sources),
+        reference_lower(categories),
+        reference_lower(granularities),
+        reference_lower(labels),
         CASE WHEN tenants IS NULL THEN documents ELSE (
             SELECT coalesce(array_agg(d.id), '{}') FROM reference_documents d
             WHERE d.tenant_id = ANY (tenants) AND (documents IS NULL OR d.id = ANY (documents))) END,
@@ -373,4 +399,4 @@ BEGIN
     ) one ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
-    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. A text that several records have is one hit that lists them; before and after are up to 200 characters around it.';
+    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. A text that several records have is one hit that lists them; before and after are up to 200 characters around it. vector_score is the cosine plus a share of its section''s, so up to 1 + context; text_score is BM25 with such a share.';

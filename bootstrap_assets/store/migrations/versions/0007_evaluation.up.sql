@@ -14,9 +14,11 @@ CREATE TABLE evaluation_baseline (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     space       text NOT NULL,
     search      text NOT NULL,
+    corpus      text NOT NULL,
     scores      jsonb NOT NULL,
     measured_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE evaluation_baseline IS
     'The scores that later evaluations are compared with: task, list, contract, label, a value for each metric.';
 COMMENT ON COLUMN evaluation_baseline.search IS 'Digest of the SQL functions that searched.';
+COMMENT ON COLUMN evaluation_baseline.corpus IS 'Which corpus was searched: reference_corpus_version().';
