@@ -218,7 +218,7 @@ def test_what_feedback_does_is_not_put_down_to_meaning(local: Corpus) -> None:
     written = report(local)
     told = section(written, "quality")
     assert "words (BM25) 0.612 0.612–0.612 words and related words 0.688" in told
-    assert "How much better “all together (hybrid)” is than this is what meaning adds." in told
+    assert "How much better “all together (hybrid)” is than this is what comparing meanings adds on top." in told
     assert "by meaning (vectors), words (BM25), words and related words, all together (hybrid);" in written
     del scores["text_widened"]
     keep_quality(local, measured(local, cuad=scores))
