@@ -4,20 +4,19 @@ The queries are vectors of the corpus itself, each without itself. The index is 
 anybody, `ORDER BY embedding <=> query LIMIT k`, with one effort (hnsw.ef_search) after another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.store import checks
 from bootstrap_assets.store.database import Connection, Database
+from bootstrap_assets.store.exact import TIE, Distances, blocks, nearest
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
-from bootstrap_assets.store.vectors import Vectors
 
 EFFORTS = (10, 20, 40, 80, 120, 200, 400)
 QUERIES = 500
@@ -26,12 +25,6 @@ LEAST = 100
 """A search asks for the nearest 100, so less effort than that changes nothing: the scan goes on by itself."""
 WANTED = 0.99
 """Recall@10 that the search's own effort has to reach."""
-
-_TIE = 1e-6  # texts that differ in a comma may be equally far: either of them is right
-_BLOCK = 8_192
-"""Vectors that are compared at once: at 1,024 dimensions 32 MB, and 16 MB for their distances to 500 queries."""
-
-Distances = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +76,12 @@ def curve(database: Database, space: Space, *, queries: int = QUERIES) -> Curve:
         rows = drawn.fetchall()
         hashes = [bytes(digest) for digest, _ in rows]
         asked = np.stack([vector.to_numpy() for _, vector in rows]).astype(np.float32)
-        limits = exact(blocks(connection), hashes, asked)
+        limits = nearest(blocks(connection, space), hashes, asked, depth=DEPTHS[-1])
         _force_index(connection)
         _nearest(connection, hashes, EFFORTS[-1])  # warms the cache
         points = tuple(_point(connection, hashes, limits, effort) for effort in EFFORTS)
         connection.rollback()
     return Curve(points, len(hashes))
-
-
-def blocks(connection: Connection) -> Iterator[tuple[list[bytes], Vectors]]:
-    """All vectors that are searched, some thousand at a time, with their texts' hashes."""
-    with connection.cursor(name="all_vectors", binary=True) as cursor:
-        cursor.execute(statement("all_vectors"))
-        while rows := cursor.fetchmany(_BLOCK):
-            yield [bytes(digest) for digest, _ in rows], np.stack([vector.to_numpy() for _, vector in rows])
-
-
-def exact(found: Iterator[tuple[list[bytes], Vectors]], hashes: Sequence[bytes], asked: Vectors) -> Distances:
-    """The cosine distances of the true nearest of each query, ascending: shape (queries, at most 100)."""
-    rows = {digest: row for row, digest in enumerate(hashes)}
-    queries = _unit(asked)
-    best = np.empty((len(hashes), 0), dtype=np.float32)
-    for names, vectors in found:
-        distances = 1 - queries @ _unit(vectors).T
-        for column, name in enumerate(names):
-            if name in rows:
-                distances[rows[name], column] = np.inf  # itself
-        best = np.concatenate([best, distances], axis=1)
-        if best.shape[1] > DEPTHS[-1]:
-            best = np.partition(best, DEPTHS[-1] - 1, axis=1)[:, : DEPTHS[-1]]
-    return np.sort(best, axis=1)
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
 
 
 def _force_index(connection: Connection) -> None:
@@ -153,4 +117,4 @@ def _point(connection: Connection, hashes: Sequence[bytes], limits: Distances, e
 
 def _recall(distances: Sequence[float], true: Distances) -> float:
     """The share of the true nearest; 1 where there was nothing to find."""
-    return sum(far <= true[-1] + _TIE for far in distances) / len(true) if len(true) else 1.0
+    return sum(far <= true[-1] + TIE for far in distances) / len(true) if len(true) else 1.0

@@ -3,20 +3,20 @@
 They change nothing, may be asked at any time, and know nothing of who asks.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
 import numpy as np
-from psycopg import sql
 
 from bootstrap_assets.records import content_hash
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.exact import TIE, blocks, nearest
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
-from bootstrap_assets.store.vectors import NORM_TOLERANCE, Vectors
+from bootstrap_assets.store.vectors import NORM_TOLERANCE
 
 SHOWN = 10
 """How many of the offenders a check names."""
@@ -29,8 +29,6 @@ RECALL_QUERIES = 50
 RECALL_AT = 10
 EF_SEARCH = 100
 """As the search sets it before an evaluation has found what is enough (`reference_rank`)."""
-
-_TIE = 1e-6  # texts that differ in a comma may be equally far: either of them is right
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,24 +224,20 @@ class Recall:
 def recall(connection: Connection, space: Space, *, queries: int = RECALL_QUERIES, k: int = RECALL_AT) -> Recall:
     """Compare the index, with the search's effort, with an exact search, for vectors of the corpus itself."""
     drawn = connection.execute(statement("some_vectors").format(vectors=space.vectors), {"queries": queries})
-    chosen: Sequence[tuple[bytes, Vectors]] = drawn.fetchall()
+    chosen = [(bytes(digest), vector) for digest, vector in drawn]
+    if not chosen:
+        return Recall(k, {})
+    hashes, asked = [digest for digest, _ in chosen], np.stack([vector.to_numpy() for _, vector in chosen])
+    limits = nearest(blocks(connection, space), hashes, asked, depth=k)
     row = connection.execute(statement("search_effort"), {"id": space.id}).fetchone()
     effort = row[0] if row and row[0] else EF_SEARCH
     for name, value in (("enable_seqscan", "off"), ("hnsw.ef_search", str(effort))):
         connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+    query = statement("neighbours").format(vectors=space.vectors)
     found = {}
-    for digest, vector in chosen:
-        named = {"hash": digest, "vector": vector, "k": k}
-        near, true = (_distances(connection, space, order, named) for order in (_GRAPH, _EXACT))
-        if true:
-            found[digest] = sum(distance <= true[-1] + _TIE for distance in near) / len(true)
+    for (digest, vector), limit in zip(chosen, limits, strict=True):
+        true = limit[np.isfinite(limit)]
+        if len(true):
+            near = connection.execute(query, {"hash": digest, "vector": vector, "k": k})
+            found[digest] = sum(distance <= true[-1] + TIE for (distance,) in near) / len(true)
     return Recall(k, found)
-
-
-_GRAPH = sql.SQL("embedding <=> %(vector)s")
-_EXACT = sql.SQL("(embedding <=> %(vector)s) + 0")  # no index is on this: every vector is looked at
-
-
-def _distances(connection: Connection, space: Space, order: sql.SQL, named: dict[str, object]) -> list[float]:
-    query = statement("neighbours").format(vectors=space.vectors, distance=order)
-    return [row[0] for row in connection.execute(query, named)]

@@ -9,13 +9,14 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from bootstrap_assets.search.ann import Curve, Point, exact
+from bootstrap_assets.search.ann import Curve, Point
 from bootstrap_assets.search.baseline import Baseline, falls
 from bootstrap_assets.search.intervals import intervals
 from bootstrap_assets.search.labelled import Query, details, over_all, some
 from bootstrap_assets.search.metrics import METRICS, measure
 from bootstrap_assets.search.ranking import LISTS
 from bootstrap_assets.search.tasks import Task
+from bootstrap_assets.store.exact import nearest
 
 A, B, C, D, E = (letter.encode() * 32 for letter in "abcde")
 
@@ -82,7 +83,7 @@ def test_exact_neighbours_do_not_depend_on_the_blocks() -> None:
     expected = np.sort(distances, axis=1)[:, :100]
     for size in (700, 64, 99):
         blocks = ((names[at : at + size], vectors[at : at + size]) for at in range(0, 700, size))
-        assert exact(blocks, names[:5], vectors[:5]) == pytest.approx(expected, abs=1e-6)
+        assert nearest(blocks, names[:5], vectors[:5], depth=100) == pytest.approx(expected, abs=1e-6)
 
 
 def point(effort: int, recall: float) -> Point:

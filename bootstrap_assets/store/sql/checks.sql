@@ -53,9 +53,12 @@ WHERE d.source = %(source)s AND r.char_start IS NOT NULL GROUP BY d.id
 -- By content hash: as good as drawn by lot, and the same each time.
 SELECT content_hash, embedding FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
 
+-- name: all_vectors
+SELECT content_hash, embedding FROM {vectors}
+
 -- name: neighbours
 SELECT embedding <=> %(vector)s AS distance FROM {vectors} WHERE content_hash <> %(hash)s
-ORDER BY {distance} LIMIT %(k)s
+ORDER BY embedding <=> %(vector)s LIMIT %(k)s
 
 -- name: search_effort
 SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE id = %(id)s

@@ -16,9 +16,6 @@ END $$
 SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
 JOIN reference_vectors v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding, %(k)s) n ORDER BY q.place
 
--- name: all_vectors
-SELECT content_hash, embedding FROM reference_vectors
-
 -- name: cuad_questions
 -- Contract, category, the question that goes with it, and the sections that share characters with one of its clauses.
 SELECT d.source_id, d.id, r.category, coalesce(min(r.metadata ->> 'question'), ''), array_agg(DISTINCT s.content_hash)
