@@ -35,6 +35,16 @@ def evaluate(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     return defs.resolve_job_def("evaluate").execute_in_process(instance=instance, raise_on_error=False)
 
 
+def check_alone(instance: dg.DagsterInstance) -> list[dg.AssetCheckEvaluation]:
+    """The checks of the evaluation that is kept, without another one."""
+    return dg.materialize(
+        [quality.check_quality],
+        instance=instance,
+        resources=defs.resources,
+        selection=dg.AssetSelection.all_asset_checks(),
+    ).get_asset_check_evaluations()
+
+
 def told(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
     return {check.check_name: check for check in result.get_asset_check_evaluations()}
 
@@ -81,12 +91,7 @@ def test_of_an_earlier_corpus_the_checks_warn(corpus: Corpus, instance: dg.Dagst
     evaluate(instance)
     with corpus.database.connection() as connection:
         connection.execute("UPDATE reference_texts SET created_at = now() WHERE content LIKE 'Honey%'")
-    checks = dg.materialize(
-        [quality.check_quality],
-        instance=instance,
-        resources=defs.resources,
-        selection=dg.AssetSelection.all_asset_checks(),
-    ).get_asset_check_evaluations()
+    checks = check_alone(instance)
     assert [(check.passed, check.severity) for check in checks] == [(False, dg.AssetCheckSeverity.WARN)] * 3
     assert all("The corpus has changed since" in str(check.description) for check in checks)
 
@@ -99,12 +104,7 @@ def test_an_index_that_finds_too_little_fails() -> None:
 
 
 def test_before_the_first_evaluation_the_checks_warn(corpus: Corpus, instance: dg.DagsterInstance) -> None:
-    checks = dg.materialize(
-        [quality.check_quality],
-        instance=instance,
-        resources=defs.resources,
-        selection=dg.AssetSelection.all_asset_checks(),
-    ).get_asset_check_evaluations()
+    checks = check_alone(instance)
     assert [(check.passed, check.severity) for check in checks] == [(False, dg.AssetCheckSeverity.WARN)] * 3
 
 

@@ -371,11 +371,28 @@ def test_filters_know_no_upper_case(searched: Corpus) -> None:
     assert call(searched, upper) == call(searched, "NULL, granularities => '{clause}'") != []
 
 
-def test_what_is_null_is_the_default(searched: Corpus) -> None:
-    names = "k vector_weight text_weight fusion_constant context search_labels feedback_texts candidates ef_search"
-    assert call(searched, ", ".join(["NULL", *(f"{name} => NULL" for name in names.split())])) == call(
-        searched, "NULL"
-    )
+NUMBERS = "k vector_weight text_weight fusion_constant context search_labels feedback_texts candidates ef_search"
+
+
+@pytest.mark.parametrize("name", NUMBERS.split())
+def test_what_is_null_is_the_default(searched: Corpus, name: str) -> None:
+    def scores(more: str = "") -> list[tuple[object, ...]]:
+        query = f"SELECT content, score FROM search_reference('insurance laws', %s {more})"
+        with searched.database.connection() as connection:
+            return connection.execute(query, [vector]).fetchall()  # type: ignore[arg-type]
+
+    vector = embed_query(searched.database, searched.settings, searched.space, "insurance laws")
+    assert scores(f", {name} => NULL") == scores() != []
+
+
+def test_without_a_number_the_best_ten_are_found(corpus: Corpus) -> None:
+    local = local_space(corpus)
+    load(local, contracts(30))
+    pipeline.embed(local, MADE_UP)
+    pipeline.build_index(local)
+    ten = call(local, "NULL, k => 10", "clause")
+    assert len(call(local, "NULL, k => 11", "clause")) == 11
+    assert call(local, "NULL, k => NULL", "clause") == ten
 
 
 @pytest.mark.parametrize(
