@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# uv knows nothing of pip's own configuration: it is told where pip finds packages, unless it has been told already.
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}}" \
+    $(BIN)/uv pip install --python $(BIN)/python
 
 .PHONY: run test test-deployment check format bench chaos lock clean
 
@@ -33,16 +37,18 @@ bench: $(STAMP)  ## The speed figures of the README.
 chaos: $(STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos
 
-lock:  ## Write requirements.lock anew from pyproject.toml (needs uv).
-	@uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header --no-annotate \
+lock: $(STAMP)  ## Write requirements.lock anew from pyproject.toml.
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header --no-annotate \
 	    --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
-$(STAMP): requirements.lock pyproject.toml
-	@echo "installing into $(VENV) (once, some minutes)"
+$(STAMP): requirements.lock installer.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV), once; they take 1 GB. With uv that is a matter of seconds, once they are downloaded."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) install -qq --require-hashes --no-deps -r installer.lock && $(UV) --quiet --require-hashes --no-deps -r requirements.lock \
+	    || { echo "uv could not do it: pip does it now, in some minutes."; \
+	         $(PIP) install --progress-bar off --require-hashes --no-deps -r requirements.lock; }
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
 clean:  ## Remove the virtual environment; the corpus in .bootstrap stays.
