@@ -30,8 +30,20 @@ class ArchiveError(PermanentError):
     """An archive is damaged, unsafe to read, or not an archive at all."""
 
 
+class NotAnArchiveError(ArchiveError):
+    """A file is empty, a web page or something else that never was an archive."""
+
+
+class UnreadableMemberError(ArchiveError):
+    """What a sound archive holds cannot be read here: encrypted, packed by another method, another encoding."""
+
+
 class FormatError(PermanentError):
     """An archive is sound but does not hold what its source officially publishes."""
+
+
+class ForeignFileError(FormatError):
+    """A file is sound and has nothing of its source in it: it only lies beside the source's own."""
 
 
 class DownloadError(PermanentError):

@@ -27,7 +27,7 @@ from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
 from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.sources.spec import Source, find_archives
+from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import corpus as corpus_store
 from bootstrap_assets.store import failures, index, progress, schema, spaces
@@ -261,7 +261,8 @@ def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
     if not found:
         raise ArchiveError(
             f"{source.name}: no archive in {folder / source.name}; "
-            f"put {', '.join(remote.filename for remote in source.remotes)} there"
+            f"put {', '.join(remote.filename for remote in source.remotes)} there "
+            f"({describe_folder(folder / source.name)})"
         )
     return found
 

@@ -5,6 +5,7 @@ text alone, so one text under several labels is several records and one text.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ NAMESPACE = UUID("6f2b1a0e-7c54-4e0b-9a51-8f5d2c3e4b17")
 
 REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+MOST_DEPTH = 64
+"""How deep a document's metadata may be nested."""
+
+_MOST_BITS = 10_000  # Python writes integers of up to 4,300 digits, jsonb of some more
 _TOKEN_LIKE = re.compile(r"[A-Za-z]{1,5}|[^\sA-Za-z]|\s{2,}")
 
 
@@ -51,6 +56,31 @@ def clean_text(text: str) -> str:
     The length stays, so character offsets into the text stay right.
     """
     return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def storable(value: object, lost: list[str], depth: int = MOST_DEPTH) -> Any:
+    """A JSON value as PostgreSQL's jsonb can hold it: keys and values, at any depth.
+
+    Texts are cleaned. What jsonb cannot hold (NaN, infinities, numbers of thousands of digits, what is nested too
+    deep, what is no JSON) becomes null, and `lost` is told what it was.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, (list, tuple, Mapping)):
+        if depth == 0:
+            lost.append(f"a value nested deeper than {MOST_DEPTH} levels")
+            return None
+        if isinstance(value, Mapping):
+            return {clean_text(str(key)): storable(item, lost, depth - 1) for key, item in value.items()}
+        return [storable(item, lost, depth - 1) for item in value]
+    lost.append("a number of thousands of digits" if isinstance(value, int) else repr(value)[:80])
+    return None
 
 
 def content_hash(text: str) -> bytes:
@@ -139,3 +169,24 @@ class ParsedDocument:
     document: Document
     records: tuple[Record, ...]
     findings: tuple[Finding, ...] = ()
+
+
+def unstorable(parsed: ParsedDocument) -> str | None:
+    """What of a document or its records PostgreSQL could not store, in words; None where all is well."""
+    document = parsed.document
+    texts: list[tuple[str, str | None]] = [
+        (name, getattr(document, name)) for name in ("source_id", "title", "text", "licence", "attribution", "url")
+    ]
+    for record in parsed.records:
+        texts += [
+            (name, getattr(record, name))
+            for name in ("source_id", "content", "section_path", "category", "hypothesis")
+        ]
+        for name in ("char_start", "char_end", "hypothesis_id"):
+            number = getattr(record, name)
+            if number is not None and not -(2**31) <= number < 2**31:
+                return f"{name} of the record {record.source_id!r} is {str(number)[:40]}, beyond an integer"
+    for name, text in texts:
+        if text is not None and _UNSTORABLE.search(text):
+            return f"{name} holds a NUL or a lone surrogate"
+    return None

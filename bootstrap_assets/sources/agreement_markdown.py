@@ -12,11 +12,12 @@ LETTER = re.compile(r"\(([a-z]{1,5}|[A-Z]|\d{1,2})\)(?:\s+|$)")
 NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,3})+)\.?(?=[\s\"“A-Z]|$)\s*|(\d{1,2})\.(?:\s+|$)")
 TERM = re.compile(r"[\"“]([^\"“”]{1,80})[\"”]")
 
-_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*\s*\Z")
+_HEADING = re.compile(r"#{1,6}\s+")
 _RULE = re.compile(r"([-*_=])(?:\s*\1){2,}\s*\Z")
 _TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?\Z")
 _LIST_MARK = re.compile(r"[-*+]\s+")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_LOOKED_BACK = 2_000
 _UNESCAPED_AT = 0xE000  # private use: keeps an escaped sign out of reach until the marks are gone
 
 
@@ -53,7 +54,7 @@ def plain_text(raw: str) -> str:
     text = _ESCAPED.sub(lambda match: chr(_UNESCAPED_AT + ord(match[1])), raw)
     text = re.sub(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])", r"\1", text)
     text = re.sub(r"<(https?://[^<>\s]+)>", r"\1", text)
-    text = re.sub(r"[ \t]*<br\s*/?>[ \t]*\n?", "\n", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<![ \t])[ \t]*<br\s*/?>[ \t]*\n?", "\n", text, flags=re.IGNORECASE)
     text = re.sub(r"</?[A-Za-z][^<>]*>", "", text)
     text = re.sub(r"`+|~~", "", text)
     text = re.sub(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}", "", text)
@@ -81,12 +82,12 @@ def _raw_blocks(markdown: str) -> list[tuple[str, bool]]:
         if heading or not content or _RULE.match(content) or content.startswith(("|", "```")):
             close()
             if heading:
-                blocks.append((heading[1], True))
+                blocks.append((content[heading.end() :].rstrip().rstrip("#").rstrip(), True))
             elif content.startswith("|") and not _TABLE_RULE.match(content):
                 blocks.append((_table_row(content), False))
             continue
         mark = _LIST_MARK.match(content)
-        if mark or (lines and _begins_anew(content, "".join(lines).rstrip())):
+        if mark or (lines and _begins_anew(content, lines)):
             close()
         content = content[mark.end() :] if mark else content
         hard_break = line.endswith(("  ", "\\"))
@@ -95,18 +96,27 @@ def _raw_blocks(markdown: str) -> list[tuple[str, bool]]:
     return blocks
 
 
-def _begins_anew(line: str, before: str) -> bool:
+def _begins_anew(line: str, before: list[str]) -> bool:
     """Whether a line without a blank line before it still starts a clause of its own.
 
     It does if it carries a number or is a definition, and the line before it is finished: an enumeration
     inside a sentence may have been wrapped just before its "(b)".
     """
-    plain, ended = plain_text(line), plain_text(before)
+    plain = plain_text(line)
     if NUMBER.match(plain):
-        return ended.endswith((".", ":", ";"))
+        return _end(before).endswith((".", ":", ";"))
     if LETTER.match(plain):
-        return ended.endswith((".", ":", ";", "; and", "; or"))
-    return bool(TERM.match(plain)) and ended.endswith(".")
+        return _end(before).endswith((".", ":", ";", "; and", "; or"))
+    return bool(TERM.match(plain)) and _end(before).endswith(".")
+
+
+def _end(lines: list[str]) -> str:
+    """The plain text of a block's last lines: as many as can matter to how it ends."""
+    first, length = len(lines), 0
+    while first and length < _LOOKED_BACK:
+        first -= 1
+        length += len(lines[first])
+    return plain_text("".join(lines[first:]).rstrip())
 
 
 def _table_row(line: str) -> str:

@@ -1,58 +1,84 @@
 """Reading zip archives and files from the network without trusting them, and without unpacking to disk.
 
-Everything that a hostile or broken archive can hold is refused with an `ArchiveError` that names the
-file and the member: a member outside its folder, a link, an absurd unpacked size, an encrypted member,
-a damaged one, or a file that is no zip at all.
+What a hostile or broken archive can hold is refused with an `ArchiveError` that names the file and the member: a
+member outside its folder, a link, an absurd unpacked size, damage, or a file that is no zip at all
+(`NotAnArchiveError`). A member that only cannot be read *here* (`UnreadableMemberError`) costs no other member.
 """
 
 import lzma
 import re
-import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
-from bootstrap_assets.errors import ArchiveError
-from bootstrap_assets.records import REPLACEMENT, Finding, Severity
+from bootstrap_assets.errors import ArchiveError, NotAnArchiveError, UnreadableMemberError
+from bootstrap_assets.records import Finding, Severity
+from bootstrap_assets.sources.text_encoding import Decoded, UnknownEncoding, decode
+from bootstrap_assets.sources.zip_members import (
+    canonical,
+    danger,
+    is_folder,
+    is_litter,
+    obstacle,
+    written_name,
+)
 
 MAX_UNPACKED_BYTES = 2 * 1024**3
 """Largest sum of the declared sizes of all members, and largest single file: 2 GiB."""
 
-MAX_RATIO = 200
-"""Largest compression ratio of a big member; JSON and prose stay far below it (deflate cannot pass 1032)."""
-
-RATIO_MATTERS_FROM = 10 * 1024**2
-"""Size in bytes from which a member's ratio is looked at: small members of repeated text are harmless."""
-
 _CHUNK = 1024**2
-_ENCRYPTED = 0x1 | 0x40
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
-"""What zipfile and its decompressors raise on damaged input (NotImplementedError is a RuntimeError)."""
+_UNSUPPORTED = "uses a feature of zip that Python lacks ({}): unpack it with 7-Zip or unzip, and pack it again"
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError),
+    *(RuntimeError, LookupError, OverflowError, MemoryError),
+)
+"""What zipfile and its decompressors raise on damaged input."""
+
+_KINDS = (
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (b"%PDF", "a PDF"),
+    (b"PAR1", "a Parquet file"),
+)
 
 
 class Archive:
     """An open zip archive whose members have all been found safe; made by `open_archive`.
 
-    `invalid` counts, per member read as text, the invalid UTF-8 sequences that became U+FFFD.
+    Members go by their canonical names (`zip_members.canonical`), whatever system packed them.
     """
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
-        self.invalid: dict[str, int] = {}
         self._archive = archive
-        self._members = {
-            info.filename: info
-            for info in archive.infolist()
-            if not info.is_dir() and not _is_litter(info.filename)
-        }
+        self._decoded: dict[str, Decoded] = {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._repeated: dict[str, None] = {}
+        for info in archive.infolist():
+            name = canonical(written_name(info))
+            if not name or is_folder(info) or is_litter(name):
+                continue
+            if name in self._members:
+                self._repeated.setdefault(name)
+            self._members[name] = info
+
+    @cached_property
+    def _sorted(self) -> tuple[str, ...]:
+        return tuple(sorted(self._members))
 
     def names(self) -> list[str]:
-        """The full names of the files in the archive, sorted, without folders and macOS's shadow files."""
-        return sorted(self._members)
+        """The full names of the files in the archive, sorted, without folders and the systems' own files."""
+        return list(self._sorted)
 
-    @property
+    @cached_property
     def top(self) -> str:
         """The one folder that holds everything, with its slash (`Name-main/`); empty if there is none."""
         tops = {name.partition("/")[0] for name in self._members if "/" in name}
@@ -62,15 +88,32 @@ class Archive:
     def below(self, folder: str = "") -> dict[str, str]:
         """The files below a folder of the top folder: their path from that folder on, and their full name."""
         prefix = self.top + (f"{folder.strip('/')}/" if folder.strip("/") else "")
-        return {name.removeprefix(prefix): name for name in self.names() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): name for name in self._sorted if name.startswith(prefix)}
+
+    def listed(self, most: int = 8) -> str:
+        """Some of the names, for a message; with a word on archives within the archive."""
+        shown = ", ".join(self._sorted[:most]) or "nothing"
+        more = f" and {len(self._sorted) - most:,} more" if len(self._sorted) > most else ""
+        inner = [name for name in self._sorted if name.lower().endswith(".zip")]
+        advice = f"; an archive in it, {inner[0]}, is not looked into: unpack that one" if inner else ""
+        return f"{shown}{more}{advice}"
 
     def read(self, name: str) -> bytes:
-        """The bytes of a member. Raises ArchiveError if it is missing, damaged or not as long as declared."""
-        info = self._members.get(name)
+        """The bytes of a member. Raises ArchiveError if it is missing, damaged or not as long as declared.
+
+        Raises UnreadableMemberError if it is encrypted, or compressed by a method that Python lacks.
+        """
+        info = self._members.get(canonical(name))
         if info is None:
             raise ArchiveError(f"{self.path.name}: there is no member {name!r} in the archive")
+        problem = obstacle(info)
+        if problem:
+            raise UnreadableMemberError(f"{self.path.name}: member {name!r} {problem}")
         try:
             content = self._unpack(info)
+        except NotImplementedError as error:
+            problem = _UNSUPPORTED.format(error)
+            raise UnreadableMemberError(f"{self.path.name}: member {name!r} {problem}") from error
         except _DAMAGE as error:
             raise ArchiveError(f"{self.path.name}: member {name!r} is damaged: {error}") from error
         if len(content) != info.file_size:
@@ -79,16 +122,33 @@ class Archive:
             )
         return content
 
+    def decoded(self, name: str) -> Decoded:
+        """A member as text, and how it was read. Raises UnreadableMemberError for an unknown encoding."""
+        try:
+            return decode(self.read(name))
+        except UnknownEncoding as error:
+            raise UnreadableMemberError(f"{self.path.name}: member {name!r} {error}") from None
+
     def text(self, name: str) -> str:
-        """A member as UTF-8 text, without byte order mark; what is invalid becomes U+FFFD and is counted."""
-        text, invalid = decode(self.read(name))
-        if invalid:
-            self.invalid[name] = invalid
-        return text
+        """A member as text, without byte order mark; `findings` tells what was not certain about it."""
+        decoded = self.decoded(name)
+        self._decoded[name] = decoded._replace(text="")
+        return decoded.text
 
     def findings(self, source: str) -> list[Finding]:
-        """What was lossy in the members read so far, as warnings of the given source."""
-        return [invalid_utf8(source, f"{self.path.name}: {name}", count) for name, count in self.invalid.items()]
+        """What was not certain about the members read as text so far, as warnings of the given source."""
+        message = "is in the archive twice: the last one is taken"
+        return [
+            *(
+                Finding(source, Severity.WARNING, "repeated_member", message, f"{self.path.name}: {name}")
+                for name in self._repeated
+            ),
+            *(
+                finding
+                for name, decoded in self._decoded.items()
+                for finding in decoded.findings(source, f"{self.path.name}: {name}")
+            ),
+        ]
 
     def _unpack(self, info: zipfile.ZipInfo) -> bytes:
         # In pieces: a header that lies about the size must not make zlib unpack gigabytes at one go.
@@ -97,24 +157,33 @@ class Archive:
 
 
 @contextmanager
-def open_archive(path: Path, max_unpacked: int = MAX_UNPACKED_BYTES) -> Iterator[Archive]:
+def open_archive(
+    path: Path,
+    max_unpacked: int = MAX_UNPACKED_BYTES,
+    belongs: Callable[[Archive], None] = lambda _archive: None,
+) -> Iterator[Archive]:
     """Open a zip archive for reading, after looking at every member's name, kind and declared size.
 
-    Raises ArchiveError naming the file, and the member where there is one.
+    `belongs` may look at the names first, and raise for an archive of somebody else's, which then is refused for
+    that alone. Raises ArchiveError naming the file, and the member where there is one.
     """
     try:
         archive = zipfile.ZipFile(path)
+    except NotImplementedError as error:
+        raise ArchiveError(f"{path.name}: {_UNSUPPORTED.format(error)}") from error
     except _DAMAGE as error:
-        raise ArchiveError(_why_not_a_zip(path, error)) from error
+        raise _no_zip(path, error) from error
     with archive:
+        opened = Archive(path, archive)
+        belongs(opened)
         _refuse_unsafe(path, archive.infolist(), max_unpacked)
-        yield Archive(path, archive)
+        yield opened
 
 
-def read_file(path: Path) -> tuple[str, int]:
-    """A single file as text, and how many invalid UTF-8 sequences became U+FFFD.
+def read_file(path: Path) -> Decoded:
+    """A single file as text, and how it was read.
 
-    Raises ArchiveError if the file is unreadable, empty, larger than 2 GiB or an HTML page.
+    Raises ArchiveError if the file is unreadable, empty, larger than 2 GiB, an HTML page or no text.
     """
     try:
         size = path.stat().st_size
@@ -124,97 +193,60 @@ def read_file(path: Path) -> tuple[str, int]:
     except OSError as error:
         raise ArchiveError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     if not content.strip():
-        raise ArchiveError(f"{path.name}: the file is empty; delete it and download it again")
-    if _is_html(content[:1024]):
-        raise ArchiveError(f"{path.name}: this is an HTML page (a login or error page?), not a data file")
-    return decode(content)
-
-
-def decode(content: bytes) -> tuple[str, int]:
-    """UTF-8 text without byte order mark, and the number of invalid sequences that became U+FFFD."""
-    content = content.removeprefix(b"\xef\xbb\xbf")
+        raise NotAnArchiveError(f"{path.name}: the file is empty; delete it and download it again")
+    if is_html(content[:1024]):
+        raise NotAnArchiveError(f"{path.name}: this is an HTML page (a login or error page?), not a data file")
     try:
-        return content.decode(), 0
-    except UnicodeDecodeError:
-        text = content.decode(errors="replace")
-        # A genuine U+FFFD in the text is not a loss.
-        return text, text.count(REPLACEMENT) - content.count(REPLACEMENT.encode())
-
-
-def invalid_utf8(source: str, place: str, count: int) -> Finding:
-    """The warning that a file held invalid UTF-8."""
-    message = f"{count} invalid UTF-8 sequence(s) were replaced by U+FFFD"
-    return Finding(source, Severity.WARNING, "invalid_utf8", message, place)
+        return decode(content)
+    except UnknownEncoding as error:
+        raise UnreadableMemberError(f"{path.name}: {error}") from None
 
 
 def _refuse_unsafe(path: Path, members: list[zipfile.ZipInfo], max_unpacked: int) -> None:
     for info in members:
-        problem = _problem(info)
+        problem = danger(info)
         if problem:
             raise ArchiveError(f"{path.name}: member {info.orig_filename!r} {problem}")
-    total = sum(info.file_size for info in members)
+    files = [info for info in members if not is_folder(info)]
+    total = sum(info.file_size for info in files)
     if total > max_unpacked:
         raise ArchiveError(
             f"{path.name}: its members would unpack to {total:,} bytes; the limit is {max_unpacked:,}"
         )
+    problems = [obstacle(info) for info in files]
+    if files and all(problems):
+        raise ArchiveError(f"{path.name}: member {files[0].orig_filename!r} {problems[0]}")
 
 
-def _problem(info: zipfile.ZipInfo) -> str | None:
-    if _leaves_its_folder(info.orig_filename):
-        return "has a path that leads out of the archive's folder"
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind == stat.S_IFLNK:
-        return "is a symbolic link"
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is neither a file nor a folder"
-    if info.flag_bits & _ENCRYPTED:
-        return "is encrypted"
-    if info.file_size > RATIO_MATTERS_FROM and info.file_size > MAX_RATIO * max(info.compress_size, 1):
-        ratio = info.file_size // max(info.compress_size, 1)
-        return f"would unpack to {info.file_size:,} bytes, {ratio:,} times its packed size"
-    return None
-
-
-def _leaves_its_folder(name: str) -> bool:
-    """Whether a member's path is absolute, on a drive, or climbs above its start (either slash)."""
-    name = name.replace("\\", "/")
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or "\x00" in name:
-        return True
-    depth = 0
-    for part in name.split("/"):
-        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
-        if depth < 0:
-            return True
-    return False
-
-
-def _is_litter(name: str) -> bool:
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("._")
-
-
-def _is_html(start: bytes) -> bool:
+def is_html(start: bytes) -> bool:
+    """Whether bytes are the beginning of a web page."""
     return bool(
         re.match(
-            rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*|<\?xml.*?\?>\s*)*<(!doctype\s+html|html|head|body)\b",
+            rb"(?:\xef\xbb\xbf)?\s*(?:(?:<!--(?>.*?-->)|<\?xml(?>.*?\?>))\s*)*+<(?:!doctype\s+html|html|head|body)\b",
             start,
             re.IGNORECASE | re.DOTALL,
         )
     )
 
 
-def _why_not_a_zip(path: Path, error: BaseException) -> str:
-    """Say in the user's words what a file is that zipfile would not open."""
+def _no_zip(path: Path, error: BaseException) -> ArchiveError:
+    """What a file is that zipfile would not open, in the user's words."""
     try:
         with path.open("rb") as file:
             start = file.read(1024)
     except OSError as unreadable:
-        return f"{path.name}: cannot be read: {unreadable.strerror or unreadable}"
+        return ArchiveError(f"{path.name}: cannot be read: {unreadable.strerror or unreadable}")
     if not start:
-        return f"{path.name}: the file is empty; delete it and download it again"
-    if start.startswith(b"PK\x03\x04"):
-        return f"{path.name}: the zip archive is truncated or damaged ({error}); delete it and download it again"
-    if _is_html(start):
-        return f"{path.name}: this is an HTML page (a login or error page?), not a zip archive"
+        return NotAnArchiveError(f"{path.name}: the file is empty; delete it and download it again")
+    if start.startswith(b"PK\x07\x08"):
+        return ArchiveError(f"{path.name}: this is one part of a split zip archive: join the parts (`zip -s 0`)")
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return ArchiveError(
+            f"{path.name}: the zip archive is truncated or damaged ({error}); delete it and download it again"
+        )
+    if is_html(start):
+        return NotAnArchiveError(f"{path.name}: this is an HTML page (a login or error page?), not a zip archive")
     if start.lstrip().startswith((b"{", b"[")):
-        return f"{path.name}: this is JSON (an error message of the server?), not a zip archive"
-    return f"{path.name}: this is not a zip archive ({error})"
+        return NotAnArchiveError(f"{path.name}: this is JSON (an error message of the server?), not a zip archive")
+    kind = next((f"this is {kind}" for magic, kind in _KINDS if start.startswith(magic)), "this is")
+    return NotAnArchiveError(f"{path.name}: {kind}{',' if kind != 'this is' else ''} not a zip archive ({error})")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bootstrap_assets.errors import FormatError
+from bootstrap_assets.errors import ArchiveError, ForeignFileError, FormatError, UnreadableMemberError
 from bootstrap_assets.records import (
     Document,
     Finding,
@@ -22,6 +22,7 @@ from bootstrap_assets.sources.agreement_numbering import Node, structure
 from bootstrap_assets.sources.archive import Archive, open_archive
 from bootstrap_assets.sources.sections import UniqueIds
 from bootstrap_assets.sources.spec import Parsed, Remote, Source
+from bootstrap_assets.sources.strays import Strays
 
 NAME = "bonterms"
 HOMEPAGE = "https://github.com/Bonterms"
@@ -35,6 +36,8 @@ _AGREEMENT_WORD = re.compile(r"agreement|terms|addendum|\bnda\b|contract|licen[c
 _FILE_VERSION = re.compile(r"(?:\A|[\s_-])v(?:ersion)?[\s._-]?(\d+(?:\.\d+)*)", re.IGNORECASE)
 _TITLE_VERSION = re.compile(r"\bversion\s+(\d+(?:\.\d+)*)", re.IGNORECASE)
 _PROSE_OBJECT_LINE = re.compile(r"^[\w.\-]*=", re.MULTILINE)
+_BRANCH = re.compile(r"(?i)-(?:main|master)(?:\s*\(\d+\))?\Z")
+_UNREADABLE = "unreadable_file"
 _LEAST_SECTIONS = 2
 _LEAST_LENGTH = 500
 
@@ -45,12 +48,15 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
     Raises ArchiveError for a damaged archive and FormatError where no archive holds an agreement.
     """
     ids, seen, found = UniqueIds(), set[bytes](), 0
+    unreadable: list[Finding] = []
+    strays = Strays(NAME, (remote.filename for remote in SOURCE.remotes))
     for path in paths:
-        with open_archive(path) as archive:
+        with strays.aside(path), open_archive(path, belongs=_refuse_foreign) as archive:
             here = 0
             for name in _markdown_files(archive):
                 for item in _parse_file(archive, name, ids, seen):
                     here += isinstance(item, ParsedDocument)
+                    unreadable += [item] if isinstance(item, Finding) and item.kind == _UNREADABLE else []
                     yield item
             yield from archive.findings(NAME)
             if not here and len(paths) > 1:
@@ -58,8 +64,13 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
                 yield Finding(NAME, Severity.WARNING, "no_agreement", message, path.name)
             found += here
     if not found:
+        if len(strays) == len(paths):
+            strays.refuse()
+        if unreadable:
+            raise ArchiveError(unreadable[0].message)
         names = ", ".join(path.name for path in paths) or "no archive is given"
         raise FormatError(f"{names}: no numbered Markdown agreement found; archives come from {HOMEPAGE}")
+    yield from strays.findings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +107,36 @@ def _markdown_files(archive: Archive) -> list[str]:
     return names
 
 
+def _refuse_foreign(archive: Archive) -> None:
+    if not _markdown_files(archive):
+        raise ForeignFileError(
+            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listed()}; archives"
+            f" come from {HOMEPAGE}"
+        )
+
+
+def _repository(archive: Archive, name: str) -> tuple[str, str]:
+    """The repository that a file belongs to, and its path there, however the repository's folder was packed.
+
+    GitHub packs it as `<Name>-main/`. Packed again it may lie deeper, beside others, or without its folder.
+    """
+    parts = name.split("/")
+    for depth in reversed(range(len(parts) - 1)):
+        folder = _BRANCH.sub("", parts[depth])
+        if folder != parts[depth] or folder in REPOSITORIES:
+            return folder, "/".join(parts[depth + 1 :])
+    top = archive.top.rstrip("/") or re.sub(r"\s*\(\d+\)\Z", "", archive.path.stem)
+    return _BRANCH.sub("", top), name.removeprefix(archive.top)
+
+
 def _parse_file(archive: Archive, name: str, ids: UniqueIds, seen: set[bytes]) -> Parsed:
-    text, blocks = to_blocks(clean_text(archive.text(name)))
-    repository = re.sub(r"-(?:main|master)\Z", "", archive.top.rstrip("/")) or archive.path.stem
-    path, place = name.removeprefix(archive.top), f"{archive.path.name}: {name}"
+    repository, path = _repository(archive, name)
+    place = f"{archive.path.name}: {name}"
+    try:
+        text, blocks = to_blocks(clean_text(archive.text(name)))
+    except UnreadableMemberError as problem:
+        yield Finding(NAME, Severity.ERROR, _UNREADABLE, str(problem), place, f"{repository}/{path}")
+        return
     file = _File(clean_text(repository), clean_text(path), place, text, blocks)
     if not text.strip():
         yield _finding(Severity.ERROR, "empty_text", "the file is empty", file)
@@ -189,4 +226,5 @@ SOURCE = Source(
         Remote(f"{name}.zip", f"{HOMEPAGE}/{name}/archive/refs/heads/main.zip") for name in REPOSITORIES
     ),
     parse=parse,
+    version=2,
 )

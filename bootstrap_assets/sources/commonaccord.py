@@ -14,14 +14,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bootstrap_assets.errors import ConfigurationError, FormatError
+from bootstrap_assets.errors import (
+    ArchiveError,
+    ConfigurationError,
+    ForeignFileError,
+    FormatError,
+    UnreadableMemberError,
+)
 from bootstrap_assets.records import Document, Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.sources.archive import Archive, open_archive
 from bootstrap_assets.sources.plain_text import plain_text
 from bootstrap_assets.sources.prose_library import Library, Reach
 from bootstrap_assets.sources.prose_objects import ExpansionLimit, Resolved, Resolver, open_placeholders
 from bootstrap_assets.sources.prose_units import Unit, count_words, find_units, is_own_prose
+from bootstrap_assets.sources.sections import UniqueIds
 from bootstrap_assets.sources.spec import Parsed, Remote, Source
+from bootstrap_assets.sources.strays import Strays
 
 NAME = "commonaccord"
 LICENCE = "CC0-1.0 / MIT"
@@ -32,7 +40,6 @@ ROOT_KEY = "Model.Root"
 
 DEFAULT_PATTERNS = ("G/Agt-NDA/**", "G/NW-NDA/**")
 
-_BELOW_ROOT = re.compile(r"(?:[^/]+/)?Doc/(.+)")
 _TITLE_KEYS = ("Doc.Ti", "Ti", "Title")
 _NO_PROSE = re.compile(
     r".*\.(png|jpe?g|gif|ico|svg|pdf|docx?|odt|xlsx?|pptx?|zip|gz|mp[34]|woff2?|ttf|html?|css|js|php|pl|py|json|xml)",
@@ -62,22 +69,51 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
     ConfigurationError for patterns that are not a list of texts.
     """
     patterns = _patterns(options)
+    strays, archives = Strays(NAME, (remote.filename for remote in SOURCE.remotes)), list[Archive]()
     with ExitStack() as stack:
-        archives = [stack.enter_context(open_archive(path)) for path in paths]
+        for file in paths:
+            with strays.aside(file):
+                archives.append(stack.enter_context(open_archive(file, belongs=_refuse_foreign)))
+        if not archives:
+            strays.refuse()
         places, findings = _members(archives)
         yield from findings
-        library = Library(places, lambda path: places[path][0].text(places[path][1]))
+        files = _Files(places)
+        library = Library(places, files.read)
         unmatched = [pattern for pattern in patterns if not any(_matching(library, [pattern]))]
-        names = ", ".join(path.name for path in paths)
+        names = ", ".join(archive.path.name for archive in archives)
         if len(unmatched) == len(patterns):
             raise FormatError(f"{names}: no file below Doc/ matches {', '.join(patterns)}")
         for pattern in [pattern for pattern in unmatched if pattern not in DEFAULT_PATTERNS]:
             yield _finding("pattern_without_match", f"no file below Doc/ matches {pattern}", names)
+        documents = 0
         for path in _selected(library, patterns):
             if library.file(path).is_prose_object:
+                documents += 1
                 yield _parse_file(library, path, f"{places[path][0].path.name}: Doc/{path}")
+        if not documents and files.unreadable:
+            raise ArchiveError(next(iter(files.unreadable.values())).message)
+        yield from files.unreadable.values()
         for archive in archives:
             yield from archive.findings(NAME)
+        yield from strays.findings()
+
+
+class _Files:
+    """Reads the library's files; one that cannot be read is empty, and an error for itself alone."""
+
+    def __init__(self, places: Mapping[str, tuple[Archive, str]]) -> None:
+        self._places = places
+        self.unreadable: dict[str, Finding] = {}
+
+    def read(self, path: str) -> str:
+        archive, name = self._places[path]
+        try:
+            return archive.text(name)
+        except UnreadableMemberError as problem:
+            place = f"{archive.path.name}: Doc/{path}"
+            self.unreadable[path] = Finding(NAME, Severity.ERROR, "unreadable_file", str(problem), place, path)
+            return ""
 
 
 def _patterns(options: Mapping[str, Any]) -> list[str]:
@@ -92,13 +128,7 @@ def _members(archives: Iterable[Archive]) -> tuple[dict[str, tuple[Archive, str]
     places: dict[str, tuple[Archive, str]] = {}
     findings = []
     for archive in archives:
-        below = {found[1]: name for name in archive.names() if (found := _BELOW_ROOT.fullmatch(name))}
-        if not below:
-            raise FormatError(
-                f"{archive.path.name}: has no library root Doc/ (expected as in Cmacc-Org-master/Doc/G/…); "
-                "this is not the official archive of CommonAccord's library"
-            )
-        for path, name in below.items():
+        for path, name in _below_root(archive).items():
             if _NO_PROSE.fullmatch(path):
                 continue
             if path in places:
@@ -107,6 +137,32 @@ def _members(archives: Iterable[Archive]) -> tuple[dict[str, tuple[Archive, str]
             else:
                 places[path] = (archive, name)
     return places, findings
+
+
+def _below_root(archive: Archive) -> dict[str, str]:
+    """The files below `Doc/`: their path from there on, and their full name.
+
+    That is the highest folder of the name, at whatever depth it was packed; `doc/` where there is no `Doc/`.
+    """
+    for root in ("Doc", "doc"):
+        found: dict[int, dict[str, str]] = {}
+        for name in archive.names():
+            folders = name.split("/")[:-1]
+            folders = folders if root == "Doc" else [folder.lower() for folder in folders]
+            if root in folders:
+                depth = folders.index(root) + 1
+                found.setdefault(depth, {}).setdefault("/".join(name.split("/")[depth:]), name)
+        if found:
+            return found[min(found)]
+    return {}
+
+
+def _refuse_foreign(archive: Archive) -> None:
+    if not _below_root(archive):
+        raise ForeignFileError(
+            f"{archive.path.name}: has no library root Doc/ (expected as in Cmacc-Org-master/Doc/G/…); "
+            f"this is not the official archive of CommonAccord's library: it holds {archive.listed()}"
+        )
 
 
 def _matching(library: Iterable[str], patterns: Iterable[str]) -> Iterator[str]:
@@ -122,10 +178,12 @@ def _expression(pattern: str) -> str:
 
 def _selected(library: Library, patterns: Sequence[str]) -> list[str]:
     """The files that match, and all that they include, sorted."""
-    selected: set[str] = set()
-    for path in _matching(library, patterns):
-        if path not in selected:
-            selected.update(library.reach(path).files)
+    waiting = list(_matching(library, patterns))
+    selected = set(waiting)
+    while waiting:
+        included = {include.path for include in library.file(waiting.pop()).includes if include.path}
+        waiting += included - selected
+        selected |= included
     return sorted(selected)
 
 
@@ -216,18 +274,18 @@ def _document(
 
 def _records(document: Document, rendering: _Rendering) -> Iterator[Record]:
     """The template's record, if it is one, and the records of its units, in reading order."""
-    used: set[str] = set()
+    ids = UniqueIds()
     if rendering.root is not None:
         whole = Unit(Granularity.TEMPLATE, "template", -1, 0, len(document.text))
-        yield _record(document, whole, rendering.root, used)
+        yield _record(document, whole, rendering.root, ids)
     for unit, value in zip(rendering.units, rendering.values, strict=True):
-        yield _record(document, unit, value, used)
+        yield _record(document, unit, value, ids)
 
 
-def _record(document: Document, unit: Unit, value: Resolved, used: set[str]) -> Record:
+def _record(document: Document, unit: Unit, value: Resolved, ids: UniqueIds) -> Record:
     return Record(
         source=NAME,
-        source_id=f"{document.source_id}#{_unused(unit.key, used)}",
+        source_id=f"{document.source_id}#{ids.take(unit.key)}",
         document_id=document.id,
         granularity=unit.granularity,
         content=document.text[unit.start : unit.end],
@@ -236,16 +294,6 @@ def _record(document: Document, unit: Unit, value: Resolved, used: set[str]) -> 
         section_path=None if unit.granularity is Granularity.TEMPLATE else unit.key,
         metadata={"references": list(value.references), "defined_in": value.defined_in},
     )
-
-
-def _unused(key: str, used: set[str]) -> str:
-    """The key, with `~2`, `~3`, … where a rendering holds it more than once."""
-    name, number = key, 1
-    while name in used:
-        number += 1
-        name = f"{key}~{number}"
-    used.add(name)
-    return name
 
 
 def _findings(document: Document, reach: Reach, place: str) -> Iterator[Finding]:
@@ -283,5 +331,6 @@ SOURCE = Source(
     attribution=ATTRIBUTION,
     remotes=(Remote("Cmacc-Org.zip", f"{HOMEPAGE}/archive/refs/heads/master.zip"),),
     parse=parse,
+    version=2,
     options={"patterns": DEFAULT_PATTERNS},
 )

@@ -10,8 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.errors import FormatError
-from bootstrap_assets.records import Document, Finding, ParsedDocument, Record, clean_text, content_hash
+from bootstrap_assets.errors import ForeignFileError, FormatError
+from bootstrap_assets.records import (
+    Document,
+    Finding,
+    ParsedDocument,
+    Record,
+    clean_text,
+    content_hash,
+    storable,
+)
+from bootstrap_assets.sources.archive import Archive
 from bootstrap_assets.sources.contract_nli_spans import (
     NAME,
     Annotation,
@@ -22,9 +31,10 @@ from bootstrap_assets.sources.contract_nli_spans import (
     span_records,
     warning,
 )
-from bootstrap_assets.sources.json_input import Malformed, clean, load_json, member, read_text, zip_or_nothing
+from bootstrap_assets.sources.json_input import Malformed, load_json, member, read_text, zip_or_nothing
 from bootstrap_assets.sources.sections import UniqueIds, whole_and_sections
 from bootstrap_assets.sources.spec import Parsed, Remote, Source
+from bootstrap_assets.sources.strays import Strays
 
 HOMEPAGE = "https://stanfordnlp.github.io/contract-nli/"
 OFFICIAL = "https://stanfordnlp.github.io/contract-nli/resources/contract-nli.zip"
@@ -39,15 +49,19 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
     Raises ArchiveError or FormatError where a file is damaged or not the official one.
     """
     reader = _Reader()
+    strays = Strays(NAME, (remote.filename for remote in SOURCE.remotes))
     for path in paths:
-        yield from _parse_path(path, reader)
+        with strays.aside(path):
+            yield from _parse_path(path, reader)
     if not reader.splits:
+        strays.refuse()
         raise FormatError(f"{NAME}: no train.json, dev.json or test.json among the archives; see {OFFICIAL}")
     for split in SPLITS:
         if split not in reader.splits:
             message = f"there is no {split}.json: its contracts are not in the corpus"
             place = ", ".join(path.name for path in paths)
             yield warning("missing_split", message, place)
+    yield from strays.findings()
 
 
 @dataclass(slots=True)
@@ -69,35 +83,54 @@ class _File:
 
 
 def _parse_path(path: Path, reader: _Reader) -> Parsed:
-    with zip_or_nothing(path) as archive:
-        if archive is None:
-            names = {path.stem.lower(): path.name}
-        else:
-            stems = {Path(name).stem.lower(): name for name in archive.names() if name.lower().endswith(".json")}
-            names = {split: stems[split] for split in SPLITS if split in stems}
-            if not names:
-                held = ", ".join(archive.names()[:8]) or "nothing"
-                raise FormatError(
-                    f"{path.name}: holds none of train.json, dev.json, test.json (it holds {held}); the official"
-                    f" ContractNLI archive is {OFFICIAL}"
-                )
-        for split, name in names.items():
+    with zip_or_nothing(path, _refuse_foreign) as archive:
+        names = [path.name] if archive is None else _split_names(archive)
+        for name in names:
+            split = Path(name).stem.lower()
             place = path.name if archive is None else f"{path.name}: {name}"
             text, findings = read_text(path, archive, name, NAME)
             yield from findings
-            yield from _parse_file(text, place, split, reader)
+            try:
+                yield from _parse_file(text, place, split, reader)
+            except ForeignFileError as problem:
+                alone = sum(Path(other).stem.lower() == split for other in names) == 1
+                if split in SPLITS and alone:  # by its name it should be what it is not
+                    raise FormatError(str(problem)) from problem
+                if archive is None:
+                    raise
+                yield warning("stray_file", f"this file is left out: {problem}", place)
+
+
+def _split_names(archive: Archive) -> list[str]:
+    """The members that are a split by their names, in the order of the splits."""
+    names = [name for name in archive.names() if name.lower().endswith(".json")]
+    return [name for split in SPLITS for name in names if Path(name).stem.lower() == split]
+
+
+def _refuse_foreign(archive: Archive) -> None:
+    if not _split_names(archive):
+        raise ForeignFileError(
+            f"{archive.path.name}: holds none of train.json, dev.json, test.json (it holds {archive.listed()});"
+            f" the official ContractNLI archive is {OFFICIAL}"
+        )
 
 
 def _parse_file(text: str, place: str, split: str, reader: _Reader) -> Parsed:
     _refuse_lines(text, place)
-    data = load_json(text, place)
+    try:
+        data, findings = load_json(text, place, NAME)
+    except FormatError as problem:
+        if '"annotation_sets"' in text or '"documents"' in text:
+            raise
+        raise ForeignFileError(str(problem)) from problem
+    yield from findings
     del text
     _refuse_reexport(data, place)
     try:
         documents = member(data, "documents", list, place)
         labels = member(data, "labels", dict, place)
     except Malformed as problem:
-        raise FormatError(f"{problem}; the official ContractNLI archive is {OFFICIAL}") from problem
+        raise ForeignFileError(f"{problem}; the official ContractNLI archive is {OFFICIAL}") from problem
     file = _File(place, split, {clean_text(key): _wording(value) for key, value in labels.items()})
     reader.splits.add(split)
     good = 0
@@ -122,18 +155,23 @@ def _document(raw: object, place: str, file: _File, reader: _Reader) -> ParsedDo
         return error("empty_text", "the contract's text is empty", place, wanted)
     sets = member(raw, "annotation_sets", list, place) if "annotation_sets" in _keys(raw) else []
     spans = member(raw, "spans", list, place)
-    digest = content_hash(f"{wanted}\x1f{text}\x1f{clean(sets)!r}")
+    lost: list[str] = []
+    digest = content_hash(f"{wanted}\x1f{text}\x1f{storable(sets, [])!r}")
     if digest in reader.seen:
         message = "this contract was read before, with the same labels: taken once"
         return warning("duplicate_document", message, place, wanted)
     reader.seen.add(digest)
     source_id = reader.ids.take_document(wanted, text)
     annotations, findings = read_annotations(sets, place)
-    document = _make_document(raw, source_id, text, file, annotations, spans)
+    document = _make_document(raw, source_id, text, file, annotations, spans, lost)
     records = whole_and_sections(document)
     if source_id != wanted:
         message = f"another contract has the id {wanted!r}: this one is kept as {source_id!r}"
         findings.append(warning("duplicate_id", message, place, source_id))
+    findings += [
+        warning("unstorable_value", f"{what}: PostgreSQL cannot hold that, so it is left out", place, source_id)
+        for what in lost
+    ]
     for annotation in annotations:
         made, noticed = span_records(document, spans, annotation, file.wordings)
         records += made
@@ -142,12 +180,18 @@ def _document(raw: object, place: str, file: _File, reader: _Reader) -> ParsedDo
 
 
 def _make_document(
-    raw: object, source_id: str, text: str, file: _File, annotations: list[Annotation], spans: list[object]
+    raw: object,
+    source_id: str,
+    text: str,
+    file: _File,
+    annotations: list[Annotation],
+    spans: list[object],
+    lost: list[str],
 ) -> Document:
     keys = _keys(raw)
     name = keys.get("file_name")
     url = keys.get("url")
-    kept = {key: clean(keys[key]) for key in ("file_name", "document_type") if keys.get(key) is not None}
+    kept = {key: _kept(key, keys.get(key), lost) for key in ("file_name", "document_type")}
     return Document(
         source=NAME,
         source_id=source_id,
@@ -157,12 +201,20 @@ def _make_document(
         attribution=SOURCE.attribution,
         url=clean_text(url) if isinstance(url, str) and url.strip() else HOMEPAGE,
         metadata={
-            **kept,
+            **{key: value for key, value in kept.items() if value is not None},
             "split": file.split,
             "labels": {f"{annotation.key}{annotation.suffix}": annotation.choice for annotation in annotations},
             "spans": segments(spans, len(text)),
         },
     )
+
+
+def _kept(key: str, value: object, lost: list[str]) -> Any:
+    """A value for the metadata; `lost` is told what of it cannot be kept."""
+    problems: list[str] = []
+    stored = storable(value, problems)
+    lost += [f"{key} is {problem}" if stored is None else f"{key} holds {problem}" for problem in problems]
+    return stored
 
 
 def _with_split(records: list[Record], split: str) -> Iterator[Record]:
@@ -172,6 +224,8 @@ def _with_split(records: list[Record], split: str) -> Iterator[Record]:
 
 def _identity(raw: object, place: str) -> str:
     value = _keys(raw).get("id")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as pandas writes whole numbers
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).strip():
         raise Malformed(place, "the key 'id' is missing or is neither a number nor a text")
     return clean_text(str(value).strip())
@@ -191,16 +245,16 @@ def _wording(value: object) -> tuple[str, str]:
 def _refuse_lines(text: str, place: str) -> None:
     first = text.lstrip()[:1_000_000].split("\n", 1)[0]
     if place.lower().endswith(".parquet"):
-        raise FormatError(_not_official(place, "Parquet"))
+        raise ForeignFileError(_not_official(place, "Parquet"))
     if place.lower().endswith(".jsonl") or re.match(r'\{\s*"(?:premise|hypothesis|label)"', first):
-        raise FormatError(_not_official(place, "JSON Lines"))
+        raise ForeignFileError(_not_official(place, "JSON Lines"))
 
 
 def _refuse_reexport(data: object, place: str) -> None:
     if isinstance(data, list):
-        raise FormatError(_not_official(place, "one JSON list"))
+        raise ForeignFileError(_not_official(place, "one JSON list"))
     if isinstance(data, dict) and {"premise", "hypothesis"} & set(data):
-        raise FormatError(_not_official(place, "one object of premises and hypotheses"))
+        raise ForeignFileError(_not_official(place, "one object of premises and hypotheses"))
 
 
 def _not_official(place: str, shape: str) -> str:
@@ -219,6 +273,6 @@ SOURCE = Source(
     attribution="Yuta Koreeda and Christopher D. Manning, 2021",
     remotes=(Remote("contract-nli.zip", OFFICIAL),),
     parse=parse,
-    version=2,
+    version=3,
     labels=HYPOTHESES,
 )

@@ -42,8 +42,9 @@ def read_annotations(sets: list[object], place: str) -> tuple[list[Annotation], 
         where = f"{place}.annotation_sets[{number}]"
         suffix = "" if number == 0 else f"@{number + 1}"
         try:
-            for key, raw in member(annotation_set, "annotations", dict, where).items():
-                annotation = _annotation(clean_text(key), suffix, raw, f"{where}.annotations.{key}", findings)
+            for name, raw in member(annotation_set, "annotations", dict, where).items():
+                key = clean_text(name)
+                annotation = _annotation(key, suffix, raw, f"{where}.annotations.{key}", findings)
                 annotations += [annotation] if annotation else []
         except Malformed as problem:
             findings.append(error("malformed", problem.problem, problem.place))

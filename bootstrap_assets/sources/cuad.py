@@ -28,9 +28,12 @@ from bootstrap_assets.sources.cuad_contracts import (
 )
 from bootstrap_assets.sources.sections import UniqueIds, short_hash, whole_and_sections
 from bootstrap_assets.sources.spec import Parsed, Remote, Source
+from bootstrap_assets.sources.strays import Strays
+from bootstrap_assets.sources.text_encoding import UnknownEncoding
 
 HOMEPAGE = "https://www.atticusprojectai.org/cuad"
 OFFICIAL = "https://zenodo.org/records/4595826/files/CUAD_v1.zip"
+OFFICIAL_NAMES = ("CUAD_v1.zip", "CUAD_v1.json", "CUADv1.json")
 
 _ORDER = {category: number for number, category in enumerate(CATEGORIES)}
 
@@ -45,15 +48,20 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
     """
     if not paths:
         raise FormatError(f"{NAME}: no archive is given; expected CUAD_v1.zip (see {OFFICIAL})")
-    labels = _Labels()
+    labels, strays, own = _Labels(), Strays(NAME, OFFICIAL_NAMES), list[Path]()
     contents = Contents([], [])
     for path in paths:
-        contents = Contents([], [])  # lets go of the last archive before the next is read
-        contents = read(path)
-        yield from labels.take(contents)
+        with strays.aside(path):
+            contents = Contents([], [])  # lets go of the last archive before the next is read
+            contents = read(path)
+            own.append(path)
+            yield from labels.take(contents)
+    if not own:
+        strays.refuse()
+    yield from strays.findings()
     answers, unmatched = labels.answers.by_title(title for title, _ in labels.contracts)
     ids, done = UniqueIds(), set[Key]()
-    for path in paths:
+    for path in own:
         if len(paths) > 1:
             contents = Contents([], [])
             contents = read(path)
@@ -98,8 +106,8 @@ class _Labels:
         if contents.answers_csv:
             content, place = contents.answers_csv
             try:
-                self.answers.add(content, place)
-            except csv.Error as problem:
+                yield from self.answers.add(content, place).findings(NAME, place)
+            except (csv.Error, UnknownEncoding) as problem:
                 yield warning("unreadable_answers", f"the table of answers is left out: {problem}", place)
 
     def unknown_categories(self, merged: _Merged, place: str, source_id: str) -> list[Finding]:
@@ -227,5 +235,6 @@ SOURCE = Source(
     attribution="The Atticus Project",
     remotes=(Remote("CUAD_v1.zip", OFFICIAL),),
     parse=parse,
+    version=2,
     labels=CATEGORIES,
 )

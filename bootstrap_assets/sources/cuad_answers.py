@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from bootstrap_assets.records import clean_text
-from bootstrap_assets.sources.archive import decode
 from bootstrap_assets.sources.cuad_contracts import canonical
+from bootstrap_assets.sources.text_encoding import Decoded, decode
 
 _ANSWER_COLUMN = re.compile(r"(.+?)\s*-\s*answer\s*", re.IGNORECASE)
 _LARGEST_CELL = 16 * 1024**2
@@ -43,14 +43,17 @@ class NormalisedAnswers:
     def __init__(self) -> None:
         self._rows: list[tuple[str, dict[str, str], str]] = []
 
-    def add(self, content: bytes, place: str) -> None:
-        """Take in a table, in UTF-8 or (as spreadsheets save it) Windows-1252. Raises csv.Error if unreadable."""
-        text, invalid = decode(content)
-        if invalid:
-            text = content.decode("cp1252", errors="replace")
+    def add(self, content: bytes, place: str) -> Decoded:
+        """Take in a table, as spreadsheets save it: parted by commas, semicolons or tabs; says how it was read.
+
+        Raises csv.Error or UnknownEncoding if it is unreadable.
+        """
+        decoded = decode(content)
+        text = clean_text(decoded.text)
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
         limit = csv.field_size_limit(_LARGEST_CELL)
         try:
-            rows = list(csv.reader(io.StringIO(clean_text(text), newline="")))
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
         finally:
             csv.field_size_limit(limit)
         header = rows[0] if rows else []
@@ -67,6 +70,7 @@ class NormalisedAnswers:
                     if index < len(row) and row[index].strip()
                 }
                 self._rows.append((row[0].strip(), answers, f"{place}, row {number}"))
+        return decoded._replace(text="")
 
     def by_title(self, titles: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
         """The answers for each title, and (file name, place) of the rows that belong to none of them."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.errors import ArchiveError, FormatError
+from bootstrap_assets.errors import ArchiveError, ForeignFileError, FormatError, NotAnArchiveError
 from bootstrap_assets.records import Finding, Severity, clean_text
 from bootstrap_assets.sources.archive import Archive
 from bootstrap_assets.sources.json_input import Malformed, describe, load_json, member, read_text, zip_or_nothing
@@ -119,13 +119,19 @@ def read(path: Path) -> Contents:
     """Read one archive whole. Raises ArchiveError or FormatError, naming file and place."""
     if path.suffix.lower() == ".parquet":
         return _from_parquet(path)
-    with zip_or_nothing(path) as archive:
+    with zip_or_nothing(path, _refuse_foreign) as archive:
         contents = Contents([], [])
-        for name in _json_names(path, archive):
+        for name in _json_names(archive) if archive else [path.name]:
             place = f"{path.name}: {name}" if archive else path.name
-            text, lossy = read_text(path, archive, name, NAME)
-            contents.findings += lossy
-            _from_json(load_json(text, place), place, contents)
+            text, noticed = read_text(path, archive, name, NAME)
+            try:
+                data, repeated = load_json(text, place, NAME)
+                contents.findings += (*noticed, *repeated)
+                _from_json(data, place, contents)
+            except FormatError as problem:
+                if archive or _is_official(name) or '"paragraphs"' in text:
+                    raise
+                raise ForeignFileError(str(problem)) from problem
         if archive:
             tables = [name for name in archive.names() if name.lower().endswith("master_clauses.csv")]
             contents.answers_csv = (archive.read(tables[0]), f"{path.name}: {tables[0]}") if tables else None
@@ -142,16 +148,20 @@ def warning(kind: str, message: str, place: str, source_id: str | None = None) -
     return Finding(NAME, Severity.WARNING, kind, message, place, source_id)
 
 
-def _json_names(path: Path, archive: Archive | None) -> list[str]:
-    if archive is None:
-        return [path.name]
-    names = [name for name in archive.names() if name.rpartition("/")[2].lower() in _JSON_NAMES]
-    if not names:
-        held = ", ".join(archive.names()[:8]) or "nothing"
-        raise FormatError(
-            f"{path.name}: holds neither CUAD_v1.json nor CUADv1.json, the files of all contracts; it has {held}"
+def _json_names(archive: Archive) -> list[str]:
+    return [name for name in archive.names() if _is_official(name)]
+
+
+def _is_official(name: str) -> bool:
+    return name.rpartition("/")[2].lower() in _JSON_NAMES
+
+
+def _refuse_foreign(archive: Archive) -> None:
+    if not _json_names(archive):
+        raise ForeignFileError(
+            f"{archive.path.name}: holds neither CUAD_v1.json nor CUADv1.json, the files of all contracts; it has"
+            f" {archive.listed()}"
         )
-    return names
 
 
 def _from_json(data: object, place: str, contents: Contents) -> None:
@@ -249,16 +259,18 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
+    damage = (arrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError)
     try:
         # Buffered: else the whole column of a row group, every contract's text many times over, is read at once.
         file = parquet.ParquetFile(path, buffer_size=_BUFFER, read_dictionary=["contract_text"])
-    except (arrow.ArrowException, OSError) as problem:
-        raise ArchiveError(f"{path.name}: this is not a Parquet file, or a damaged one: {problem}") from problem
+    except damage as problem:
+        message = f"{path.name}: this is not a Parquet file, or a damaged one: {problem}"
+        raise (ArchiveError if _is_parquet(path) else NotAnArchiveError)(message) from problem
     with file:
         missing = [name for name in COLUMNS[:-1] if name not in file.schema_arrow.names]
         if missing:
             held = ", ".join(file.schema_arrow.names)
-            raise FormatError(f"{path.name}: the column {', '.join(missing)} is missing (it has {held})")
+            raise ForeignFileError(f"{path.name}: the column {', '.join(missing)} is missing (it has {held})")
         try:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(COLUMNS[:-1]), use_threads=False):
                 texts = batch.column("contract_text")
@@ -268,5 +280,13 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
                 used = {index: texts.dictionary[index].as_py() for index in set(indices) - {None}}
                 for index, row in zip(indices, batch.drop_columns(["contract_text"]).to_pylist(), strict=True):
                     yield {**row, "contract_text": used.get(index)}
-        except arrow.ArrowException as problem:
+        except damage as problem:
             raise ArchiveError(f"{path.name}: the Parquet file is damaged: {problem}") from problem
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return True  # whatever it is, it cannot be read

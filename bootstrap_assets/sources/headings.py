@@ -237,7 +237,8 @@ def _sentences(text: str) -> Iterator[tuple[int, Strength]]:
 
 def _lines(text: str) -> Iterator[tuple[int, Strength]]:
     """Line starts: a blank line or a finished line makes a paragraph; a wrapped line makes nothing."""
-    for match in re.finditer(r"[\r\n]\s*(?=\S)", text):
+    # Not into the white space at the very end: each line feed there would be tried against all that follow.
+    for match in re.compile(r"[\r\n]\s*(?=\S)").finditer(text, 0, len(text.rstrip())):
         before, after = text[match.start() - 1] if match.start() else "", text[match.end()]
         if match[0].count("\n") > 1 or match[0].count("\r") > 1 or before in '.;:!?"”)':
             yield match.end(), Strength.PARAGRAPH

@@ -1,16 +1,28 @@
-"""Reading JSON that somebody else wrote, with errors that say where in which file something is not as expected."""
+"""Reading JSON that somebody else wrote, with errors that say where in which file something is not as expected.
+
+Python reads more than JSON is (NaN, infinities), and PostgreSQL stores less (no number without end). What only one
+of them takes becomes an `Unusable` value, so it costs what it stands in and not the file.
+"""
 
 import json
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from bootstrap_assets.errors import FormatError
-from bootstrap_assets.records import Finding, clean_text
-from bootstrap_assets.sources.archive import Archive, invalid_utf8, open_archive, read_file
+from bootstrap_assets.records import MOST_DEPTH, Finding, Severity
+from bootstrap_assets.sources.archive import Archive, open_archive, read_file
 
 T = TypeVar("T")
+
+_MOST_DIGITS = 1_000
+_SHOWN = 8
+_TOO_DEEP = "\x00too deep"
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 _NAMES = {
     dict: "an object",
@@ -20,6 +32,16 @@ _NAMES = {
     float: "a number",
     bool: "true or false",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A value that JSON or PostgreSQL cannot hold, in words."""
+
+    what: str
+
+    def __repr__(self) -> str:
+        return self.what
 
 
 class Malformed(ValueError):
@@ -32,30 +54,36 @@ class Malformed(ValueError):
 
 
 @contextmanager
-def zip_or_nothing(path: Path) -> Iterator[Archive | None]:
+def zip_or_nothing(
+    path: Path, belongs: Callable[[Archive], None] = lambda _archive: None
+) -> Iterator[Archive | None]:
     """The opened archive if the path is not that of a single data file (.json, .jsonl, .parquet), else None."""
     if path.suffix.lower() in (".json", ".jsonl", ".parquet"):
         yield None
     else:
-        with open_archive(path) as archive:
+        with open_archive(path, belongs=belongs) as archive:
             yield archive
 
 
 def read_text(path: Path, archive: Archive | None, name: str, source: str) -> tuple[str, list[Finding]]:
-    """A member of an archive, or the file itself, as text; with the warning if it was not valid UTF-8."""
-    if archive is not None:
-        text = archive.text(name)
-        invalid, place = archive.invalid.get(name, 0), f"{path.name}: {name}"
-    else:
-        text, invalid = read_file(path)
-        place = path.name
-    return text, [invalid_utf8(source, place, invalid)] if invalid else []
+    """A member of an archive, or the file itself, as text; with warnings of what was not certain about it."""
+    place = path.name if archive is None else f"{path.name}: {name}"
+    decoded = read_file(path) if archive is None else archive.decoded(name)
+    return decoded.text, decoded.findings(source, place)
 
 
-def load_json(text: str, place: str) -> object:
-    """Parse JSON. Raises FormatError with place, line, column and character where it breaks off."""
+def load_json(text: str, place: str, source: str) -> tuple[object, list[Finding]]:
+    """Parse JSON; with a warning where an object has a key twice, of which the last counts.
+
+    Raises FormatError with place, line, column and character where it breaks off.
+    """
+    repeated: dict[str, None] = {}
+    text = text.lstrip("\ufeff")
     try:
-        value: object = json.loads(text)
+        try:
+            value = _parse(text, repeated)
+        except RecursionError:
+            value = _parse(_shallow(text), repeated)
     except json.JSONDecodeError as error:
         if _is_json_lines(text):
             raise FormatError(
@@ -67,7 +95,53 @@ def load_json(text: str, place: str) -> object:
         ) from error
     except (RecursionError, ValueError) as error:
         raise FormatError(f"{place}: not usable JSON: {error}") from error
+    if not repeated:
+        return value, []
+    names = ", ".join(repr(key[:80]) for key in list(repeated)[:_SHOWN])
+    message = f"an object has a key twice, of which the last one counts: {names}"
+    return value, [Finding(source, Severity.WARNING, "repeated_key", message, place)]
+
+
+def _parse(text: str, repeated: dict[str, None]) -> object:
+    def whole(token: str) -> int | Unusable:
+        return int(token) if len(token) <= _MOST_DIGITS else Unusable(f"a number of {len(token):,} digits")
+
+    def fraction(token: str) -> float | Unusable:
+        number = float(token)
+        return number if math.isfinite(number) else Unusable(f"the number {token[:40]}, beyond any range")
+
+    def members(pairs: list[tuple[str, object]]) -> object:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    repeated.setdefault(key)
+                seen.add(key)
+        return Unusable(f"nested deeper than {MOST_DEPTH} levels") if _TOO_DEEP in made else made
+
+    value: object = json.loads(
+        text, parse_constant=Unusable, parse_int=whole, parse_float=fraction, object_pairs_hook=members
+    )
     return value
+
+
+def _shallow(text: str) -> str:
+    """JSON that is nested too deep for the parser, with each value in it that is too deep replaced by a mark."""
+    parts: list[str] = []
+    depth = position = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth == MOST_DEPTH:
+                parts += (text[position : token.start()], json.dumps({_TOO_DEEP: 0}))
+        elif token[0] in "]}":
+            if depth == MOST_DEPTH:
+                position = token.end()
+            depth -= 1
+    if depth:
+        raise ValueError("it is nested too deep, and its brackets do not match")
+    return "".join(parts) + text[position:]
 
 
 def member(holder: object, key: str, kind: type[T], place: str) -> T:
@@ -85,23 +159,14 @@ def member(holder: object, key: str, kind: type[T], place: str) -> T:
 
 def describe(value: object) -> str:
     """What kind of JSON value this is, in words."""
+    if isinstance(value, Unusable):
+        return value.what
     return "null" if value is None else _NAMES.get(type(value), type(value).__name__)
-
-
-def clean(value: object) -> object:
-    """A JSON value whose texts PostgreSQL can store (as jsonb too): keys and values, at any depth."""
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, list):
-        return [clean(item) for item in value]
-    if isinstance(value, dict):
-        return {clean_text(str(key)): clean(item) for key, item in value.items()}
-    return value
 
 
 def _is_json_lines(text: str) -> bool:
     lines = text.lstrip().split("\n", 2)[:2]
     try:
         return len(lines) == 2 and all(isinstance(json.loads(line), dict) for line in lines if line.strip())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

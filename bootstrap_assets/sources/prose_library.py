@@ -1,6 +1,7 @@
 """CommonAccord's library: files of `Key=Value` lines that include each other by `prefix=[path]` lines."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -76,7 +77,8 @@ class Library:
 
     def locate(self, target: str) -> str | None:
         """The file that an include's target stands for: exactly so, with `.md`, or its folder's `0.md`."""
-        base = "/".join(part for part in target.strip().split("/") if part not in ("", "."))
+        named = unicodedata.normalize("NFC", target.strip())  # as the archive's names are
+        base = "/".join(part for part in named.split("/") if part not in ("", "."))
         candidates = (base, f"{base}.md", f"{base}/0.md")
         return next((path for path in candidates if path in self._paths), None)
 

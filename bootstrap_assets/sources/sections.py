@@ -35,13 +35,15 @@ class UniqueIds:
 
     def __init__(self) -> None:
         self._given: set[str] = set()
+        self._counts: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
         """The wanted id, or the next free one after it."""
-        given, count = wanted, 1
+        given, count = wanted, self._counts.get(wanted, 1)
         while given in self._given:
             count += 1
             given = f"{wanted}~{count}"
+        self._counts[wanted] = count
         self._given.add(given)
         return given
 

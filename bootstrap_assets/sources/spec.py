@@ -1,11 +1,13 @@
 """What a source is: a name, a licence, archives to fetch, and a function that parses them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bootstrap_assets.records import Finding, ParsedDocument
+from bootstrap_assets.sources.zip_members import is_litter
 
 Parsed = Iterator[ParsedDocument | Finding]
 """Documents in a stable order, and findings that belong to no document."""
@@ -44,16 +46,48 @@ class Source:
 
 
 def find_archives(folder: Path, suffixes: Iterable[str] = (".zip", ".json", ".jsonl", ".parquet")) -> list[Path]:
-    """The archives that lie directly in a folder, sorted by name.
+    """The files that can be archives and lie directly in a folder, sorted by name.
 
-    Hidden files, sub-folders and the checksum lock of a download folder are left out.
+    A zip that has no suffix (as `curl -O` may leave it), or a number for one, counts by its content. Hidden files,
+    sub-folders, what systems and Office leave, unfinished downloads and the checksum lock are left out. Whether
+    an archive is the source's own, its `parse` finds out.
     """
     wanted = set(suffixes)
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file()
-        and path.suffix.lower() in wanted
-        and not path.name.startswith(".")
-        and not path.name.endswith(".lock.json")
-    )
+    return sorted(path for path in folder.iterdir() if not _left_out(path) and _can_be(path, wanted))
+
+
+def describe_folder(folder: Path, most: int = 8) -> str:
+    """What lies in a folder where no archive was found, for a message."""
+    if not folder.is_dir():
+        return "there is no such folder"
+    seen = [_described(path) for path in sorted(folder.iterdir())]
+    more = f" and {len(seen) - most} more" if len(seen) > most else ""
+    return f"it holds {', '.join(seen[:most]) or 'nothing'}{more}"
+
+
+def _left_out(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.endswith(".lock.json") or is_litter(path.name)
+
+
+def _can_be(path: Path, suffixes: set[str]) -> bool:
+    if not path.is_file():
+        return False
+    if path.suffix.lower() in suffixes:
+        return True
+    return re.fullmatch(r"(\.\d+)?", path.suffix) is not None and ".zip" in suffixes and _starts_as_zip(path)
+
+
+def _starts_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+def _described(path: Path) -> str:
+    if path.is_dir():
+        return f"the folder {path.name} (unpacked? archives must lie beside it, as a zip or its .json)"
+    if path.suffix.lower() in (".part", ".crdownload", ".download", ".tmp", ".opdownload", ".partial"):
+        return f"{path.name} (an unfinished download)"
+    return path.name

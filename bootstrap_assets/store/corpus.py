@@ -20,10 +20,14 @@ from bootstrap_assets.records import (
     ParsedDocument,
     Record,
     Severity,
+    clean_text,
     content_hash,
     estimate_tokens,
+    storable,
+    unstorable,
 )
 from bootstrap_assets.store.database import Connection
+from bootstrap_assets.store.overlaps import most_shared
 from bootstrap_assets.store.statements import statement
 
 DELETE_GUARD = 0.20
@@ -37,6 +41,9 @@ CHANGE_EXCERPT = 1_000
 
 MAX_SOURCE_ID = 500
 """Characters of a source id that are stored; a longer one ends in its hash, for an index entry has a limit."""
+
+MAX_PLACE = 600
+"""Bytes of a finding's place that are stored: it shares an index entry with a source id."""
 
 _FLUSH_CHARACTERS = 4_000_000
 _MERGE_LOCK = 0x6D657267  # "merg": one merge at a time, so that two sources never race for a shared text
@@ -141,10 +148,18 @@ class _Staging:
             self.findings.append(entry)
             return
         self.findings.extend(entry.findings)
-        self._add_document(entry.document)
-        sections = [record for record in entry.records if record.granularity is Granularity.SECTION]
-        for record in entry.records:
-            self._add_record(record, _around(record, sections))
+        name = entry.document.source_id
+        if (problem := unstorable(entry)) is not None:
+            message = f"{problem}, which PostgreSQL cannot store: the document is left out"
+            self.findings.append(Finding(self._source, Severity.ERROR, "unstorable", message, name, name))
+            return
+        lost: list[str] = []
+        self._add_document(entry.document, lost)
+        for record, section in zip(entry.records, _around(entry.records), strict=True):
+            self._add_record(record, section, lost)
+        for what in dict.fromkeys(lost):
+            message = f"the metadata holds {what}, which jsonb cannot: null stands in its place"
+            self.findings.append(Finding(self._source, Severity.WARNING, "unstorable_value", message, name, name))
         if self._characters > _FLUSH_CHARACTERS:
             self.flush()
 
@@ -160,7 +175,7 @@ class _Staging:
             rows.clear()
         self._characters = 0
 
-    def _add_document(self, document: Document) -> None:
+    def _add_document(self, document: Document, lost: list[str]) -> None:
         self._characters += len(document.text)
         self._rows["stage_documents"].append(
             (
@@ -171,12 +186,12 @@ class _Staging:
                 document.licence,
                 document.attribution,
                 document.url,
-                Jsonb(dict(document.metadata)),
+                Jsonb(storable(document.metadata, lost)),
                 content_hash(document.text),
             )
         )
 
-    def _add_record(self, record: Record, section: Record | None) -> None:
+    def _add_record(self, record: Record, section: Record | None, lost: list[str]) -> None:
         self.records += 1
         text, name = self._add_text(record.content), _bounded(record.source_id)
         self.digest ^= digest_of(record, name, text)
@@ -194,7 +209,7 @@ class _Staging:
                 record.nli_label.value if record.nli_label else None,
                 record.char_start,
                 record.char_end,
-                Jsonb(dict(record.metadata)),
+                Jsonb(storable(record.metadata, lost)),
                 content_hash(section.content) if section else None,
             )
         )
@@ -265,20 +280,30 @@ def digest_of(record: Record, source_id: str, text: bytes) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
-def _around(record: Record, sections: Sequence[Record]) -> Record | None:
-    """The section that holds most of a record that is part of a document; None where there is none."""
-    if record.granularity in WHOLE or record.char_start is None:
-        return None
-    start, end = record.char_start, record.char_end or record.char_start
-    shared = ((min(end, s.char_end or 0) - max(start, s.char_start or 0), s) for s in sections)
-    most, section = max(shared, key=lambda pair: pair[0], default=(0, None))
-    return section if most > 0 else None
+def _around(records: Sequence[Record]) -> list[Record | None]:
+    """For each record of a document the section that holds most of it; None for a whole one, or without any."""
+    sections = [record for record in records if record.granularity is Granularity.SECTION]
+    places = [(section.char_start or 0, section.char_end or 0) for section in sections]
+    parts = [
+        (record.char_start, record.char_end or record.char_start)
+        if record.granularity not in WHOLE and record.char_start is not None
+        else (0, 0)
+        for record in records
+    ]
+    return [None if index is None else sections[index] for index in most_shared(parts, places)]
 
 
 def _bounded(source_id: str) -> str:
     if len(source_id) <= MAX_SOURCE_ID:
         return source_id
     return f"{source_id[: MAX_SOURCE_ID - 17]}~{content_hash(source_id).hex()[:16]}"
+
+
+def _bounded_place(place: str) -> str:
+    stored = place.encode()
+    if len(stored) <= MAX_PLACE:
+        return place
+    return f"{stored[: MAX_PLACE - 17].decode(errors='ignore')}~{content_hash(place).hex()[:16]}"
 
 
 def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: bool) -> None:
@@ -325,8 +350,8 @@ def _finding_rows(findings: list[Finding], severity: Severity) -> Iterator[dict[
         if finding.severity is severity:
             yield {
                 "source": finding.source,
-                "source_id": finding.source_id,
+                "source_id": None if finding.source_id is None else _bounded(clean_text(finding.source_id)),
                 "class": finding.kind,
-                "message": finding.message,
-                "place": finding.place,
+                "message": clean_text(finding.message),
+                "place": _bounded_place(clean_text(finding.place)),
             }

@@ -182,7 +182,7 @@ def test_a_header_that_lies_about_the_size_does_not_fill_the_memory(
 def test_a_single_file_is_read_with_the_same_care(tmp_path: Path) -> None:
     path = tmp_path / "train.json"
     path.write_bytes(b"\xef\xbb\xbf{} \xff")
-    assert read_file(path) == ("{} \ufffd", 1)
+    assert read_file(path) == ("{} \ufffd", "UTF-8", 1)
     for content, words in ((b" \n", "empty"), (b"<html>", "HTML page")):
         path.write_bytes(content)
         with pytest.raises(ArchiveError, match=words):

@@ -320,9 +320,9 @@ def test_nul_and_lone_surrogates_are_replaced_and_offsets_stay(tmp_path: Path) -
 
 def test_invalid_utf8_is_reported_with_its_file(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
-    path.write_bytes(squad(contract("Caf#")).encode().replace(b"Caf#", b"Caf\xe9"))
+    path.write_bytes(squad(contract("Caf#")).encode().replace(b"Caf#", b"Caf\xc3\xa9 \xe9"))
     (parsed,), findings = run(path)
-    assert parsed.document.title == "Caf\ufffd"
+    assert parsed.document.title == "Café \ufffd"
     assert [(finding.kind, finding.place) for finding in findings] == [("invalid_utf8", "c.json")]
 
 
