@@ -137,8 +137,8 @@ def merge(
     allow_deletes: bool = False,
     on_records: Callable[[int], None] = lambda _records: None,
 ) -> Loaded:
-    """`load` within a transaction of the caller's, who may roll it back."""
-    options = settings.source_options.get(source.name, {}) | dict(source.options)
+    """`load` within a transaction of the caller's."""
+    options = options_of(settings, source)
     fingerprint = fingerprint_of(source, options, archives)
     if corpus_store.is_loaded(connection, source.name, fingerprint):
         loaded = corpus_store.counts(connection, source.name)
@@ -149,7 +149,7 @@ def merge(
         connection,
         source.name,
         source.parse([archive.path for archive in archives], options),
-        cut=lambda text: [text[passage.start : passage.end] for passage in cut(text)],
+        cut=parts_of,
         allow_deletes=allow_deletes,
         on_records=on_records,
     )
@@ -281,6 +281,16 @@ def _describe(path: Path) -> Archive:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Archive(path, path.stat().st_size, digest)
+
+
+def options_of(settings: Settings, source: Source) -> dict[str, object]:
+    """What a source is parsed with."""
+    return settings.source_options.get(source.name, {}) | dict(source.options)
+
+
+def parts_of(text: str) -> list[str]:
+    """The passages that a text too long for a model is pooled from."""
+    return [text[passage.start : passage.end] for passage in cut(text)]
 
 
 def fingerprint_of(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:

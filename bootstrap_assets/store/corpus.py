@@ -289,12 +289,20 @@ def _bounded(source_id: str) -> str:
 def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: bool) -> None:
     row = connection.execute(statement("count_vanishing"), {"source": source}).fetchone()
     before, vanishing = row or (0, 0)
-    if vanishing > DELETE_GUARD * before and not allow_deletes:
-        raise MassDeleteError(
-            f"{source}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
-            f"not among them. That is more than {DELETE_GUARD:.0%}, so nothing was changed. "
-            "If it is meant, run again with --allow-deletes."
-        )
+    refused = refusal(source, parsed, before, vanishing)
+    if refused and not allow_deletes:
+        raise refused
+
+
+def refusal(source: str, parsed: int, before: int, vanishing: int) -> MassDeleteError | None:
+    """What the guard says where `vanishing` of the `before` records of a source would be deleted."""
+    if vanishing <= DELETE_GUARD * before:
+        return None
+    return MassDeleteError(
+        f"{source}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
+        f"not among them. That is more than {DELETE_GUARD:.0%}, so nothing was changed. "
+        "If it is meant, run again with --allow-deletes."
+    )
 
 
 def _merge(connection: Connection, source: str) -> Loaded:

@@ -63,8 +63,8 @@ def _make(connection: Connection, provider: str, model: str, dimensions: int) ->
         assert space is not None
         if connection.execute("SELECT WHERE to_regclass(%s) IS NOT NULL", (space.table,)).rowcount:
             raise SchemaError(
-                f"there is a table {space.table} that bootstrap-assets did not make: rename it, for the vectors of "
-                f"{model} need the name"
+                f"there is a table {space.table} that bootstrap-assets did not make: rename it; the vectors of "
+                f"{model} need its name"
             )
     if not _has_table(connection, space):
         connection.execute(
