@@ -62,6 +62,10 @@ class DatabaseUnavailable(TransientError):
     """PostgreSQL does not answer."""
 
 
+class DatabaseBusy(TransientError):
+    """Other transactions hold what is to be changed."""
+
+
 class SchemaError(PermanentError):
     """The database lacks pgvector, is too old, or has a newer schema than this package knows."""
 

@@ -1,26 +1,27 @@
 """What a run would embed and cost, before anything is paid.
 
-The records are really parsed and merged, in a transaction that is rolled back: so what is counted is exactly what
-a run would find.
+The records are really parsed, and compared with what is in the database in memory. Nothing is written, no lock is
+taken, and no space is made: a run that is at work goes on, and a database that may only be read will do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psycopg
+
 from bootstrap_assets import pipeline
-from bootstrap_assets.batches import Text, pack
+from bootstrap_assets.batches import pack
 from bootstrap_assets.embed.choose import choose_model
 from bootstrap_assets.embed.protocol import Model
 from bootstrap_assets.fill import MARGIN
 from bootstrap_assets.pipeline import Archive
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.store import ledger, schema, spaces, vectors
+from bootstrap_assets.store import corpus as corpus_store
+from bootstrap_assets.store import ledger, outline, schema, spaces
 from bootstrap_assets.store.database import Connection, connect, database_url
+from bootstrap_assets.store.outline import Outline
 from bootstrap_assets.store.spaces import Space
-from bootstrap_assets.store.vectors import Work
-
-_READ_TEXTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Estimate:
 
     `texts` are distinct, `already` of them have a vector, `failed` are dead letters; `send` are to be sent, which
     another source of the same run does not send yet. `tokens` are estimated; `minutes` is the least that the rate
-    limits allow, or for a local model what its last requests took, None where that is not known.
+    limits allow, or for a local model what its last requests took, None where that is not known. `refused`: why a
+    run would not load the archive, None where it would; the figures are those of a run that is told to.
     """
 
     source: str
@@ -42,64 +44,104 @@ class Estimate:
     requests: int
     dollars: float
     minutes: float | None
+    refused: str | None = None
 
 
-def estimate(settings: Settings, sources: Sequence[Source]) -> tuple[Model, list[Estimate]]:
-    """The model that would embed, and what it would take for each of some sources, in this order."""
+def estimate(
+    settings: Settings, sources: Sequence[Source], *, allow_deletes: bool = False
+) -> tuple[Model, list[Estimate]]:
+    """The model that would embed, and what it would take for each of some sources, in this order.
+
+    SchemaError where the database has an older or a newer schema; one that has none is an empty corpus.
+    """
     model = choose_model(settings)
-    url = database_url(settings)
-    schema.upgrade(url)
     counted: set[bytes] = set()
     estimates = []
-    for source in sources:
-        archives = pipeline.fetch(settings, source)
-        with connect(url) as connection:  # one source at a time: others wait for what a merge has locked
-            estimates.append(_estimate(connection, settings, model, source, archives, counted))
-            connection.rollback()
+    with connect(database_url(settings)) as connection:
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        for source in sources:
+            archives = pipeline.fetch(settings, source)
+            plan = _Plan(connection, settings, source, archives, allow_deletes=allow_deletes)
+            estimates.append(plan.estimate(model, counted))
     return model, estimates
 
 
-def _estimate(
-    connection: Connection,
-    settings: Settings,
-    model: Model,
-    source: Source,
-    archives: Sequence[Archive],
-    counted: set[bytes],
-) -> Estimate:
-    records = pipeline.merge(connection, settings, source, archives, allow_deletes=True).records
-    space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
-    work = Work(space, source.name, settings.batches, int(model.context * MARGIN))
-    plans = vectors.plan(connection, work)
-    texts = [text for text in _missing(connection, work) if text.content_hash not in counted]
-    counted.update(text.content_hash for text in texts)
-    tokens = sum(text.tokens for text in texts)
-    most = int(model.request_tokens * MARGIN)
-    requests = sum(1 for _ in pack(texts, max_texts=model.request_texts, max_tokens=most))
-    return Estimate(
-        source=source.name,
-        records=records,
-        texts=sum(plan.texts for plan in plans),
-        already=sum(plan.texts - plan.missing - plan.failed for plan in plans),
-        failed=sum(plan.failed for plan in plans),
-        send=len(texts),
-        tokens=tokens,
-        requests=requests,
-        dollars=model.cost(tokens),
-        minutes=_minutes(connection, space, model, requests, tokens),
-    )
+class _Plan:
+    """A source's archives against the database, in short transactions: none is open while they are parsed."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        source: Source,
+        archives: Sequence[Archive],
+        *,
+        allow_deletes: bool,
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._allow_deletes = allow_deletes
+        with connection.transaction():
+            self._is_blank = schema.current(connection) is None
+            if not self._is_blank:
+                schema.require_current(connection)
+        self._outline = self._loaded(settings, archives) or outline.parsed(
+            source.name,
+            source.parse([archive.path for archive in archives], pipeline.options_of(settings, source)),
+            pipeline.parts_of,
+        )
+
+    def _loaded(self, settings: Settings, archives: Sequence[Archive]) -> Outline | None:
+        """What is in the corpus, where that is what these archives give."""
+        if self._is_blank:
+            return None
+        options = pipeline.options_of(settings, self._source)
+        fingerprint = pipeline.fingerprint_of(self._source, options, archives)
+        with self._connection.transaction():
+            if corpus_store.is_loaded(self._connection, self._source.name, fingerprint):
+                return outline.stored(self._connection, self._source.name)
+        return None
+
+    def estimate(self, model: Model, counted: set[bytes]) -> Estimate:
+        limit, refused, pace = int(model.context * MARGIN), None, None
+        if self._is_blank:
+            found = outline.missing(self._outline, {}, limit=limit)
+        else:
+            with self._connection.transaction():
+                space = spaces.find(self._connection, model.provider, model.name, model.dimensions)
+                found = outline.foresee(self._connection, space, self._source.name, self._outline, limit=limit)
+                refused, pace = self._refused(), self._pace(space)
+        texts = [text for text in found.send if text.content_hash not in counted]
+        counted.update(text.content_hash for text in texts)
+        tokens = sum(text.tokens for text in texts)
+        most = int(model.request_tokens * MARGIN)
+        requests = sum(1 for _ in pack(texts, max_texts=model.request_texts, max_tokens=most))
+        return Estimate(
+            source=self._source.name,
+            records=len(self._outline.records),
+            texts=len(self._outline.texts),
+            already=found.already,
+            failed=found.failed,
+            send=len(texts),
+            tokens=tokens,
+            requests=requests,
+            dollars=model.cost(tokens),
+            minutes=_minutes(model, requests, tokens, pace),
+            refused=refused,
+        )
+
+    def _refused(self) -> str | None:
+        name = self._source.name
+        before, vanishing = outline.vanishing(self._connection, name, self._outline)
+        refusal = corpus_store.refusal(name, len(self._outline.records), before, vanishing)
+        return str(refusal) if refusal and not self._allow_deletes else None
+
+    def _pace(self, space: Space | None) -> float | None:
+        return ledger.tokens_per_second(self._connection, space) if space else None
 
 
-def _missing(connection: Connection, work: Work) -> Iterator[Text]:
-    """The texts that would be sent, without their contents."""
-    hashes = [digest for found in vectors.missing(connection, work).values() for digest in found]
-    for start in range(0, len(hashes), _READ_TEXTS):
-        for text in vectors.still_missing(connection, work.space, hashes[start : start + _READ_TEXTS]):
-            yield Text(text.content_hash, "", text.tokens)
-
-
-def _minutes(connection: Connection, space: Space, model: Model, requests: int, tokens: int) -> float | None:
+def _minutes(model: Model, requests: int, tokens: int, pace: float | None) -> float | None:
     if model.requests_minute and model.tokens_minute:
         return max(requests / model.requests_minute, tokens / model.tokens_minute)
-    pace = ledger.tokens_per_second(connection, space)
     return tokens / pace / 60 if pace else None

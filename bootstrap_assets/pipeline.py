@@ -137,8 +137,8 @@ def merge(
     allow_deletes: bool = False,
     on_records: Callable[[int], None] = lambda _records: None,
 ) -> Loaded:
-    """`load` within a transaction of the caller's, who may roll it back."""
-    options = settings.source_options.get(source.name, {}) | dict(source.options)
+    """`load` within a transaction of the caller's."""
+    options = options_of(settings, source)
     fingerprint = fingerprint_of(source, options, archives)
     if corpus_store.is_loaded(connection, source.name, fingerprint):
         loaded = corpus_store.counts(connection, source.name)
@@ -149,7 +149,7 @@ def merge(
         connection,
         source.name,
         source.parse([archive.path for archive in archives], options),
-        cut=lambda text: [text[passage.start : passage.end] for passage in cut(text)],
+        cut=parts_of,
         allow_deletes=allow_deletes,
         on_records=on_records,
     )
@@ -166,6 +166,7 @@ def embed(
 ) -> Filled:
     """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
     filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
     with _at_work(corpus, source.name):
         filled = filler.run()
         _finish(corpus, source.name, filled.status)
@@ -180,6 +181,8 @@ def retry_failures(
         partial(failures.hashes_by_source, space=corpus.space, source=source, error_class=error_class)
     )
     done: dict[str, Filled] = {}
+    if chosen:
+        corpus.database.transact(partial(spaces.refill, space=corpus.space))
     for name, hashes in chosen.items():
         filler = _filler(corpus, name, only=hashes)
         with _at_work(corpus, name):
@@ -189,20 +192,22 @@ def retry_failures(
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
-    """Build or keep the index of the space, and promote it when it covers the corpus."""
+    """Build or keep the index of the space, and promote it when it covers the corpus.
+
+    With the embedder `auto` a space never takes the place of another one that is searched.
+    """
     _fit(corpus)
-    return index.build(corpus.database, corpus.space, rebuild=rebuild)
+    chosen = corpus.settings.embedder != "auto"
+    return index.build(corpus.database, corpus.space, rebuild=rebuild, chosen=chosen, stop=corpus.stop)
 
 
 def _fit(corpus: Corpus) -> None:
-    """Let the embedder learn what its queries need, where the corpus is another than the index was built for."""
+    """Let the embedder learn what its queries need, where it learnt from another corpus than this."""
     transact, space = corpus.database.transact, corpus.space
-    if not isinstance(corpus.embedder, Fitting):
+    if not isinstance(corpus.embedder, Fitting) or transact(partial(spaces.is_fitted, space=space)):
         return
-    if transact(index.is_of_this_corpus) and transact(partial(spaces.fitted, space=space)) is not None:
-        return
-    learnt = corpus.embedder.fit(transact(partial(spaces.some_texts, limit=FITTED_ON)))
-    transact(partial(spaces.fit, space=space, learnt=learnt))
+    version, texts = transact(partial(spaces.some_texts, limit=FITTED_ON))
+    transact(partial(spaces.fit, space=space, learnt=corpus.embedder.fit(texts), of=version))
 
 
 def _filler(
@@ -277,6 +282,16 @@ def _describe(path: Path) -> Archive:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Archive(path, path.stat().st_size, digest)
+
+
+def options_of(settings: Settings, source: Source) -> dict[str, object]:
+    """What a source is parsed with."""
+    return settings.source_options.get(source.name, {}) | dict(source.options)
+
+
+def parts_of(text: str) -> list[str]:
+    """The passages that a text too long for a model is pooled from."""
+    return [text[passage.start : passage.end] for passage in cut(text)]
 
 
 def fingerprint_of(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:

@@ -22,14 +22,15 @@ COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--data", metavar="sample|official|DIR", help="What would be loaded; DIR holds <source>/<archives>.")
+@click.option("--allow-deletes", is_flag=True, help="As a run that may delete more than a fifth of a source.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def plan(sources: tuple[str, ...], data: str | None, as_json: bool) -> None:
-    """Show what a run would embed and cost.
+def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_json: bool) -> None:
+    """Show what a run would embed and cost, and what it would refuse.
 
-    Reads the archives and asks the database; pays for nothing and needs no key.
+    Reads the archives and asks the database; changes nothing there, pays for nothing and needs no key.
     """
     chosen = [get_source(name) for name in sources] or list(SOURCES.values())
-    model, estimates = estimate(settings_for(data), chosen)
+    model, estimates = estimate(settings_for(data), chosen, allow_deletes=allow_deletes)
     if as_json:
         print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
         return
@@ -43,6 +44,9 @@ def plan(sources: tuple[str, ...], data: str | None, as_json: bool) -> None:
     out.print(f"\n{_explain(model)}", soft_wrap=True)
     if failed := sum(one.failed for one in estimates):
         out.print(f"{failed:,} texts are dead letters and are not sent: `bootstrap failures retry` does that")
+    for one in estimates:
+        if one.refused:
+            out.print(f"\na run would stop: {one.refused}", soft_wrap=True, markup=False, style="bold red")
 
 
 @click.command()
@@ -106,7 +110,9 @@ def _cells(one: Estimate) -> Sequence[str]:
 def _sum(estimates: Sequence[Estimate]) -> Estimate:
     rows: list[dict[str, Any]] = [asdict(one) for one in estimates]
     minutes = [one.minutes for one in estimates if one.minutes is not None]
-    totals = {name: sum(row[name] for row in rows) for name in rows[0] if name not in ("source", "minutes")}
+    totals = {
+        name: sum(row[name] for row in rows) for name in rows[0] if name not in ("source", "minutes", "refused")
+    }
     return Estimate(source="together", minutes=sum(minutes) if len(minutes) == len(rows) else None, **totals)
 
 

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from bootstrap_assets.records import estimate_tokens
 from bootstrap_assets.search.labelled import Span
-from bootstrap_assets.store.corpus import copy_rows
+from bootstrap_assets.store.corpus import copy_temporary
 from bootstrap_assets.store.database import Connection, Database, connect
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
@@ -45,4 +45,4 @@ def _copy(connection: Connection, spans: Sequence[Span]) -> None:
         )
         for span in spans
     )
-    copy_rows(connection, "evaluation_spans", columns, types, rows)
+    copy_temporary(connection, "evaluation_spans", columns, types, rows)

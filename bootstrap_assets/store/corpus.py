@@ -119,14 +119,19 @@ def load(
         on_records(staging.records)
     staging.flush()
     connection.execute(statement("analyze_staging"))
+    lock_merges(connection)  # before the guard counts: another load of this source may be about to commit
     _guard(connection, source, staging.records, allow_deletes=allow_deletes)
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MERGE_LOCK,))
     merged = _merge(connection, source)
     merged.parsed, merged.digest = staging.records, staging.digest
     _keep_findings(connection, source, staging.findings)
     merged.errors = sum(finding.severity is Severity.ERROR for finding in staging.findings)
     merged.warnings = len(staging.findings) - merged.errors
     return merged
+
+
+def lock_merges(connection: Connection) -> None:
+    """Let no load change the corpus until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MERGE_LOCK,))
 
 
 class _Staging:
@@ -167,7 +172,7 @@ class _Staging:
         for table, rows in self._rows.items():
             columns, types = _STAGES[table]
             try:
-                copy_rows(self._connection, table, columns, types, rows)
+                copy_temporary(self._connection, table, columns, types, rows)
             except psycopg.errors.UniqueViolation as error:
                 raise FormatError(
                     f"{self._source}: two entries have one id: {error.diag.message_detail}"
@@ -248,16 +253,16 @@ _STAGES: Mapping[str, tuple[list[str], list[str]]] = {
 }
 
 
-def copy_rows(
+def copy_temporary(
     connection: Connection,
     table: str,
     columns: list[str],
     types: list[str],
     rows: Iterable[tuple[Any, ...]],
 ) -> None:
-    """Write rows into a table by binary COPY."""
+    """Write rows into a temporary table by binary COPY."""
     command = psycopg.sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        psycopg.sql.Identifier(table), psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, columns))
+        psycopg.sql.Identifier("pg_temp", table), psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, columns))
     )
     with connection.cursor() as cursor, cursor.copy(command) as copy:
         copy.set_types(types)
@@ -309,12 +314,20 @@ def _bounded_place(place: str) -> str:
 def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: bool) -> None:
     row = connection.execute(statement("count_vanishing"), {"source": source}).fetchone()
     before, vanishing = row or (0, 0)
-    if vanishing > DELETE_GUARD * before and not allow_deletes:
-        raise MassDeleteError(
-            f"{source}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
-            f"not among them. That is more than {DELETE_GUARD:.0%}, so nothing was changed. "
-            "If it is meant, run again with --allow-deletes."
-        )
+    refused = refusal(source, parsed, before, vanishing)
+    if refused and not allow_deletes:
+        raise refused
+
+
+def refusal(source: str, parsed: int, before: int, vanishing: int) -> MassDeleteError | None:
+    """What the guard says where `vanishing` of the `before` records of a source would be deleted."""
+    if vanishing <= DELETE_GUARD * before:
+        return None
+    return MassDeleteError(
+        f"{source}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
+        f"not among them. That is more than {DELETE_GUARD:.0%}, so nothing was changed. "
+        "If it is meant, run again with --allow-deletes."
+    )
 
 
 def _merge(connection: Connection, source: str) -> Loaded:

@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, is_transient
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.store import server
+from bootstrap_assets.store.search_path import keep_to_our_schema
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
@@ -58,9 +59,12 @@ def connect(url: str, *, autocommit: bool = False) -> Connection:
             "password have to be percent-encoded"
         )
     try:
-        return psycopg.connect(url, autocommit=autocommit, **_parameters(url))
+        connection = psycopg.connect(url, autocommit=True, **_parameters(url))
+        keep_to_our_schema(connection)
+        connection.autocommit = autocommit
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(_unreachable(url, error)) from None
+    return connection
 
 
 _URL = re.compile(r"postgres(ql)?://([^/@]*@)?[^/@?]*(/[^@?]*)?(\?.*)?", re.DOTALL)
@@ -142,12 +146,13 @@ class Database:
         # Fails at once and with a clear message, where the pool would try again and again.
         with closing(connect(url)) as first:
             # A statement prepared in one process is unknown in the next that a proxy may choose.
-            unprepared = {"prepare_threshold": None} if is_proxied(first) else {}
+            self._proxied = is_proxied(first)
+        unprepared = {"prepare_threshold": None} if self._proxied else {}
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
             max_size=size,
-            configure=_configure,
+            configure=self._configure,
             check=ConnectionPool.check_connection,  # after a restart of the server all idle ones are dead
             kwargs=_parameters(url) | unprepared,
             open=True,
@@ -158,6 +163,8 @@ class Database:
         """A connection in a transaction: committed at the end, rolled back on an exception."""
         try:
             with self._pool.connection(timeout=PATIENCE) as connection:
+                if self._proxied:
+                    keep_to_our_schema(connection, local=True)
                 yield connection
         except PoolTimeout as error:
             raise DatabaseUnavailable(_unreachable(self.url, error)) from None
@@ -171,6 +178,12 @@ class Database:
         with self.connection() as connection:
             return work(connection)
 
+    def _configure(self, connection: Connection) -> None:
+        keep_to_our_schema(connection)
+        if psycopg.types.TypeInfo.fetch(connection, "vector") is not None:
+            register_vector(connection)
+        connection.commit()
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
@@ -180,12 +193,6 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _configure(connection: Connection) -> None:
-    if psycopg.types.TypeInfo.fetch(connection, "vector") is not None:
-        register_vector(connection)
-    connection.commit()
 
 
 def describe(url: str) -> str:

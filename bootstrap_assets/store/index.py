@@ -14,8 +14,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.store import spaces
+from bootstrap_assets.stopping import Stop
+from bootstrap_assets.store import corpus, spaces
 from bootstrap_assets.store.database import Connection, Database, advisory_lock, connect
+from bootstrap_assets.store.locks import patiently
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 
@@ -41,20 +43,24 @@ class Indexed:
     uncovered: int
 
 
-def build(database: Database, space: Space, *, rebuild: bool = False) -> Indexed:
+def build(
+    database: Database, space: Space, *, rebuild: bool = False, chosen: bool = False, stop: Stop | None = None
+) -> Indexed:
     """Make the space's index right, and promote the space when every record of the corpus is covered.
 
-    The first space ever is promoted as it is: there is nothing better to search.
+    The first space ever is promoted as it is: there is nothing better to search. Another one takes the place of
+    that which is searched only where somebody has chosen it (`chosen`): what was paid for is not put aside because
+    a key is missing. Promoting waits until nobody reads the views; `stop` ends that.
     """
     started = time.monotonic()
     with connect(database.url, autocommit=True) as connection:
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
         _count_words(connection)
+        space = spaces.find(connection, space.provider, space.model, space.dimensions) or space  # active by now?
         vectors = spaces.count(connection, space)
         built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
-        uncovered = spaces.uncovered(connection, space)
-        promoted = _promote(connection, space, uncovered)
+        promoted, uncovered = _promote(connection, space, chosen=chosen, stop=stop)
     return Indexed(
         action="built" if built else "kept",
         vectors=vectors,
@@ -91,13 +97,27 @@ def _indexes(connection: Connection, space: Space) -> list[_Index]:
     return [_Index(name, valid, tuple(options or ())) for name, valid, options in rows]
 
 
-def _promote(connection: Connection, space: Space, uncovered: int) -> bool:
+def _promote(connection: Connection, space: Space, *, chosen: bool, stop: Stop | None) -> tuple[bool, int]:
+    """Promote the space if it is to be; returns whether it was, and the number of records it does not cover."""
+    uncovered = spaces.uncovered(connection, space)
+    if not _is_next(connection, space, uncovered, chosen=chosen):
+        return False, uncovered
+
+    def promote(connection: Connection) -> tuple[bool, int]:
+        corpus.lock_merges(connection)  # a load that is at work may bring records that are not covered
+        spaces.lock(connection)
+        uncovered = spaces.uncovered(connection, space)
+        is_next = _is_next(connection, space, uncovered, chosen=chosen)
+        if is_next:
+            spaces.promote(connection, space)
+        return is_next, uncovered
+
+    return patiently(connection, promote, what=f"make {space.name} the space that is searched", stop=stop)
+
+
+def _is_next(connection: Connection, space: Space, uncovered: int, *, chosen: bool) -> bool:
     current = spaces.active(connection)
-    if current is not None and (current.id == space.id or uncovered):
-        return False
-    with connection.transaction():
-        spaces.promote(connection, space)
-    return True
+    return current is None or (chosen and current.id != space.id and not uncovered)
 
 
 def _build_text_indexes(connection: Connection) -> None:
@@ -107,7 +127,7 @@ def _build_text_indexes(connection: Connection) -> None:
         if row and row[0]:
             continue
         if row:  # an interrupted CONCURRENTLY leaves an invalid index
-            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
         names = {"name": name, "table": table, "column": column}
         connection.execute(
             statement("create_text_index").format(**{key: sql.Identifier(value) for key, value in names.items()})
@@ -125,6 +145,8 @@ def _count_words(connection: Connection) -> None:
     if is_of_this_corpus(connection):
         return
     with connection.transaction():
+        # One snapshot: the words are those of the corpus that they are said to be of, whatever is loaded now.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         for name in ("forget_words", "count_words", "count_totals"):
             connection.execute(statement(name))
     connection.execute("ANALYZE reference_lexemes")
@@ -176,7 +198,7 @@ def _create(connection: Connection, space: Space, name: str, vectors: int, *, co
         except (
             psycopg.errors.DiskFull
         ):  # a small /dev/shm, as containers have: parallel workers share memory there
-            connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
             if workers == 0:
                 raise
             continue

@@ -24,12 +24,14 @@ class Leases:
 
     When the connection breaks, all are lost; they are taken anew on another one, as far as no other process was
     quicker. Only what is in flight at that moment can then be paid for twice: `holds` says so just before.
+    What is lost is not held until the server has said that it is taken anew.
     """
 
     def __init__(self, url: str, space_id: int) -> None:
         self._url = url
         self._key = _CLASS | space_id
         self._held: set[int] = set()
+        self._lost: set[int] = set()  # to be taken anew
         self._lock = threading.RLock()
         self._connection = connect(url, autocommit=True)
         self._backend = backend(self._connection)
@@ -45,6 +47,7 @@ class Leases:
         """Give the leases of buckets back."""
         with self._lock:
             self._held.difference_update(buckets)
+            self._lost.difference_update(buckets)
             self._again(self._unlock, buckets)
 
     def holds(self, buckets: Collection[int]) -> bool:
@@ -81,11 +84,18 @@ class Leases:
         return trying_again(lambda _state: self._reconnect())(ask, buckets)
 
     def _reconnect(self) -> None:
+        self._connection.close()
+        self._lost |= self._held
+        self._held = set()
         with suppress(psycopg.Error, BootstrapError):
-            self._connection.close()
-            self._connection = connect(self._url, autocommit=True)
-            self._backend = backend(self._connection)
-            self._held = set(self._try(list(self._held)))
+            connection = connect(self._url, autocommit=True)
+            try:
+                self._backend = backend(connection)
+                self._connection = connection
+                self._held, self._lost = set(self._try(list(self._lost))), set()
+            except BaseException:
+                connection.close()  # with whatever it had taken: the next attempt begins anew
+                raise
 
 
 @contextmanager

@@ -21,7 +21,10 @@ from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 from bootstrap_assets.store.vectors import BatchPlan, Work
 
-OWNER = f"{socket.gethostname()}:{os.getpid()}"
+
+def owner() -> str:
+    """This process, as others know it. Asked for each time: a forked child is another one."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def _reason(error: BaseException) -> str:
 
 def beat(connection: Connection, source: str) -> None:
     """Renew the heartbeat of a source that is in progress and of the batches that this process works on."""
-    connection.execute(statement("beat"), {"source": source, "owner": OWNER})
+    connection.execute(statement("beat"), {"source": source, "owner": owner()})
 
 
 def finish(connection: Connection, source: str, status: str, *, message: str | None = None) -> None:
@@ -105,7 +108,7 @@ def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan])
         "texts": [plan.texts for plan in plans],
         "missing": [plan.missing for plan in plans],
         "failed": [plan.failed for plan in plans],
-        "owner": OWNER,
+        "owner": owner(),
     }
     connection.execute(statement("plan_batches"), named)
 
@@ -120,9 +123,9 @@ def enter(
     only_own: bool = False,
 ) -> None:
     """Move batches to a stage of their life, with the time; `only_own`: those that no other process took over."""
-    owner = OWNER if stage == "embedding" else None
-    named = {"source": source, "batches": list(batches), "stage": stage, "owner": owner, "error": error}
-    named["last_owner"] = OWNER if only_own else None
+    by = owner() if stage == "embedding" else None
+    named = {"source": source, "batches": list(batches), "stage": stage, "owner": by, "error": error}
+    named["last_owner"] = owner() if only_own else None
     connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
     connection.execute(statement("enter_stage"), named)
 

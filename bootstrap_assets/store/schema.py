@@ -1,5 +1,6 @@
 """The schema's version: checks of the server, migrations up and down under an advisory lock."""
 
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from bootstrap_assets.errors import ConfigurationError, SchemaError
+from bootstrap_assets.errors import ConfigurationError, DatabaseBusy, SchemaError
 from bootstrap_assets.store.database import Connection, advisory_lock, connect, is_pooled_by_transaction
+from bootstrap_assets.store.locks import LOCK_SECONDS, PAUSE
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -26,6 +28,9 @@ POOLED = (
     "the session locks that keep two runs apart do not hold there; name the server itself, or a pool with "
     "pool_mode = session. Searching and looking work through both"
 )
+
+LOCK_PATIENCE = 60.0
+"""Seconds for which a migration asks for its locks, a moment at a time, so that no reader waits behind it."""
 
 _LOCK = 0x626F6F74  # "boot": held while migrating
 
@@ -151,6 +156,23 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 def _migrate(url: str, direction: str, revision: str) -> None:
+    until = time.monotonic() + LOCK_PATIENCE
+    with connect(url, autocommit=True) as guard:
+        _require_rights(guard)
+        advisory_lock(guard, _LOCK)
+        if direction == "upgrade":
+            _create_extension(guard)
+        while not _try_to_migrate(url, direction, revision):
+            if time.monotonic() > until:
+                raise DatabaseBusy(
+                    f"cannot {direction} the schema: other transactions have used its tables for "
+                    f"{LOCK_PATIENCE:.0f} s without a break (pg_stat_activity names them); end them, or try again"
+                )
+            time.sleep(PAUSE)
+
+
+def _try_to_migrate(url: str, direction: str, revision: str) -> bool:
+    """Migrate in one transaction; False where somebody held a lock for longer than others may wait behind us."""
     # Alembic and SQLAlchemy take half a second to import, and most commands find nothing to migrate.
     import sqlalchemy
     from alembic import command
@@ -159,19 +181,22 @@ def _migrate(url: str, direction: str, revision: str) -> None:
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: connect(url), poolclass=sqlalchemy.pool.NullPool
     )
-    with connect(url, autocommit=True) as guard, engine.connect() as connection:
-        _require_rights(guard)
-        advisory_lock(guard, _LOCK)
-        if direction == "upgrade":
-            _create_extension(guard)
-        config = _config()
-        config.attributes["connection"] = connection
-        try:
+    config = _config()
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            config.attributes["connection"] = connection
             getattr(command, direction)(config, revision)
-        except CommandError as error:
-            raise SchemaError(f"cannot {direction} the schema to {revision!r}: {error}") from None
-        connection.commit()
-    engine.dispose()
+            connection.commit()
+    except CommandError as error:
+        raise SchemaError(f"cannot {direction} the schema to {revision!r}: {error}") from None
+    except (psycopg.errors.LockNotAvailable, sqlalchemy.exc.OperationalError) as error:
+        if isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+            return False
+        raise
+    finally:
+        engine.dispose()
+    return True
 
 
 def _require_rights(connection: Connection) -> None:

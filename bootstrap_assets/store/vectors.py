@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bootstrap_assets.batches import LEASE_BUCKETS, Text
 from bootstrap_assets.errors import AnswerError, VectorError
-from bootstrap_assets.store.corpus import copy_rows
+from bootstrap_assets.store.corpus import copy_temporary
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
@@ -113,7 +113,7 @@ def store(
     connection.execute(statement("create_vector_staging"))
     rows = ((text.content_hash, vector, text.tokens, pooled) for text, vector in zip(texts, vectors, strict=True))
     columns = ["content_hash", "embedding", "tokens", "pooled"]
-    copy_rows(connection, "stage_vectors", columns, ["bytea", "vector", "int4", "bool"], rows)
+    copy_temporary(connection, "stage_vectors", columns, ["bytea", "vector", "int4", "bool"], rows)
     return connection.execute(statement("merge_vectors").format(vectors=space.vectors)).rowcount
 
 

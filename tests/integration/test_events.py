@@ -280,9 +280,9 @@ def test_followers_get_events_in_order_and_also_those_that_are_committed_late(
             events.emit(connection, EVENTS["bootstrap/ingest.cancelled"](request=2))  # type: ignore[call-arg]
         thread.start()
         deadline = time.monotonic() + 10
-        while seen != [] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
+        while seen != [2] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert seen == [2]  # a higher number than that of the one which comes now
         late.commit()
     with database.connection() as connection:
         events.emit(connection, EVENTS["bootstrap/ingest.cancelled"](request=3))  # type: ignore[call-arg]
@@ -350,9 +350,10 @@ def waiting(number: int, *arguments: str) -> tuple[threading.Thread, list[Result
 
 
 def looking(connection: Connection) -> list[int]:
-    """Server processes of connections like ours."""
+    """Server processes of connections like ours, that have begun to wait."""
     query = """SELECT pid FROM pg_stat_activity WHERE application_name = 'bootstrap-assets'
-               AND pid <> pg_backend_pid() AND datname = current_database()"""
+               AND pid <> pg_backend_pid() AND datname = current_database()
+               AND backend_start < now() - interval '500 milliseconds'"""
     return [row[0] for row in connection.execute(query)]
 
 

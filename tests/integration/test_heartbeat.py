@@ -91,7 +91,7 @@ def test_the_heart_beats_through_a_long_wait_for_the_provider_and_stops_with_the
     thread.join()
     assert len(beats - {None}) >= 5
     assert len(sources) >= 5
-    assert owners == {progress.OWNER}
+    assert owners == {progress.owner()}
     after = column(corpus, "SELECT max(heartbeat_at) FROM bootstrap_batches")
     time.sleep(0.3)
     assert column(corpus, "SELECT max(heartbeat_at) FROM bootstrap_batches") == after

@@ -1,24 +1,25 @@
--- The records stage: stage everything, then merge in one transaction.
+-- The records stage: stage everything, then merge in one transaction. What is staged is named by pg_temp: a table of
+-- the same name may be the user's own.
 
 -- name: create_staging
-DROP TABLE IF EXISTS stage_documents, stage_texts, stage_parts, stage_records;
-CREATE TEMP TABLE stage_documents (
+DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records;
+CREATE TEMP TABLE pg_temp.stage_documents (
     id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
     metadata jsonb, content_hash bytea
 ) ON COMMIT DROP;
-CREATE TEMP TABLE stage_texts (content_hash bytea PRIMARY KEY, content text, tokens integer) ON COMMIT DROP;
-CREATE TEMP TABLE stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
-CREATE TEMP TABLE stage_records (
+CREATE TEMP TABLE pg_temp.stage_texts (content_hash bytea PRIMARY KEY, content text, tokens integer) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_records (
     id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
     section_path text, category text, hypothesis_id integer, hypothesis text, nli_label text,
     char_start integer, char_end integer, metadata jsonb, section_hash bytea
 ) ON COMMIT DROP
 
 -- name: analyze_staging
-ANALYZE stage_documents, stage_texts, stage_parts, stage_records
+ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records
 
 -- name: count_vanishing
-SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM stage_records s WHERE s.id = r.id))
+SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id))
 FROM reference_records r WHERE r.source = %(source)s
 
 -- name: remember_changes
@@ -30,8 +31,8 @@ SELECT %(source)s, coalesce(s.source_id, r.source_id),
        coalesce(s.granularity, r.granularity), coalesce(s.category, r.category),
        CASE WHEN r.granularity NOT IN ('document', 'template') THEN left(b.content, %(excerpt)s) END,
        CASE WHEN s.granularity NOT IN ('document', 'template') THEN left(a.content, %(excerpt)s) END
-FROM stage_records s FULL JOIN (SELECT * FROM reference_records WHERE source = %(source)s) r ON r.id = s.id
-LEFT JOIN stage_texts a ON a.content_hash = s.content_hash
+FROM pg_temp.stage_records s FULL JOIN (SELECT * FROM reference_records WHERE source = %(source)s) r ON r.id = s.id
+LEFT JOIN pg_temp.stage_texts a ON a.content_hash = s.content_hash
 LEFT JOIN reference_texts b ON b.content_hash = r.content_hash
 WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
   AND (r.content_hash, r.granularity, r.category, r.hypothesis_id, r.nli_label)
@@ -43,19 +44,20 @@ DELETE FROM reference_changes WHERE source = %(source)s
   AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE source = %(source)s)
 
 -- name: merge_texts
-INSERT INTO reference_texts (content_hash, content, tokens)
-SELECT content_hash, content, tokens FROM stage_texts ORDER BY content_hash
+-- The time is that of the merge, which holds its lock: later merges have later times (reference_corpus_version).
+INSERT INTO reference_texts (content_hash, content, tokens, created_at)
+SELECT content_hash, content, tokens, statement_timestamp() FROM pg_temp.stage_texts ORDER BY content_hash
 ON CONFLICT (content_hash) DO NOTHING
 
 -- name: merge_parts
 WITH stale AS (
-    DELETE FROM reference_text_parts p USING (SELECT DISTINCT content_hash FROM stage_parts) s
+    DELETE FROM reference_text_parts p USING (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) s
     WHERE p.content_hash = s.content_hash
-      AND NOT EXISTS (SELECT 1 FROM stage_parts x WHERE x.content_hash = p.content_hash
+      AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts x WHERE x.content_hash = p.content_hash
                       AND x.ordinal = p.ordinal AND x.part_hash = p.part_hash)
 )
 INSERT INTO reference_text_parts (content_hash, ordinal, part_hash)
-SELECT content_hash, ordinal, part_hash FROM stage_parts
+SELECT content_hash, ordinal, part_hash FROM pg_temp.stage_parts
 ON CONFLICT (content_hash, ordinal) DO UPDATE SET part_hash = EXCLUDED.part_hash
 WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
 
@@ -63,7 +65,7 @@ WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
 INSERT INTO reference_documents AS d
     (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash)
 SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash
-FROM stage_documents
+FROM pg_temp.stage_documents
 ON CONFLICT (id) DO UPDATE SET
     title = EXCLUDED.title, raw_text = EXCLUDED.raw_text, licence = EXCLUDED.licence,
     attribution = EXCLUDED.attribution, url = EXCLUDED.url, metadata = EXCLUDED.metadata,
@@ -79,7 +81,7 @@ WITH merged AS (
          hypothesis, nli_label, char_start, char_end, metadata, section_hash)
     SELECT id, document_id, content_hash, %(source)s, source_id, granularity, section_path, category,
            hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash
-    FROM stage_records
+    FROM pg_temp.stage_records
     ON CONFLICT (id) DO UPDATE SET
         document_id = EXCLUDED.document_id, content_hash = EXCLUDED.content_hash,
         granularity = EXCLUDED.granularity, section_path = EXCLUDED.section_path,
@@ -99,11 +101,11 @@ SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FR
 
 -- name: delete_vanished_records
 DELETE FROM reference_records r
-WHERE r.source = %(source)s AND NOT EXISTS (SELECT 1 FROM stage_records s WHERE s.id = r.id)
+WHERE r.source = %(source)s AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id)
 
 -- name: delete_vanished_documents
 DELETE FROM reference_documents d
-WHERE d.source = %(source)s AND NOT EXISTS (SELECT 1 FROM stage_documents s WHERE s.id = d.id)
+WHERE d.source = %(source)s AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_documents s WHERE s.id = d.id)
 
 -- name: delete_orphaned_texts
 DELETE FROM reference_texts t

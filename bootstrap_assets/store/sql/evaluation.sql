@@ -64,33 +64,33 @@ WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = AN
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
 
 -- name: create_spans
-CREATE TEMP TABLE evaluation_spans (
+CREATE TEMP TABLE pg_temp.evaluation_spans (
     document_id uuid, source_id text, content_hash bytea, content text, tokens integer,
     char_start integer, char_end integer, section_hash bytea
 )
 
 -- name: gather_texts
-CREATE TEMP TABLE evaluation_texts AS
-SELECT content_hash, content, tokens FROM reference_texts WHERE content_hash IN (SELECT section_hash FROM evaluation_spans)
-UNION SELECT content_hash, content, tokens FROM evaluation_spans
+CREATE TEMP TABLE pg_temp.evaluation_texts AS
+SELECT content_hash, content, tokens FROM reference_texts WHERE content_hash IN (SELECT section_hash FROM pg_temp.evaluation_spans)
+UNION SELECT content_hash, content, tokens FROM pg_temp.evaluation_spans
 
 -- name: shadow_corpus
 -- What stands here hides the tables of the same names from every function that this session calls for the first
 -- time after it: temporary tables are looked for first (PostgreSQL manual, search_path).
-CREATE TEMP TABLE evaluation_nearby AS
-SELECT content_hash, embedding::vector AS embedding FROM {vectors} WHERE content_hash IN (SELECT content_hash FROM evaluation_texts)
+CREATE TEMP TABLE pg_temp.evaluation_nearby AS
+SELECT content_hash, embedding::vector AS embedding FROM {vectors} WHERE content_hash IN (SELECT content_hash FROM pg_temp.evaluation_texts)
 UNION ALL
 SELECT v.content_hash, v.embedding FROM evaluation_vectors v
-WHERE v.space_id = {space} AND v.input_type = 'document' AND v.content_hash IN (SELECT content_hash FROM evaluation_texts)
+WHERE v.space_id = {space} AND v.input_type = 'document' AND v.content_hash IN (SELECT content_hash FROM pg_temp.evaluation_texts)
   AND NOT EXISTS (SELECT FROM {vectors} x WHERE x.content_hash = v.content_hash);
 ALTER TABLE pg_temp.evaluation_nearby ADD PRIMARY KEY (content_hash);
-CREATE TEMP TABLE reference_texts (LIKE reference_texts INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
-INSERT INTO pg_temp.reference_texts (content_hash, content, tokens) SELECT * FROM evaluation_texts;
-CREATE TEMP TABLE reference_records (LIKE reference_records INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+CREATE TEMP TABLE pg_temp.reference_texts (LIKE reference_texts INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+INSERT INTO pg_temp.reference_texts (content_hash, content, tokens) SELECT * FROM pg_temp.evaluation_texts;
+CREATE TEMP TABLE pg_temp.reference_records (LIKE reference_records INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
 INSERT INTO pg_temp.reference_records
     (id, document_id, content_hash, source, source_id, granularity, char_start, char_end, section_hash)
 SELECT gen_random_uuid(), document_id, content_hash, 'contract_nli', source_id, 'span', char_start, char_end, section_hash
-FROM evaluation_spans;
+FROM pg_temp.evaluation_spans;
 ALTER TABLE pg_temp.evaluation_nearby RENAME TO reference_vectors;
 ANALYZE pg_temp.reference_texts, pg_temp.reference_records, pg_temp.reference_vectors
 

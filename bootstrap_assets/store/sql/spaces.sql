@@ -20,7 +20,7 @@ VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s)
 -- name: create_vectors
 -- parallel_workers: a long vector is TOASTed, so the heap is small and PostgreSQL would plan no parallel worker
 -- for the index build; the build honours this setting.
-CREATE TABLE IF NOT EXISTS {vectors} (
+CREATE TABLE {vectors} (
     content_hash bytea PRIMARY KEY REFERENCES reference_texts ON DELETE CASCADE,
     embedding    vector({dimensions}) NOT NULL,
     tokens       integer NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS {vectors} (
 ) WITH (parallel_workers = 2)
 
 -- name: column_dimensions
-SELECT atttypmod FROM pg_attribute WHERE attrelid = %(table)s::regclass AND attname = 'embedding'
+SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = 'embedding'
 
 -- name: count_vectors
 SELECT count(*) FROM {vectors}
@@ -42,6 +42,9 @@ WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_has
 
 -- name: retire_others
 UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s
+
+-- name: refill_space
+UPDATE embedding_spaces SET state = 'building' WHERE id = %(id)s AND state = 'retired'
 
 -- name: activate_space
 UPDATE embedding_spaces SET state = 'active', promoted_at = now() WHERE id = %(id)s AND state <> 'active'
@@ -58,11 +61,17 @@ FROM reference_records r JOIN reference_texts t USING (content_hash) JOIN {vecto
 -- name: fitted
 SELECT fitted FROM embedding_spaces WHERE id = %(id)s
 
+-- name: is_fitted
+SELECT fitted IS NOT NULL AND fitted_of = reference_corpus_version() FROM embedding_spaces WHERE id = %(id)s
+
 -- name: fit
-UPDATE embedding_spaces SET fitted = %(fitted)s WHERE id = %(id)s AND fitted IS DISTINCT FROM %(fitted)s
+UPDATE embedding_spaces SET fitted = %(fitted)s, fitted_of = %(of)s
+WHERE id = %(id)s AND (fitted, fitted_of) IS DISTINCT FROM (%(fitted)s, %(of)s)
 
 -- name: some_texts
-SELECT t.content FROM reference_texts t WHERE EXISTS (
-    SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
-      AND r.granularity NOT IN ('document', 'template'))
-ORDER BY t.content_hash LIMIT %(limit)s
+-- One statement, so that the version is that of these texts.
+SELECT reference_corpus_version(), ARRAY(
+    SELECT t.content FROM reference_texts t WHERE EXISTS (
+        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
+          AND r.granularity NOT IN ('document', 'template'))
+    ORDER BY t.content_hash LIMIT %(limit)s)

@@ -49,14 +49,14 @@ WHERE t.content_hash = ANY(%(hashes)s)
 ORDER BY t.content_hash
 
 -- name: create_vector_staging
-CREATE TEMP TABLE IF NOT EXISTS stage_vectors (
+CREATE TEMP TABLE IF NOT EXISTS pg_temp.stage_vectors (
     content_hash bytea, embedding vector, tokens integer, pooled boolean
 ) ON COMMIT DELETE ROWS
 
 -- name: merge_vectors
 INSERT INTO {vectors} (content_hash, embedding, tokens, pooled)
 SELECT s.content_hash, s.embedding, s.tokens, s.pooled
-FROM stage_vectors s JOIN reference_texts t USING (content_hash)
+FROM pg_temp.stage_vectors s JOIN reference_texts t USING (content_hash)
 FOR KEY SHARE OF t  -- a load that deletes the text waits
 ON CONFLICT (content_hash) DO NOTHING
 

@@ -1,0 +1,30 @@
+"""Where our names are looked up: in our own schema alone, whatever else stands in the role's search_path.
+
+Statements name our tables without a schema, for which one it is the user decides. A table of the same name in a
+schema that comes first, or a temporary one, would be read, written or dropped in place of ours.
+"""
+
+from typing import Any
+
+import psycopg
+
+# Of our schema, then of the vector type; temporary tables last. Nothing where the schema was not made yet.
+_KEEP = """
+SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', pg_catalog.quote_ident(ours.nspname), (
+           SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e
+           JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'
+       ), 'pg_temp'), %(local)s)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace ours ON ours.oid = c.relnamespace
+WHERE c.oid = pg_catalog.to_regclass('bootstrap_schema_version')
+  AND (%(local)s OR pg_catalog.pg_backend_pid() = %(backend)s)
+"""
+
+
+def keep_to_our_schema(connection: psycopg.Connection[tuple[Any, ...]], *, local: bool = False) -> None:
+    """Look names up in our own schema from now on; `local`: until the transaction ends.
+
+    Behind a proxy only `local` does anything: the proxy may give the session to somebody else after each
+    transaction, with the search_path that it was left.
+    """
+    named = {"local": local, "backend": connection.info.backend_pid}  # a proxy's is one of its own making
+    connection.execute(_KEEP, named, prepare=False)
