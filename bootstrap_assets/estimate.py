@@ -29,7 +29,8 @@ class Estimate:
 
     `texts` are distinct, `already` of them have a vector, `failed` are dead letters; `send` are to be sent, which
     another source of the same run does not send yet. `tokens` are estimated; `minutes` is the least that the rate
-    limits allow, or for a local model what its last requests took, None where that is not known.
+    limits allow, or for a local model what its last requests took, None where that is not known. `invented`: some
+    of it is the sample.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Estimate:
     requests: int
     dollars: float
     minutes: float | None
+    invented: bool = False
 
 
 def estimate(settings: Settings, sources: Sequence[Source]) -> tuple[Model, list[Estimate]]:
@@ -87,6 +89,7 @@ def _estimate(
         requests=requests,
         dollars=model.cost(tokens),
         minutes=_minutes(connection, space, model, requests, tokens),
+        invented=any(archive.invented for archive in archives),
     )
 
 
