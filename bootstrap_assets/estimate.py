@@ -32,6 +32,7 @@ class Estimate:
     another source of the same run does not send yet. `tokens` are estimated; `minutes` is the least that the rate
     limits allow, or for a local model what its last requests took, None where that is not known. `refused`: why a
     run would not load the archive, None where it would; the figures are those of a run that is told to.
+    `invented`: some of it is the sample.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Estimate:
     dollars: float
     minutes: float | None
     refused: str | None = None
+    invented: bool = False
 
 
 def estimate(
@@ -82,13 +84,14 @@ class _Plan:
         self._connection = connection
         self._source = source
         self._allow_deletes = allow_deletes
+        self._invented = any(archive.invented for archive in archives)
         with connection.transaction():
             self._is_blank = schema.current(connection) is None
             if not self._is_blank:
                 schema.require_current(connection)
         self._outline = self._loaded(settings, archives) or outline.parsed(
             source.name,
-            source.parse([archive.path for archive in archives], pipeline.options_of(settings, source)),
+            pipeline.parse(source, archives, pipeline.options_of(settings, source)),
             pipeline.parts_of,
         )
 
@@ -129,6 +132,7 @@ class _Plan:
             dollars=model.cost(tokens),
             minutes=_minutes(model, requests, tokens, pace),
             refused=refused,
+            invented=self._invented,
         )
 
     def _refused(self) -> str | None:

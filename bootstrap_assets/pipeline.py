@@ -9,7 +9,7 @@ Each stage hands over through rows in PostgreSQL, so any stage can run again, al
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,12 +22,14 @@ from bootstrap_assets.embed.protocol import Embedder, Fitting
 from bootstrap_assets.errors import ArchiveError, ConfigurationError, StoppedError
 from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.gate import limiter_of
+from bootstrap_assets.records import Finding, ParsedDocument
+from bootstrap_assets.sample import provenance
 from bootstrap_assets.send import Patience
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
 from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
+from bootstrap_assets.sources.spec import Parsed, Source, describe_folder, find_archives
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import corpus as corpus_store
 from bootstrap_assets.store import failures, index, progress, schema, spaces
@@ -45,11 +47,15 @@ FITTED_ON = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A file of a source, as published: where it lies, its size in bytes and its SHA-256."""
+    """A file of a source, as published: where it lies, its size in bytes and its SHA-256.
+
+    `invented`: it is not, but written by our own sample or generator.
+    """
 
     path: Path
     size: int
     sha256: str
+    invented: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ def merge(
     loaded = corpus_store.load(
         connection,
         source.name,
-        source.parse([archive.path for archive in archives], options),
+        parse(source, archives, options),
         cut=parts_of,
         allow_deletes=allow_deletes,
         on_records=on_records,
@@ -281,7 +287,28 @@ def _download(settings: Settings, source: Source, *, force: bool) -> list[Path]:
 def _describe(path: Path) -> Archive:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Archive(path, path.stat().st_size, digest)
+    return Archive(path, path.stat().st_size, digest, provenance.is_invented(path))
+
+
+def parse(source: Source, archives: Sequence[Archive], options: Mapping[str, object]) -> Parsed:
+    """What a source's archives hold; documents from invented ones say so, also where others lie beside them."""
+    entries = source.parse([archive.path for archive in archives], options)
+    invented = [archive.path for archive in archives if archive.invented]
+    if not invented:
+        return entries
+    if len(invented) == len(archives):
+        return (_owned(entry) for entry in entries)
+    ours = {
+        entry.document.source_id for entry in source.parse(invented, options) if isinstance(entry, ParsedDocument)
+    }
+    return (
+        _owned(entry) if isinstance(entry, ParsedDocument) and entry.document.source_id in ours else entry
+        for entry in entries
+    )
+
+
+def _owned(entry: ParsedDocument | Finding) -> ParsedDocument | Finding:
+    return provenance.own(entry) if isinstance(entry, ParsedDocument) else entry
 
 
 def options_of(settings: Settings, source: Source) -> dict[str, object]:

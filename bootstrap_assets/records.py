@@ -16,6 +16,12 @@ from uuid import UUID, uuid5
 NAMESPACE = UUID("6f2b1a0e-7c54-4e0b-9a51-8f5d2c3e4b17")
 """Namespace of every id in the corpus (uuid5). Changing it would change every foreign key in the field."""
 
+INVENTED = "invented"
+"""Key in the metadata of documents, and of their records, that were made up: those of the sample."""
+
+SAMPLE = "sample, invented"
+"""What is said of such documents wherever they are shown."""
+
 REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MOST_DEPTH = 64

@@ -12,6 +12,7 @@ from bootstrap_assets.cli.console import open_corpus_database, out, print_json
 from bootstrap_assets.cli.run import settings_for
 from bootstrap_assets.embed.protocol import Model
 from bootstrap_assets.estimate import Estimate, estimate
+from bootstrap_assets.records import SAMPLE
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import ledger
 
@@ -42,6 +43,8 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
         table.add_row("together", *_cells(_sum(estimates)), style="bold")
     out.print(table)
     out.print(f"\n{_explain(model)}", soft_wrap=True)
+    if invented := [one.source for one in estimates if one.invented]:
+        out.print(f"[yellow]{SAMPLE}: {', '.join(invented)}; `--data official` plans for the real archives[/]")
     if failed := sum(one.failed for one in estimates):
         out.print(f"{failed:,} texts are dead letters and are not sent: `bootstrap failures retry` does that")
     for one in estimates:
@@ -111,7 +114,9 @@ def _sum(estimates: Sequence[Estimate]) -> Estimate:
     rows: list[dict[str, Any]] = [asdict(one) for one in estimates]
     minutes = [one.minutes for one in estimates if one.minutes is not None]
     totals = {
-        name: sum(row[name] for row in rows) for name in rows[0] if name not in ("source", "minutes", "refused")
+        name: sum(row[name] for row in rows)
+        for name in rows[0]
+        if name not in ("source", "minutes", "refused", "invented")
     }
     return Estimate(source="together", minutes=sum(minutes) if len(minutes) == len(rows) else None, **totals)
 

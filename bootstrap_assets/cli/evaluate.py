@@ -12,7 +12,7 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import FAILED, errors, out, print_json
 from bootstrap_assets.cli.run import settings_for
 from bootstrap_assets.search.baseline import FEWEST
-from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, evaluate
+from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, evaluate, measured_on
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli import SPLITS
 from bootstrap_assets.store import schema
@@ -77,9 +77,11 @@ def _evaluate(settings: Settings, scope: Scope, *, accept: bool) -> Evaluation:
 def print_evaluation(found: Evaluation) -> None:
     """The figures as small tables, for people."""
     document = found.document()
+    if found.invented:
+        out.print(f"[yellow]{measured_on(found.invented)}[/]\n", soft_wrap=True)
     for name, title in TITLES.items():
         if name in document:
-            _print_task(title, document[name], found.tasks[name].metrics)
+            _print_task(title, document[name], found.tasks[name].metrics, found.invented.get(name))
     for name, key, label in ((NLI, "by_hypothesis", "hypothesis"), (CUAD, "by_category", "category")):
         if name in document:
             _print_worst(document[name][key][:WORST], label, found.tasks[name].metrics)
@@ -88,15 +90,15 @@ def print_evaluation(found: Evaluation) -> None:
             "ContractNLI, over all contracts together: not judged where contracts came or went since the baseline"
         )
         share = [name for name in found.corpus.metrics if not name.startswith("R@")]  # far more are right than fit
-        _print_task(title, document[NLI]["corpus"], share)
+        _print_task(title, document[NLI]["corpus"], share, found.invented.get(NLI))
     _print_curve(document["ann"], found)
     for line in found.left_out:
         out.print(f"[yellow]left out: {escape(line)}[/]", soft_wrap=True)
     _print_baseline(found)
 
 
-def _print_task(title: str, task: Mapping[str, Any], metrics: Sequence[str]) -> None:
-    out.print(f"[bold]{title}[/]", soft_wrap=True)
+def _print_task(title: str, task: Mapping[str, Any], metrics: Sequence[str], origin: str | None = None) -> None:
+    out.print(f"[bold]{title}[/]{f' [yellow]({origin})[/]' if origin else ''}", soft_wrap=True)
     asked = f"{task['queries']:,} questions about {task['contracts']:,} contracts"
     out.print(f"[dim]{asked}; mean, and 95 % interval below it[/]")
     table = _table("", *metrics)

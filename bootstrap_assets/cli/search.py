@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from bootstrap_assets.cli.console import out, print_json
-from bootstrap_assets.records import Granularity, NliLabel, clean_text
+from bootstrap_assets.records import SAMPLE, Granularity, NliLabel, clean_text
 from bootstrap_assets.search.query import MARK, PHRASE, Filters, Hit, Mode, Ranking, headlines
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
@@ -140,7 +140,7 @@ def _unknown(category: str, near: Sequence[str]) -> str:
 
 def _print(hit: Hit, headline: str | None) -> None:
     label = hit.nli_label and f"{hit.nli_label}, hypothesis {hit.hypothesis_id}"
-    about = [hit.granularity, hit.section_path, hit.category, label]
+    about = [SAMPLE if hit.invented else None, hit.granularity, hit.section_path, hit.category, label]
     out.print(
         f"[bold]{hit.rank}. {escape(hit.document)}[/]  [dim]{hit.source} · "
         f"{escape(' · '.join(part for part in about if part))} · {hit.score:.4f}[/]",

@@ -10,7 +10,7 @@ from bootstrap_assets.cli.console import out, print_json
 from bootstrap_assets.records import Granularity
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import breakers, index, progress, schema
+from bootstrap_assets.store import breakers, index, overview, progress, schema
 from bootstrap_assets.store.database import connect, database_url
 
 COLOURS = {
@@ -40,16 +40,23 @@ def read_status(settings: Settings) -> dict[str, Any]:
             return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
         schema.require_current(connection)
         document = _completed(progress.status(connection), index.state(connection))
+        for name, told in overview.invented(connection).items():
+            document["sources"][name] |= {"invented": True, "origin": told}
         found = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]
         return document | {"breakers": {breaker.name: breaker.reason for breaker in found}}
 
+
+INVENTED = "The sample is invented, to try things out: `bootstrap run --data official` takes the real archives."
 
 NO_INDEX = {"exists": False, "valid": False}
 
 
 def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, Any]:
     known = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
-    document["sources"] = known | document["sources"]
+    document["sources"] = {
+        name: source | {"invented": False, "origin": None}
+        for name, source in (known | document["sources"]).items()
+    }
     document.setdefault("breakers", {})
     document["index"] = found
     return document
@@ -63,14 +70,14 @@ def print_status(document: dict[str, Any]) -> None:
     table.add_column("errors", justify="right", no_wrap=True)
     table.add_column("what they are")
     for name, source in document["sources"].items():
-        errors = source["error_count"]
+        errors, grains = source["error_count"], _grains(source["by_granularity"])
         table.add_row(
             name,
             f"[{COLOURS.get(source['status'], 'none')}]{source['status'].replace('_', ' ')}[/]",
             f"{source['total_records']:,}",
             f"{source['embedded_records']:,}",
             f"[red]{errors:,}[/]" if errors else "0",
-            _grains(source["by_granularity"]),
+            f"[yellow]{source['origin']}:[/] {grains}" if source["origin"] else grains,
         )
     out.print(table)
     _print_rest(document)
@@ -93,6 +100,8 @@ def _print_rest(document: dict[str, Any]) -> None:
         f" ({space['provider']}, {space['model']}); index {state}",
         soft_wrap=True,
     )
+    if any(source["invented"] for source in document["sources"].values()):
+        out.print(f"[yellow]{INVENTED}[/]", soft_wrap=True)
     for name, source in document["sources"].items():
         batches = source["batches"]
         if batches["total"] != batches["complete"]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+from bootstrap_assets.records import SAMPLE
+from bootstrap_assets.sample import provenance
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.spec import Source
 
@@ -39,11 +41,17 @@ def licence(source: Source) -> str:
 
 
 def describe(source: Source, holds: str) -> str:
-    """The description of an asset of a source, as markdown."""
+    """The description of an asset of a source, as markdown.
+
+    It stands there whatever is loaded, so it tells both; which of them it is stands with each materialisation.
+    """
     return (
         f"{holds}\n\n{source.title}: {source.description[0].lower()}{source.description[1:]}.\n\n"
-        f"* Published at [{source.homepage.removeprefix('https://')}]({source.homepage})\n"
-        f"* Licence: {licence(source)}"
+        f"* Official data: published at [{source.homepage.removeprefix('https://')}]({source.homepage}). "
+        f"Licence: {licence(source)}\n"
+        f"* `data: sample`, the default: *{SAMPLE}*, in the same form, {provenance.LICENCE}, by the authors of "
+        "bootstrap-assets\n\n"
+        "Which of them it holds is the `origin` of the latest materialization."
     )
 
 
@@ -51,15 +59,17 @@ def tags(stage: str, source: Source | None = None) -> dict[str, str]:
     """Tags to select assets by: `tag:source=cuad`, `tag:stage=records`."""
     if source is None:
         return {"stage": stage}
-    return {"stage": stage, "source": source.name, "licence": re.sub(r"[^\w.-]+", "-", source.licence)}
+    return {"stage": stage, "source": source.name, "official-licence": re.sub(r"[^\w.-]+", "-", source.licence)}
 
 
 def links(source: Source) -> dict[str, dg.MetadataValue]:
-    """Where a source comes from and what may be done with it."""
+    """Where the official data comes from and what may be done with it."""
     return {
-        "homepage": dg.MetadataValue.url(source.homepage),
-        "licence": dg.MetadataValue.md(licence(source)),
-        "archives": dg.MetadataValue.md("\n".join(f"* [{it.filename}]({it.url})" for it in source.remotes)),
+        "official_homepage": dg.MetadataValue.url(source.homepage),
+        "official_licence": dg.MetadataValue.md(licence(source)),
+        "official_archives": dg.MetadataValue.md(
+            "\n".join(f"* [{it.filename}]({it.url})" for it in source.remotes)
+        ),
     }
 
 

@@ -6,6 +6,8 @@ import dagster as dg
 
 from bootstrap_assets.fill import BatchDone, Filled
 from bootstrap_assets.pipeline import Archive
+from bootstrap_assets.records import SAMPLE
+from bootstrap_assets.sample import provenance
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.index import Indexed
 from bootstrap_assets.store.overview import Held
@@ -33,7 +35,16 @@ def archive_metadata(archives: Sequence[Archive]) -> Metadata:
     return {
         "files": dg.MetadataValue.md(f"| file | bytes | sha256 |\n|---|---:|---|\n{rows}"),
         "bytes": dg.MetadataValue.int(sum(archive.size for archive in archives)),
+        "origin": dg.MetadataValue.text(_archives_origin(archives)),
     }
+
+
+def _archives_origin(archives: Sequence[Archive]) -> str:
+    invented = [archive.path.name for archive in archives if archive.invented]
+    if not invented:
+        return "as given; none of them is the sample"
+    which = "" if len(invented) == len(archives) else f" ({', '.join(invented)})"
+    return f"{SAMPLE}{which}: {provenance.LICENCE}, {provenance.ATTRIBUTION}"
 
 
 def loaded_metadata(loaded: Loaded, held: Held, seconds: float) -> Metadata:
@@ -63,8 +74,11 @@ def loaded_metadata(loaded: Loaded, held: Held, seconds: float) -> Metadata:
 
 
 def held_metadata(held: Held) -> Metadata:
-    """Records by granularity and, where there are labels, by label."""
-    metadata = {"by_granularity": counted("granularity", held.by_granularity)}
+    """Where the records come from, how many there are by granularity and, where there are labels, by label."""
+    metadata = {
+        "origin": dg.MetadataValue.text(held.origin),
+        "by_granularity": counted("granularity", held.by_granularity),
+    }
     return metadata | ({"by_label": counted("label", held.by_label)} if held.by_label else {})
 
 

@@ -13,7 +13,7 @@ from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.search.ann import WANTED
-from bootstrap_assets.search.evaluation import CUAD, NLI, evaluate, is_of_this_corpus, kept
+from bootstrap_assets.search.evaluation import CUAD, NLI, evaluate, is_of_this_corpus, kept, measured_on
 from bootstrap_assets.search.ranking import LISTS
 from bootstrap_assets.search.tasks import PARTS
 from bootstrap_assets.store.database import Connection
@@ -72,6 +72,11 @@ def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
         "falls": dg.MetadataValue.int(len(document["baseline"]["falls"])),
         "texts_embedded": dg.MetadataValue.int(document["texts_embedded"]),
         "seconds": dg.MetadataValue.float(document["seconds"]),
+        "measured_on": dg.MetadataValue.text(
+            measured_on(document["invented"])
+            if document["invented"]
+            else "the archives that were given; none of them is the sample"
+        ),
         "scores": dg.MetadataValue.md(_scores(document)),
     }
 
@@ -212,4 +217,6 @@ def _chosen(document: Document) -> Mapping[str, Any]:
 
 
 def _when(document: Document) -> str:
-    return f"Evaluated {document['evaluated_at']}, in {document['space']}."
+    invented = document.get("invented")
+    told = f"Evaluated {document['evaluated_at']}, in {document['space']}."
+    return f"{told} {measured_on(invented)}" if invented else told

@@ -12,7 +12,7 @@ from bootstrap_assets.errors import PermanentError
 from bootstrap_assets.pipeline import Archive, Corpus
 from bootstrap_assets.records import ParsedDocument
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.store import checks
+from bootstrap_assets.store import checks, overview
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -89,12 +89,13 @@ def labels_present(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     """Labels that no record carries: an error in the official data, a warning in other data."""
     expected = source.labels
     labels = corpus.database.transact(partial(checks.labels, source=source.name, expected=expected))
-    official = corpus.settings.data == "official"
+    origin = corpus.database.transact(overview.invented).get(source.name)
+    official = origin is None and corpus.settings.data == "official"
     return dg.AssetCheckResult(
         passed=not labels.missing,
         severity=ERROR if official else WARN,
         description=f"{len(expected) - len(labels.missing)} of {len(expected)} labels occur"
-        + ("." if official else f" (data: {_data(corpus)}, which may rightly hold fewer)."),
+        + ("." if official else f" ({origin or 'the data of a folder'}, which may rightly hold fewer)."),
         metadata={"labels": len(labels.records), **_offenders("missing", labels.missing)},
     )
 
@@ -199,7 +200,3 @@ def _offenders(what: str, names: Sequence[str]) -> dict[str, dg.MetadataValue]:
 
 def _options(corpus: Corpus, source: Source) -> dict[str, object]:
     return corpus.settings.source_options.get(source.name, {}) | dict(source.options)
-
-
-def _data(corpus: Corpus) -> str:
-    return corpus.settings.data if corpus.settings.data == "sample" else "a folder"

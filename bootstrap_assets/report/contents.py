@@ -1,7 +1,7 @@
 """What is in the corpus, counted for people: records, gaps, failures, runs. Frames of pandas, read once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import breakers, ledger
+from bootstrap_assets.store import breakers, ledger, overview
 from bootstrap_assets.store import failures as letters
 from bootstrap_assets.store.breakers import Breaker
 from bootstrap_assets.store.database import Connection
@@ -29,7 +29,8 @@ class Contents:
 
     `records`: a row for each source, granularity, category, hypothesis and NLI label, with `records`,
     `embedded` (those with a vector) and `dead` (those that are dead letters). `spent`: by model and source.
-    `failures`: dead letters that wait for somebody; `ignored`: how many do not.
+    `failures`: dead letters that wait for somebody; `ignored`: how many do not. `invented`: the sources that hold
+    the sample, with what to say of them.
     """
 
     records: pd.DataFrame
@@ -41,6 +42,7 @@ class Contents:
     runs: pd.DataFrame
     spent: pd.DataFrame
     breakers: Sequence[Breaker]
+    invented: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -99,6 +101,7 @@ def read(connection: Connection, space: Space) -> Contents:
         runs=_frame(connection, statement("report_runs"), named),
         spent=_spent(connection),
         breakers=[breaker for breaker in breakers.listing(connection) if breaker.state != "closed"],
+        invented=overview.invented(connection),
     )
 
 

@@ -17,7 +17,7 @@ from bootstrap_assets.report.changes import Changes
 from bootstrap_assets.report.contents import Contents
 from bootstrap_assets.report.duplicates import Duplicates, Group
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import MODES, Quality
+from bootstrap_assets.report.quality import MODES, Quality, Task
 from bootstrap_assets.search import evaluation, query
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import schema, spaces
@@ -100,11 +100,16 @@ def _told(report: Report) -> dict[str, Any]:
     told["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
     if report.space is None or report.contents is None:
         return told
+    told["titles"] |= {
+        name: f"{told['titles'].get(name, name)} ({origin})" for name, origin in report.contents.invented.items()
+    }
     assert report.duplicates is not None
     return told | {
         "contents": report.contents,
         "covered": report.contents.covered,
         "glance": _glance(report),
+        "answers": _answers(report.quality),
+        "measured_on": evaluation.measured_on,
         "pictures": pictures,
         "retry": _retry,
         "groups": _chosen(report.duplicates.groups),
@@ -126,13 +131,12 @@ OUTDATED = "Measured on an earlier state of the corpus: `bootstrap evaluate` mea
 TASKS = {
     "contract_nli": (
         "Finding the evidence (ContractNLI)",
-        "For each of 17 statements about a contract, is the passage that lawyers marked as evidence among the "
-        "first results?",
+        "For each of 17 statements about a contract, is the passage that is marked as evidence among the first "
+        "results?",
     ),
     "cuad": (
         "Finding the clause (CUAD)",
-        "For each of 41 questions of a contract review, are the passages that lawyers marked among the first "
-        "results?",
+        "For each of 41 questions of a contract review, are the passages that are marked among the first results?",
     ),
 }
 """What an evaluation asks, in plain words."""
@@ -141,7 +145,7 @@ TASKS = {
 def _glance(report: Report) -> list[tuple[str, str]]:
     """What somebody should know first: (`good`, `warn` or `bad`, a sentence)."""
     assert report.contents is not None
-    found = [_coverage_told(report.contents), _failures_told(report.contents)]
+    found = [*_answers_told(report.quality), _coverage_told(report.contents), _failures_told(report.contents)]
     absent = sum(len(report.contents.absent_labels(source)) for source in SOURCES)
     if absent:
         labels = "label does" if absent == 1 else "labels do"
@@ -149,7 +153,7 @@ def _glance(report: Report) -> list[tuple[str, str]]:
     for breaker in report.contents.breakers:
         found.append(("bad", f"The circuit breaker of {breaker.name} is open: {breaker.reason}"))
     found += [("bad", failure) for failure in (report.quality.failures if report.quality else ())]
-    return [*found, _quality_told(report.quality)]
+    return found + _index_told(report.quality)
 
 
 def _coverage_told(counted: Contents) -> tuple[str, str]:
@@ -194,20 +198,63 @@ def _ignored_told(ignored: int) -> str:
     return f"{ignored:,} {'failure is' if ignored == 1 else 'failures are'} ignored"
 
 
-def _quality_told(found: Quality | None) -> tuple[str, str]:
+FOUND_WELL = 0.9
+"""From this share of right passages among the first five on, answers are good: whoever reads five misses few."""
+
+ANSWERS = {
+    "contract_nli": "Of the passages that are evidence for a statement",
+    "cuad": "Of the passages that answer a question of a contract review",
+}
+"""What a task looks for, as the beginning of a sentence."""
+
+
+def _answers(found: Quality | None) -> list[tuple[str, str]]:
+    """For each task: what it is called on a tile, and the share of what is right among the first five."""
+    tasks = found.tasks if found else {}
+    return [(name, _share(_first_five(tasks.get(name)))) for name in TASKS]
+
+
+def _first_five(task: Task | None) -> float | None:
+    score = task.scores.get("hybrid", {}).get("R@5") if task else None
+    return score.mean if score else None
+
+
+def _answers_told(found: Quality | None) -> list[tuple[str, str]]:
+    """How good the answers of the search are, which is what matters most; or that nobody knows."""
+    told = []
+    for name, beginning in ANSWERS.items():
+        task = found.tasks.get(name) if found else None
+        share = _first_five(task)
+        if found is None or task is None or share is None:
+            continue
+        asked = f"{task.questions:,} questions, " if task.questions else ""
+        origin = found.invented.get(name)
+        sentence = f"{beginning}, {share:.0%} are among the first five results ({asked}{SOURCES[name].title}"
+        sentence += f": {origin}, so this says nothing of real contracts)." if origin else ")."
+        kind = "good" if share >= FOUND_WELL and not origin and not found.outdated else "warn"
+        told.append((kind, f"{sentence} {OUTDATED}" if found.outdated else sentence))
+    if told:
+        return told
+    if found and found.evaluated_at:
+        return [
+            ("warn", "How well the search answers is not known: no labelled contract was there to measure it.")
+        ]
+    return [("warn", "How well the search answers was not measured yet: run `bootstrap evaluate`.")]
+
+
+def _index_told(found: Quality | None) -> list[tuple[str, str]]:
+    """Whether the index loses anything: that says nothing of the answers."""
     points = {point.ef_search: point.recall_10 for point in found.curve} if found else {}
     recall = points.get(found.ef_search) if found and found.ef_search else None
-    if recall is not None:
-        kind = "good" if recall >= 0.99 else "warn"
-        told = (
-            f"For texts of the corpus, the index finds {recall:.1%} of the nearest ten that an exhaustive search "
-            "would find."
-        )
-    elif found and found.evaluated_at:
-        kind, told = "good", "How well the search answers was measured: see Quality."
-    else:
-        return "warn", "How well the search answers was not measured yet: run `bootstrap evaluate`."
-    return ("warn", f"{told} {OUTDATED}") if found and found.outdated else (kind, told)
+    if found is None or recall is None:
+        return []
+    told = (
+        f"For texts of the corpus, the index finds {recall:.1%} of the nearest ten that an exhaustive search "
+        "would find."
+    )
+    if found.outdated:
+        return [("warn", f"{told} {OUTDATED}")]
+    return [("good" if recall >= 0.99 else "warn", told)]
 
 
 def _retry(source: str, stage: str, error_class: str) -> str:

@@ -79,7 +79,8 @@ class Task:
 class Quality:
     """All that is known of how good the search is; `failures`: what is not as it should be, in words.
 
-    `outdated`: it was measured, but on another state of the corpus.
+    `outdated`: it was measured, but on another state of the corpus. `invented`: the sources that held the sample
+    when it was measured, with what to say of them.
     """
 
     evaluated_at: str | None = None
@@ -88,6 +89,7 @@ class Quality:
     tasks: Mapping[str, Task] = field(default_factory=dict)
     failures: Sequence[str] = ()
     outdated: bool = False
+    invented: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(connection: Connection, space: Space) -> Quality:
@@ -112,6 +114,7 @@ def parse(document: Any) -> Quality:
         curve=_curve(told.get("ann")),
         tasks={name: task for name, task in tasks.items() if task},
         failures=[str(failure) for failure in _list(told.get("failures"))],
+        invented={str(name): str(origin) for name, origin in _mapping(told.get("invented")).items()},
     )
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from bootstrap_assets.sample.provenance import MARK
+
 TIMESTAMP = (2021, 1, 1, 0, 0, 0)
 _UNIX, _READABLE_FILE = 3, 0o100644 << 16
 
@@ -33,6 +35,7 @@ def new_archive(path: Path) -> Iterator[ZipFile]:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
         fresh = Path(folder) / path.name
         with ZipFile(fresh, "w") as archive:
+            archive.comment = MARK
             yield archive
         if not (path.is_file() and cmp(fresh, path, shallow=False)):
             fresh.replace(path)

@@ -37,7 +37,7 @@ from bootstrap_assets.search.tasks import Task, score
 from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import spaces
+from bootstrap_assets.store import overview, spaces
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
@@ -101,7 +101,7 @@ class Evaluation:
 
     `version` is the corpus' (reference_corpus_version). `whole_searches`: how many questions `search_reference`
     was asked, and for how many it gave other hits than the functions that are measured. `corpus` is ContractNLI
-    over all contracts together.
+    over all contracts together. `invented`: the sources that hold the sample, with what to say of them.
     """
 
     at: datetime
@@ -115,6 +115,7 @@ class Evaluation:
     hypotheses: Mapping[str, str]
     compared: Compared
     left_out: tuple[str, ...]
+    invented: Mapping[str, str]
     embedded: int
     seconds: float
 
@@ -141,6 +142,7 @@ class Evaluation:
             "evaluated_at": self.at.isoformat(timespec="seconds"),
             "space": self.space,
             "corpus": self.version,
+            "invented": dict(self.invented),
             "scope": {"limit": self.scope.limit, "split": self.scope.split},
             "ann": [point.document() for point in self.curve.points],
             "ann_queries": self.curve.queries,
@@ -222,6 +224,7 @@ def evaluate(
         left_out=tuple(
             f"{name}: no labelled contract of it is in the corpus" for name in (NLI, CUAD) if name not in tasks
         ),
+        invented=database.transact(overview.invented),
         embedded=work.embedded,
         seconds=time.monotonic() - started,
     )
@@ -240,6 +243,15 @@ def kept(connection: Connection) -> dict[str, Any] | None:
 def is_of_this_corpus(connection: Connection, document: Mapping[str, Any]) -> bool:
     """Whether that evaluation was of the texts that are there now."""
     return document.get("corpus") == baselines.corpus_version(connection)
+
+
+def measured_on(invented: Mapping[str, str]) -> str:
+    """What figures are worth that were measured where some sources hold the sample."""
+    by_origin: dict[str, list[str]] = {}
+    for source, origin in invented.items():
+        by_origin.setdefault(origin, []).append(source)
+    told = "; ".join(f"{origin}: {', '.join(sources)}" for origin, sources in by_origin.items())
+    return f"Measured on what is no real contract ({told}): it shows that the search runs, not how good it is."
 
 
 def _searched(database: Database) -> Space:

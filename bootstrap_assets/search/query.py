@@ -1,7 +1,7 @@
 """Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ from bootstrap_assets.records import clean_text, estimate_tokens
 from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import spaces
+from bootstrap_assets.store import overview, spaces
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
@@ -87,6 +87,7 @@ class Hit:
 
     `score` is the fused reciprocal rank; in the modes `vector` and `text` it is that list's own score. A rank is
     None where the text is not in that list. `before` and `after`: up to 200 characters around it in its document.
+    `invented`: it is from the sample, no real contract.
     """
 
     rank: int
@@ -109,6 +110,7 @@ class Hit:
     vector_score: float | None
     text_rank: int | None
     text_score: float | None
+    invented: bool
     records: tuple[Mapping[str, Any], ...]
 
 
@@ -133,7 +135,10 @@ def search(
     asked = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
     with database.connection() as connection:
         named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
-        hits = [_hit(row) for row in connection.execute(statement("search"), named).fetchall()]
+        rows = connection.execute(statement("search"), named).fetchall()
+        ids = {UUID(record["document_id"]) for row in rows for record in row[-1]}
+        invented = overview.invented_documents(connection, ids) if ids else frozenset()
+        hits = [_hit(row, invented) for row in rows]
     if not hits:
         _searched(database)  # or there is nothing at all
     return hits
@@ -159,8 +164,10 @@ def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
     return named
 
 
-def _hit(row: tuple[Any, ...]) -> Hit:
-    rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, records = row
+def _hit(row: tuple[Any, ...], invented: Collection[UUID]) -> Hit:
+    """A hit; `invented`: the documents that no real contract is behind."""
+    rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, found = row
+    records = [record | {"invented": UUID(record["document_id"]) in invented} for record in found]
     first = dict(records[0])
     first["record_id"] = UUID(first.pop("id"))
     del first["document_id"]

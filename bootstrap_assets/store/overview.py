@@ -4,9 +4,13 @@ A version says whether something changed, not how; it is a SHA-256 in hexadecima
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
+from bootstrap_assets.records import INVENTED, SAMPLE
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
@@ -16,10 +20,14 @@ VERSION_LENGTH = 24
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The records of a source: by granularity, and by category or, where it has those, NLI label."""
+    """The records of a source: by granularity, and by category or, where it has those, NLI label.
+
+    `origin`: licences and authors, each with the number of documents; and whether they are invented.
+    """
 
     by_granularity: Mapping[str, int]
     by_label: Mapping[str, int]
+    origin: str = ""
 
 
 def held(connection: Connection, source: str) -> Held:
@@ -28,7 +36,29 @@ def held(connection: Connection, source: str) -> Held:
     grains, labels = (
         connection.execute(statement(f"count_{what}"), named) for what in ("granularities", "labels")
     )
-    return Held(dict(grains.fetchall()), dict(labels.fetchall()))
+    return Held(dict(grains.fetchall()), dict(labels.fetchall()), _origin(connection, source))
+
+
+def _origin(connection: Connection, source: str) -> str:
+    """`sample, invented: Apache-2.0, The authors …`; where there are several, each with its documents."""
+    rows = connection.execute(statement("origins"), {"source": source, "mark": Jsonb({INVENTED: True})}).fetchall()
+    told = [
+        (f"{SAMPLE}: {licence}, {authors}" if made_up else f"{licence}, {authors}", documents)
+        for licence, authors, made_up, documents in rows
+    ]
+    return "; ".join(f"{what} ({documents:,} documents)" if len(told) > 1 else what for what, documents in told)
+
+
+def invented(connection: Connection) -> dict[str, str]:
+    """The sources that hold invented documents, with what to say of them."""
+    rows = connection.execute(statement("invented_sources"), {"mark": Jsonb({INVENTED: True})})
+    return {source: SAMPLE if wholly else f"in part {SAMPLE}" for source, wholly in rows}
+
+
+def invented_documents(connection: Connection, ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Which of some documents are invented."""
+    rows = connection.execute(statement("invented_documents"), {"ids": list(ids), "mark": Jsonb({INVENTED: True})})
+    return frozenset(row[0] for row in rows)
 
 
 def batch_versions(connection: Connection, space: Space, source: str, count: int) -> list[str]:

@@ -11,7 +11,8 @@ FROM reference_records r LEFT JOIN {vectors} v USING (content_hash)
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 
 -- name: report_documents
-SELECT source, count(*) AS documents, min(licence) AS licence, min(attribution) AS attribution
+SELECT source, count(*) AS documents,
+       string_agg(DISTINCT licence || '; ' || attribution, ' – and: ') AS origin
 FROM reference_documents GROUP BY source ORDER BY source
 
 -- name: report_findings
