@@ -15,7 +15,7 @@ from bootstrap_assets.fill import MARGIN
 from bootstrap_assets.pipeline import Archive
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.store import ledger, schema, spaces, vectors
+from bootstrap_assets.store import batching, ledger, schema, spaces, vectors
 from bootstrap_assets.store.database import Connection, connect, database_url
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.vectors import Work
@@ -54,6 +54,7 @@ def estimate(settings: Settings, sources: Sequence[Source]) -> tuple[Model, list
     for source in sources:
         archives = pipeline.fetch(settings, source)
         with connect(url) as connection:  # one source at a time: others wait for what a merge has locked
+            batching.require(connection, settings.batches)
             estimates.append(_estimate(connection, settings, model, source, archives, counted))
             connection.rollback()
     return model, estimates

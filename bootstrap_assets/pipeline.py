@@ -29,8 +29,8 @@ from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source, find_archives
 from bootstrap_assets.stopping import Stop
+from bootstrap_assets.store import batching, failures, index, progress, schema, spaces
 from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store import failures, index, progress, schema, spaces
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.database import Connection, Database, database_url
 from bootstrap_assets.store.heartbeat import beating
@@ -85,6 +85,7 @@ def open_corpus(
     with Database(url, size=settings.embed_workers + 4) as database:
         model = embedder.model
         with database.connection() as connection:
+            batching.require(connection, settings.batches)
             space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
         yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
 
@@ -138,7 +139,7 @@ def merge(
     on_records: Callable[[int], None] = lambda _records: None,
 ) -> Loaded:
     """`load` within a transaction of the caller's, who may roll it back."""
-    options = settings.source_options.get(source.name, {}) | dict(source.options)
+    options = dict(source.options) | settings.source_options.get(source.name, {})
     fingerprint = fingerprint_of(source, options, archives)
     if corpus_store.is_loaded(connection, source.name, fingerprint):
         loaded = corpus_store.counts(connection, source.name)

@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from bootstrap_assets.cli.console import out, print_json
+from bootstrap_assets.cli.console import out, print_json, print_table, table
 from bootstrap_assets.records import Granularity
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
@@ -44,6 +43,8 @@ def read_status(settings: Settings) -> dict[str, Any]:
         return document | {"breakers": {breaker.name: breaker.reason for breaker in found}}
 
 
+WHAT = "what they are"
+
 NO_INDEX = {"exists": False, "valid": False}
 
 
@@ -57,14 +58,11 @@ def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, An
 
 def print_status(document: dict[str, Any]) -> None:
     """The status as a table, for people."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("source", "left"), ("status", "left"), ("records", "right"), ("vectors", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("errors", justify="right", no_wrap=True)
-    table.add_column("what they are")
+    filled = table("source", "status", "records", "vectors", "errors", WHAT, left=2, free=(WHAT,))
+    filled.columns[-1].justify = "left"
     for name, source in document["sources"].items():
         errors = source["error_count"]
-        table.add_row(
+        filled.add_row(
             name,
             f"[{COLOURS.get(source['status'], 'none')}]{source['status'].replace('_', ' ')}[/]",
             f"{source['total_records']:,}",
@@ -72,7 +70,7 @@ def print_status(document: dict[str, Any]) -> None:
             f"[red]{errors:,}[/]" if errors else "0",
             _grains(source["by_granularity"]),
         )
-    out.print(table)
+    print_table(filled)
     _print_rest(document)
 
 
