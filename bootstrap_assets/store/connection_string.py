@@ -216,7 +216,7 @@ def _pairs(parts: Iterable[str]) -> dict[str, str]:
 def _parameters(given: Mapping[str, str]) -> dict[str, str]:
     """Parameters in libpq's names and values; ConfigurationError names one that means nothing to it."""
     found: dict[str, str] = {}
-    for name, value in given.items():
+    for name, value in sorted(given.items(), key=lambda item: item[0] != "options"):  # a schema is added to them
         flat = re.sub(r"[\s_-]", "", name).lower()
         known = name if name in _KNOWN and name != "ssl" else _SYNONYMS.get(flat)
         known = known or next((option for option in _KNOWN if option.replace("_", "") == flat), None)

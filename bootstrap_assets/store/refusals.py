@@ -11,10 +11,11 @@ _ANSWERED = re.compile(r": \w+:  ")
 """A message of the server's own, `FATAL:  …` in whichever language it speaks; libpq's have no severity."""
 
 _FOR_NOW = re.compile(
-    r"too many|remaining connection slots|shutting down|starting up|recovery|query_wait_timeout|"
+    r"too many|not currently accepting|remaining connection slots|shutting down|starting up|recovery|query_wait_timeout|"
     r"server_login_retry|server login has been failing|cannot connect to server|server conn crashed"
 )
-"""What passes by itself, besides a server that just starts: it is full, or a proxy waits for the server behind."""
+"""What passes by itself, besides a server that just starts: it is full, an administrator keeps everybody out for a
+while, or a proxy waits for the server behind."""
 
 _OF_TLS = re.compile(r"certificate|does not support (SSL|GSSAPI)|private key file|could not load|no SSL error")
 """What libpq or OpenSSL say of a connection that is not to be had as it was asked for."""

@@ -21,7 +21,6 @@ from tests.external.server import PASSWORD, External, assert_no_secret, shell
         ("corpus", "contracts", "wrong", "password authentication failed"),
         ("nobody", "contracts", PASSWORD, "password authentication failed"),
         ("corpus", "nothing", PASSWORD, 'database "nothing" does not exist'),
-        ("corpus", "template0", PASSWORD, "not currently accepting connections"),
     ],
 )
 def test_what_the_server_refuses_is_permanent_and_told_as_it_is(
