@@ -7,4 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from bootstrap_assets.defs.environment import require_environment
+
+require_environment()
 defs = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

@@ -66,8 +66,12 @@ class DatabaseBusy(TransientError):
     """Other transactions hold what is to be changed."""
 
 
+class DatabaseRefused(PermanentError):
+    """PostgreSQL answers, and lets nobody in: a wrong password, an unknown role or database, pg_hba.conf, TLS."""
+
+
 class SchemaError(PermanentError):
-    """The database lacks pgvector, is too old, or has a newer schema than this package knows."""
+    """The database lacks pgvector, is too old, not in UTF8, or has a newer schema than this package knows."""
 
 
 class MassDeleteError(PermanentError):
@@ -129,6 +133,22 @@ TRANSIENT_STATES = ("08", "25P03", "40", "53", "55", "57", "58", "XX")
 """SQLSTATEs, or their first two letters, of what may pass: lost connections, deadlocks, a full disk, a restart,
 I/O errors, and PostgreSQL's "tuple concurrently updated" (PostgreSQL manual, appendix A)."""
 
+LIMITS = {
+    "25006": "the session may only read: it is a standby, or default_transaction_read_only is set",
+    "25P03": "idle_in_transaction_session_timeout ended the session",
+    "25P04": "transaction_timeout ended the session",
+    "53300": "max_connections, or the CONNECTION LIMIT of the role or database, is reached",
+    "53400": "temp_file_limit, which only a superuser sets, allows no larger temporary files",
+    "55P03": "lock_timeout ended the wait for a lock",
+    "57014": "statement_timeout, or an administrator (pg_cancel_backend), ended the statement",
+    "57P04": "the database was dropped",
+    "57P05": "idle_session_timeout ended the session",
+}
+"""SQLSTATEs of what a setting of the server, the role or the connection string does, with its name."""
+
+_LASTING_STATES = ("53400", "57014", "57P04")
+"""Those of the transient classes that the same work meets again."""
+
 ROW_STATES = ("22", "23", "44", "54", "P0")
 """SQLSTATEs of what a single row may be the reason of: its data, a constraint, a limit, a trigger."""
 
@@ -137,7 +157,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later. What is not known to pass is permanent, our own mistakes too."""
     if isinstance(error, psycopg.Error):
         if error.sqlstate:
-            return error.sqlstate.startswith(TRANSIENT_STATES)
+            return error.sqlstate.startswith(TRANSIENT_STATES) and error.sqlstate not in _LASTING_STATES
         return isinstance(error, psycopg.OperationalError)  # the connection broke, or was never there
     return isinstance(error, (TransientError, OSError))
 
@@ -145,3 +165,12 @@ def is_transient(error: BaseException) -> bool:
 def is_of_a_row(error: psycopg.Error) -> bool:
     """Whether one row may be the reason that a statement over many failed."""
     return bool(error.sqlstate and error.sqlstate.startswith(ROW_STATES))
+
+
+def explain(error: BaseException) -> str:
+    """An error in one line, for people: one that is not ours with its class, and with the setting behind it."""
+    if isinstance(error, BootstrapError):
+        return str(error)
+    line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    limit = LIMITS.get(error.sqlstate or "") if isinstance(error, psycopg.Error) else None
+    return f"{limit} ({line})" if limit else line

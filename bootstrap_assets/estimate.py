@@ -89,6 +89,7 @@ class _Plan:
             self._is_blank = schema.current(connection) is None
             if not self._is_blank:
                 schema.require_current(connection)
+                batching.check(connection, settings.batches)
         self._outline = self._loaded(settings, archives) or outline.parsed(
             source.name,
             pipeline.parse(source, archives, pipeline.options_of(settings, source)),

@@ -31,8 +31,8 @@ from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Parsed, Source, describe_folder, find_archives
 from bootstrap_assets.stopping import Stop
+from bootstrap_assets.store import batching, failures, index, progress, schema, spaces
 from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store import failures, index, progress, schema, spaces
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.database import Connection, Database, database_url
 from bootstrap_assets.store.heartbeat import beating
@@ -91,6 +91,7 @@ def open_corpus(
     with Database(url, size=settings.embed_workers + 4) as database:
         model = embedder.model
         with database.connection() as connection:
+            batching.require(connection, settings.batches)
             space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
         yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
 
@@ -313,7 +314,7 @@ def _owned(entry: ParsedDocument | Finding) -> ParsedDocument | Finding:
 
 def options_of(settings: Settings, source: Source) -> dict[str, object]:
     """What a source is parsed with."""
-    return settings.source_options.get(source.name, {}) | dict(source.options)
+    return dict(source.options) | settings.source_options.get(source.name, {})
 
 
 def parts_of(text: str) -> list[str]:

@@ -1,6 +1,9 @@
 """The only place that reads the environment. Every setting is listed in the README's table."""
 
-from functools import cached_property
+import logging
+import os
+from difflib import get_close_matches
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +12,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bootstrap_assets.errors import ConfigurationError
 
+PREFIX = "BOOTSTRAP_"
+
+OURS = ("BOOTSTRAP_DAGSTER_URL",)
+"""What `bootstrap env` exports besides settings."""
+
 
 class Settings(BaseSettings):
     """What the user can set. Read from the environment; see `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix="BOOTSTRAP_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(default=Path(".bootstrap"), description="Embedded server, downloads, logs, Dagster home.")
     database_url: SecretStr | None = Field(
@@ -110,6 +118,7 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
+    check_names(frozenset(name for name in os.environ if name.upper().startswith(PREFIX)))
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -120,6 +129,44 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else "?"
-        variable = name if name.isupper() else f"BOOTSTRAP_{name.upper()}"
+        variable = name if name.isupper() else variable_of(name)
         lines.append(f"{variable}: {problem['msg']}")
     return "wrong setting: " + "; ".join(lines)
+
+
+def dagster_url() -> str | None:
+    """Where Dagster keeps its runs, as `bootstrap env` says; None without it."""
+    return os.environ.get(OURS[0]) or None
+
+
+def has_dagster_home() -> bool:
+    """Whether somebody named a home for Dagster; without one its commands make up a temporary one."""
+    home = Path(os.environ.get("DAGSTER_HOME", ""))
+    return home.name != "" and not home.name.startswith(".tmp_dagster_home")
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return "VOYAGE_API_KEY" if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
+
+
+@cache
+def check_names(names: frozenset[str]) -> None:
+    """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
+
+    Others may belong to another program (`BOOTSTRAP_SERVERS`): they are told once, as a warning.
+    """
+    known = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
+    for name in sorted(names):
+        variable = name.upper()
+        if variable in known.values() or variable in OURS:
+            continue
+        rest = variable.removeprefix(PREFIX)
+        near = [one for one in known if one.endswith(f"_{rest}")]
+        near += get_close_matches(rest, known, n=1, cutoff=0.66)
+        if near:
+            raise ConfigurationError(f"{name} is no setting: did you mean {known[near[0]]}?")
+        _log.warning("%s is no setting of bootstrap-assets and has no effect (README, Settings)", name)
+
+
+_log = logging.getLogger(__name__)

@@ -7,7 +7,15 @@ import psycopg
 from rich.markup import escape
 
 from bootstrap_assets.cli.breaker import breaker
-from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WRONG_USAGE, errors
+from bootstrap_assets.cli.console import (
+    BUDGET_REACHED,
+    FAILED,
+    WRONG_USAGE,
+    adapt_encoding,
+    end_of_pipe,
+    errors,
+    flush_output,
+)
 from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
@@ -19,10 +27,23 @@ from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
 from bootstrap_assets.cli.status import status
 from bootstrap_assets.cli.ui import ui
-from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
+from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError, explain
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Group(click.Group):
+    """A group whose commands end quietly when nobody reads what they print."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. What is still to be written is written here, where it can be told."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            end_of_pipe()
+        finally:
+            flush_output()
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="bootstrap-assets")
 def bootstrap() -> None:
     """Fill your own PostgreSQL + pgvector with a reference corpus of contracts, and keep it right."""
@@ -54,6 +75,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command; an error of ours is one line on stderr, not a traceback."""
+    adapt_encoding()
     try:
         bootstrap.main(standalone_mode=True)
     except ConfigurationError as error:
@@ -63,7 +85,7 @@ def main() -> None:
         _complain(str(error))
         sys.exit(BUDGET_REACHED if isinstance(error, BudgetError) else FAILED)
     except (psycopg.Error, OSError) as error:
-        _complain(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        _complain(explain(error))
         sys.exit(FAILED)
 
 

@@ -2,9 +2,8 @@
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from bootstrap_assets.cli.console import open_corpus_database, out, print_json
+from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.store import breakers
 
@@ -28,15 +27,13 @@ def status(as_json: bool) -> None:
     if not found:
         out.print("no breaker was ever open")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("breaker", "state", "since", "tries again", "why"):
-        table.add_column(name, no_wrap=name != "why")
+    filled = table("breaker", "state", "since", "tries again", "why", left=5, free=("why",))
     for one in found:
         since, again = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (one.opened_at, one.retry_at))
         closed = one.state == "closed"
         state = f"[{COLOURS[one.state]}]{one.state}[/]"
-        table.add_row(one.name, state, since, "" if closed else again, escape(one.reason))
-    out.print(table)
+        filled.add_row(one.name, state, since, "" if closed else again, escape(one.reason))
+    print_table(filled)
 
 
 @breaker.command()

@@ -1,13 +1,21 @@
 """What all commands share: results go to stdout, everything else to stderr; exit codes; the database."""
 
+import codecs
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, NoReturn, TextIO
 
-from rich.console import Console
+import click
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
 
+from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import Connection, connect, database_url
@@ -15,19 +23,148 @@ from bootstrap_assets.store.database import Connection, connect, database_url
 FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED, TIMED_OUT = 1, 2, 3, 4, 5
 """Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""
 
-WIDE = 200
-"""Columns of a table that goes into a pipe or a file."""
+PIPE_CLOSED = 128 + 13
+"""What a shell reports of a program that writes into a pipe which nobody reads any more (SIGPIPE)."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-errors = Console(stderr=True, highlight=False)
+WIDE = 1_000_000
+"""Columns of what goes into a pipe or a file: whoever reads it cuts it, or nobody does."""
+
+
+class _Output(Console):
+    """Stdout, for people and for pipes."""
+
+    def on_broken_pipe(self) -> None:
+        """End quietly, as other programs do whose reader is gone."""
+        end_of_pipe()
+
+
+class _Messages(Console):
+    """Stderr. The work goes on where nobody reads it."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        _discard(sys.stderr)
+
+
+out = _Output(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+errors = _Messages(stderr=True, highlight=False)
+
+
+def end_of_pipe() -> NoReturn:
+    """End because nobody reads stdout any more."""
+    _discard(sys.stdout)
+    sys.exit(PIPE_CLOSED)
+
+
+def flush_output() -> None:
+    """Write what is still to be written to stdout, here where it can be told that nobody reads it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        end_of_pipe()
+
+
+def _discard(stream: IO[str]) -> None:
+    """Send what is still to come of a stream nowhere: Python flushes it at the end, and would complain."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+_PLAIN = {
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "·": "|",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+    "≥": ">=",
+    "→": "->",
+} | {
+    "✓": "ok",
+    "✗": "x",
+    "×": "x",
+    "\u00a0": " ",
+}
+
+
+def _say_plainly(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that a terminal's or a pipe's encoding does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(letter, "?") for letter in missing), error.end
+
+
+def adapt_encoding() -> None:
+    """Let stdout and stderr take every character, in whichever encoding they are."""
+    codecs.register_error("bootstrap-plain", _say_plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _is_utf8(stream):
+            stream.reconfigure(errors="bootstrap-plain")
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    try:
+        return codecs.lookup(stream.encoding or "ascii").name in ("utf-8", "utf-8-sig")
+    except LookupError:
+        return False
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
     """One JSON document on stdout, and nothing else; `lines`: in one line, at once."""
+    ascii_only = not _is_utf8(sys.stdout)  # JSON in any other encoding is none
     print(
-        json.dumps(document, ensure_ascii=False, indent=None if lines else 2, default=str, allow_nan=False),
+        json.dumps(document, ensure_ascii=ascii_only, indent=None if lines else 2, default=str, allow_nan=False),
         flush=lines,
     )
+
+
+def print_exactly(text: str) -> None:
+    """A line that is meant for a program, byte for byte, whatever the encoding of stdout."""
+    click.echo(text.encode("utf-8", "surrogateescape"))
+
+
+def check_place(file: Path) -> None:
+    """Raise ConfigurationError where a file cannot be written. Its folder has to be there: none is made."""
+    folder = file.parent
+    if not folder.exists():
+        raise ConfigurationError(f"cannot write {file}: there is no folder {folder}")
+    if not folder.is_dir():
+        raise ConfigurationError(f"cannot write {file}: {folder} is not a folder")
+    there, rights = (file, os.W_OK) if file.exists() else (folder, os.W_OK | os.X_OK)
+    if not os.access(there, rights):
+        raise ConfigurationError(f"cannot write {file}: {there} is not writable")
+
+
+def table(*columns: str, left: int = 1, free: tuple[str, ...] = ()) -> Table:
+    """An empty table: so many columns are left-aligned, `free` ones may be broken over lines on a terminal."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(columns):
+        justify, wraps = "left" if number < left else "right", name in free
+        made.add_column(name, justify=justify, no_wrap=not wraps, overflow="fold")  # type: ignore[arg-type]
+    return made
+
+
+def print_table(filled: Table) -> None:
+    """A table of which nothing is cut off: where it is too wide, lines are as long as they are."""
+    least = Measurement.get(out, out.options, filled).minimum
+    if out.is_terminal and least <= out.width:
+        out.print(filled)
+    else:
+        print_block(filled, width=WIDE)
+
+
+def print_block(block: RenderableType, *, width: int) -> None:
+    """Something that is laid out in a width, without the blanks that fill its lines up."""
+    with out.capture() as captured:
+        out.print(block, width=width)
+    for line in captured.get().splitlines():
+        out.out(line.rstrip(), highlight=False)
 
 
 @contextmanager

@@ -6,9 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import click
-from rich.table import Table
 
-from bootstrap_assets.cli.console import open_corpus_database, out, print_json
+from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
 from bootstrap_assets.cli.run import settings_for
 from bootstrap_assets.embed.protocol import Model
 from bootstrap_assets.estimate import Estimate, estimate
@@ -35,13 +34,13 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
     if as_json:
         print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
         return
-    table = _table(*COLUMNS)
+    filled = table(*COLUMNS)
     for one in estimates:
-        table.add_row(one.source, *_cells(one))
+        filled.add_row(one.source, *_cells(one))
     if len(estimates) > 1:
-        table.add_section()
-        table.add_row("together", *_cells(_sum(estimates)), style="bold")
-    out.print(table)
+        filled.add_section()
+        filled.add_row("together", *_cells(_sum(estimates)), style="bold")
+    print_table(filled)
     out.print(f"\n{_explain(model)}", soft_wrap=True)
     if invented := [one.source for one in estimates if one.invented]:
         out.print(f"[yellow]{SAMPLE}: {', '.join(invented)}; `--data official` plans for the real archives[/]")
@@ -64,7 +63,7 @@ def cost(as_json: bool) -> None:
     if not rows:
         out.print("nothing was ever sent")
         return
-    table = _table(
+    filled = table(
         "day",
         "model",
         "source",
@@ -79,11 +78,11 @@ def cost(as_json: bool) -> None:
     )
     for row in rows:
         counts = (f"{row[name]:,}" for name in COUNTS)
-        table.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
-    table.add_section()
+        filled.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
+    filled.add_section()
     totals = (f"{sum(row[name] for row in rows):,}" for name in COUNTS)
-    table.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
-    out.print(table)
+    filled.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
+    print_table(filled)
     unsure = sum(row["unsure_dollars"] for row in rows)
     if unsure >= Decimal("0.00005"):
         out.print(
@@ -95,13 +94,6 @@ def cost(as_json: bool) -> None:
 
 def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
-
-
-def _table(*columns: str, left: int = 1) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number < left else "right", no_wrap=True)
-    return table
 
 
 def _cells(one: Estimate) -> Sequence[str]:

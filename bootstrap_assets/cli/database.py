@@ -7,10 +7,10 @@ import sys
 import click
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import out
+from bootstrap_assets.cli.console import out, print_exactly
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store import schema, server
+from bootstrap_assets.store import batching, schema, server
 from bootstrap_assets.store.database import connect, database_url, describe
 
 
@@ -39,7 +39,7 @@ def down() -> None:
 @db.command()
 def url() -> None:
     """Print the connection string."""
-    print(database_url(load_settings()))
+    print_exactly(database_url(load_settings()))
 
 
 @db.command(context_settings={"ignore_unknown_options": True})
@@ -60,6 +60,21 @@ def psql(arguments: tuple[str, ...]) -> None:
 def upgrade(revision: str) -> None:
     """Bring the schema up, to REVISION or to the newest."""
     out.print(f"schema {schema.upgrade(database_url(load_settings()), revision)}")
+
+
+@db.command()
+def batches() -> None:
+    """Divide the corpus into as many batches as BOOTSTRAP_BATCHES says.
+
+    Vectors stay, and nothing is paid for again; the next run tells anew which batches are complete. Do it while no
+    run is at work.
+    """
+    settings = load_settings()
+    address = database_url(settings)
+    schema.upgrade(address)
+    with connect(address) as connection:
+        batching.divide(connection, settings.batches)
+    out.print(f"{settings.batches} batches; `bootstrap run` brings their progress up to date")
 
 
 @db.command()

@@ -13,10 +13,10 @@ from psycopg.conninfo import conninfo_to_dict
 from rich.markup import escape
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.cli.console import out
+from bootstrap_assets.cli.console import out, print_exactly
 from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.errors import BootstrapError, explain
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import schema, server
@@ -71,7 +71,7 @@ def env() -> None:
     Starts the embedded server if it does not run. The output may hold a password.
     """
     for name, value in prepare_environment(load_settings()).items():
-        print(f"export {name}={shlex.quote(value)}")
+        print_exactly(f"export {name}={shlex.quote(value)}")
 
 
 @click.command()
@@ -92,7 +92,7 @@ def doctor() -> None:
             out.print(f"[green]ok[/]      {name:<10}{escape(check(settings))}", soft_wrap=True)
         except (BootstrapError, OSError, psycopg.Error) as error:
             failed = True
-            out.print(f"[red]problem[/] {name:<10}{escape(str(error))}", soft_wrap=True)
+            out.print(f"[red]problem[/] {name:<10}{escape(explain(error))}", soft_wrap=True)
     sys.exit(1 if failed else 0)
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.cli.console import FAILED, errors, out, print_json
+from bootstrap_assets.cli.console import FAILED, errors, out, print_json, print_table, table
 from bootstrap_assets.cli.run import settings_for
 from bootstrap_assets.search.baseline import FEWEST
 from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, evaluate, measured_on
@@ -101,12 +100,12 @@ def _print_task(title: str, task: Mapping[str, Any], metrics: Sequence[str], ori
     out.print(f"[bold]{title}[/]{f' [yellow]({origin})[/]' if origin else ''}", soft_wrap=True)
     asked = f"{task['queries']:,} questions about {task['contracts']:,} contracts"
     out.print(f"[dim]{asked}; mean, and 95 % interval below it[/]")
-    table = _table("", *metrics)
+    filled = table("", *metrics)
     for name, told in LISTS.items():
         signed = "minus" in name
         cells = [_interval(task[name][metric], signed=signed) for metric in metrics]
-        table.add_row(told, *cells, style="bold" if name == "hybrid" else "dim" if name == "text_widened" else "")
-    out.print(table)
+        filled.add_row(told, *cells, style="bold" if name == "hybrid" else "dim" if name == "text_widened" else "")
+    print_table(filled)
     out.print()
 
 
@@ -116,10 +115,10 @@ def _interval(value: Mapping[str, float], *, signed: bool) -> str:
 
 
 def _print_worst(rows: Sequence[Mapping[str, Any]], label: str, metrics: Sequence[str]) -> None:
-    table = _table("found worst", "questions", *metrics)
+    filled = table("found worst", "questions", *metrics)
     for row in rows:
-        table.add_row(escape(row[label]), f"{row['queries']:,}", *(f"{row[metric]:.3f}" for metric in metrics))
-    out.print(table)
+        filled.add_row(escape(row[label]), f"{row['queries']:,}", *(f"{row[metric]:.3f}" for metric in metrics))
+    print_table(filled)
     out.print()
 
 
@@ -129,12 +128,12 @@ def _print_curve(points: Sequence[Mapping[str, Any]], found: Evaluation) -> None
     asked = f"{found.curve.queries:,} vectors of the corpus, one at a time: of the true nearest 10 and 100"
     out.print(f"[dim]{asked}[/]")
     columns = ("ef_search", "recall@10", "recall@100", "ms", "ms_p95")
-    table = _table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
+    filled = table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
     for point in points:
         here = point["ef_search"] == chosen
         cells = [f"{point[name]:.3f}" if name.startswith("rec") else f"{point[name]:g}" for name in columns]
-        table.add_row(*cells, told if here else "", style="bold" if here else "")
-    out.print(table)
+        filled.add_row(*cells, told if here else "", style="bold" if here else "")
+    print_table(filled)
     out.print()
 
 
@@ -160,11 +159,3 @@ def _print_baseline(found: Evaluation) -> None:
         told += " A part is not kept."
     out.print(escape(told), soft_wrap=True)
     out.print(f"[dim]{found.seconds:.0f} s, {found.embedded:,} texts embedded for it[/]")
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table

@@ -7,10 +7,17 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.cli.console import WITH_FAILURES, open_corpus_database, out, print_json
+from bootstrap_assets.cli.console import (
+    WITH_FAILURES,
+    check_place,
+    open_corpus_database,
+    out,
+    print_json,
+    print_table,
+    table,
+)
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
@@ -45,17 +52,15 @@ def list_(source: str | None, error_class: str | None, closed: bool, as_json: bo
     if not found:
         out.print("none")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("no.", "source", "record", "stage", "class", "tries", "why"):
-        table.add_column(
-            name, no_wrap=name not in ("why", "record"), justify="right" if name == "tries" else "left"
-        )
+    columns = ("no.", "source", "record", "stage", "class", "tries", "why")
+    filled = table(*columns, left=len(columns), free=("record", "why"))
+    filled.columns[5].justify = "right"
     for letter in found[:SHOWN]:
         where = letter["source_id"] or letter["place"] or "(a passage)"
         state = "" if not closed else _state(letter)
         cells = (letter["source"], where, letter["stage"], letter["class"], str(letter["attempts"]))
-        table.add_row(str(letter["id"]), *map(escape, cells), escape(state + letter["message"]))
-    out.print(table)
+        filled.add_row(str(letter["id"]), *map(escape, cells), escape(state + letter["message"]))
+    print_table(filled)
     if len(found) > SHOWN:
         out.print(f"… and {len(found) - SHOWN:,} more: --source and --class choose, --json gives all")
 
@@ -92,6 +97,7 @@ def show(number: int) -> None:
 @with_closed
 def export(file: Path, source: str | None, error_class: str | None, closed: bool) -> None:
     """Append the dead letters to FILE, as JSON Lines."""
+    check_place(file)
     found = _read(source, error_class, closed=closed)
     with file.open("a", encoding="utf-8") as lines:
         for letter in found:

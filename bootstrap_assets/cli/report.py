@@ -1,14 +1,12 @@
 """`bootstrap report`: one page on what is in the corpus, how good it is, what it cost and what is wrong."""
 
-import os
 import time
 from pathlib import Path
 
 import click
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import errors, out
-from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.cli.console import check_place, errors, out
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.store.database import Database, database_url, describe
 
@@ -30,7 +28,7 @@ def report(file: Path) -> None:
     One HTML file for a browser or a printer, which needs nothing else.
     """
     if file != STDOUT:
-        _check_place(file)
+        check_place(file)
     from bootstrap_assets.report import page  # draws and projects: two seconds to import
 
     began = time.monotonic()
@@ -41,23 +39,13 @@ def report(file: Path) -> None:
     if file == STDOUT:
         click.echo(page_bytes, nl=False)
     else:
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(page_bytes)
     told = f"{escape(str(file))}: {len(page_bytes) / 1000:,.0f} kB in {time.monotonic() - began:.1f} s"
     (errors if file == STDOUT else out).print(told, soft_wrap=True)
-
-
-def _check_place(file: Path) -> None:
-    """Raise ConfigurationError where the page cannot be written, as far as one sees without writing."""
-    there = next(path for path in (file, *file.absolute().parents) if os.access(path, os.F_OK))
-    if there != file and not there.is_dir():
-        raise ConfigurationError(f"cannot write {file}: {there} is not a folder")
-    if not os.access(there, os.W_OK | os.X_OK if there.is_dir() else os.W_OK):
-        raise ConfigurationError(f"cannot write {file}: {there} is not writable")
 
 
 def _told(settings: Settings) -> str:
     """The database for people: no password, and no path of this machine."""
     if settings.database_url is None:
         return "the embedded server of this installation"
-    return describe(settings.database_url.get_secret_value())
+    return describe(database_url(settings))

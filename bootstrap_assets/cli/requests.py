@@ -29,7 +29,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import events as outbox
 from bootstrap_assets.store import requests, schema
-from bootstrap_assets.store.database import Database, database_url
+from bootstrap_assets.store.database import Connection, Database, database_url
 from bootstrap_assets.store.events import Row
 from bootstrap_assets.store.requests import Request
 
@@ -74,10 +74,18 @@ def request(
 @click.command()
 @click.argument("number", type=int)
 def cancel(number: int) -> None:
-    """Ask a request to end. Its run ends at the next safe point."""
+    """Ask a request to end. Its run ends at the next safe point.
+
+    Asking again changes nothing. Ends with 2 where there is no such request, or it has ended already.
+    """
     with open_corpus_database() as connection:
         done = requests.cancel(connection, number)
-    out.print(f"request {number} is cancelled" if done else f"request {number} has ended, or was cancelled before")
+        one = requests.get(connection, number)
+    if not done and one.status != "cancelled" and not one.under_way:
+        raise ConfigurationError(f"request {number} has ended already: {_ended(one)}")
+    again = "" if done else " already"
+    ending = ": its run ends at the next safe point" if one.under_way else ""
+    out.print(f"request {number} is cancelled{again}{ending}", soft_wrap=True)
 
 
 @click.command()
@@ -86,9 +94,15 @@ def resume(number: int) -> None:
     """Ask again for a request that failed or was cancelled."""
     with open_corpus_database() as connection:
         if not requests.resume(connection, number):
-            status = requests.get(connection, number).status
-            raise ConfigurationError(f"request {number} is {status}: only a failed or cancelled one is resumed")
+            one = requests.get(connection, number)
+            told = f"is under way ({one.status})" if one.under_way else f"is {_ended(one)}"
+            cancelled = ", and was asked to end: resume it when it has" if one.under_way and one.cancelled else ""
+            raise ConfigurationError(
+                f"request {number} {told}{cancelled or ': only a failed or cancelled one is resumed'}"
+            )
+        one = requests.get(connection, number)
     out.print(f"request {number}")
+    _warn_where_nobody_works(load_settings(), [one])
 
 
 @click.command()
@@ -98,7 +112,8 @@ def resume(number: int) -> None:
 def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
     """Wait until requests (none: all under way) have ended, with all their sources and the index.
 
-    A database that is away for a moment is waited for; one that stays away ends it with code 5, too.
+    Where nothing is under way it says so and ends with 0. A database that is away for a moment is waited for; one
+    that stays away ends it with code 5, too.
     """
     settings = load_settings()
     with Database(database_url(settings), size=1) as database:
@@ -106,6 +121,8 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
             schema.require_current(connection)
             wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
             found = [requests.get(connection, number) for number in wanted]
+            before = {one.id for one in found if not one.under_way}
+            last = "" if found else _nothing_under_way(connection)
         _warn_where_nobody_works(settings, found)
         try:
             in_time = requests.wait(database, wanted, timeout=timeout)
@@ -116,11 +133,29 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
         print_json([asdict(one) for one in found])
     else:
         for one in found:
-            out.print(f"request {one.id}: {one.status}{': ' + escape(one.message) if one.message else ''}")
+            told = _ended(one) if one.id in before else f"{one.status}{': ' + one.message if one.message else ''}"
+            out.print(f"request {one.id}: {escape(told)}", soft_wrap=True)
+    if not found:
+        errors.print(last, soft_wrap=True)
     if not in_time:
         sys.exit(TIMED_OUT)
     statuses = {one.status for one in found} - {"completed"}
     sys.exit(FAILED if statuses & {"failed", "cancelled"} else WITH_FAILURES if statuses else 0)
+
+
+def _ended(one: Request) -> str:
+    """How a request stands, in its own word, with the reason and since when."""
+    since = f" since {one.finished_at.astimezone():%Y-%m-%d %H:%M:%S}" if one.finished_at else ""
+    return f"{one.status}{since}{': ' + one.message if one.message else ''}"
+
+
+def _nothing_under_way(connection: Connection) -> str:
+    """What is said where there is nothing to wait for."""
+    ended = requests.listing(connection)
+    if not ended:
+        return "nothing was ever asked for: `bootstrap request` does"
+    newest = max(ended, key=lambda one: one.id)
+    return f"no request is under way; the last one, {newest.id}, is {_ended(newest)}"
 
 
 def _give_up(error: Exception, numbers: Sequence[int]) -> NoReturn:

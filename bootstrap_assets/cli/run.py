@@ -25,7 +25,7 @@ from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationEr
 from bootstrap_assets.gate import limiter_of
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
-from bootstrap_assets.store import schema
+from bootstrap_assets.store import batching, schema
 from bootstrap_assets.store.database import connect, database_url
 
 POLL = 0.2
@@ -53,7 +53,10 @@ def run(
     settings = settings_for(data)
     choose_embedder(settings)
     started = time.monotonic()
-    schema.upgrade(database_url(settings))
+    url = database_url(settings)
+    schema.upgrade(url)
+    with connect(url) as connection:
+        batching.require(connection, settings.batches)
     resource = {"data": settings.data, "force_refresh": force_refresh, "allow_deletes": allow_deletes}
     answer = _execute(
         settings, {"sources": list(sources), "resource": resource | ({"max_cost": max_cost} if max_cost else {})}

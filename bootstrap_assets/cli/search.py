@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from bootstrap_assets.cli.console import out, print_json
+from bootstrap_assets.cli.console import out, print_block, print_json
 from bootstrap_assets.records import SAMPLE, Granularity, NliLabel, clean_text
 from bootstrap_assets.search.query import MARK, PHRASE, Filters, Hit, Mode, Ranking, headlines
 from bootstrap_assets.search.query import search as find
@@ -154,7 +154,7 @@ def _print(hit: Hit, headline: str | None) -> None:
     for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", _shown(hit, headline)):
         marked = piece.startswith(MARK[0])
         snippet.append(piece.strip("".join(MARK)) if marked else piece, style="bold yellow" if marked else "")
-    out.print(Padding(snippet, (0, 0, 0, 3)), width=min(out.width, 110), highlight=False)
+    print_block(Padding(snippet, (0, 0, 0, 3)), width=min(out.width, 110))
 
 
 def _shown(hit: Hit, headline: str | None) -> str:

@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from bootstrap_assets.cli.console import out, print_json
+from bootstrap_assets.cli.console import out, print_json, print_table, table
 from bootstrap_assets.records import Granularity
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
@@ -47,6 +46,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
 
 
 INVENTED = "The sample is invented, to try things out: `bootstrap run --data official` takes the real archives."
+WHAT = "what they are"
 
 NO_INDEX = {"exists": False, "valid": False}
 
@@ -64,14 +64,11 @@ def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, An
 
 def print_status(document: dict[str, Any]) -> None:
     """The status as a table, for people."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("source", "left"), ("status", "left"), ("records", "right"), ("vectors", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("errors", justify="right", no_wrap=True)
-    table.add_column("what they are")
+    filled = table("source", "status", "records", "vectors", "errors", WHAT, left=2, free=(WHAT,))
+    filled.columns[-1].justify = "left"
     for name, source in document["sources"].items():
         errors, grains = source["error_count"], _grains(source["by_granularity"])
-        table.add_row(
+        filled.add_row(
             name,
             f"[{COLOURS.get(source['status'], 'none')}]{source['status'].replace('_', ' ')}[/]",
             f"{source['total_records']:,}",
@@ -79,7 +76,7 @@ def print_status(document: dict[str, Any]) -> None:
             f"[red]{errors:,}[/]" if errors else "0",
             f"[yellow]{source['origin']}:[/] {grains}" if source["origin"] else grains,
         )
-    out.print(table)
+    print_table(filled)
     _print_rest(document)
 
 

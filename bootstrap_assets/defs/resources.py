@@ -13,7 +13,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from pydantic import Field, PrivateAttr
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.errors import BootstrapError, StoppedError, is_transient
+from bootstrap_assets.errors import BootstrapError, StoppedError, explain, is_transient
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import requests
@@ -136,8 +136,7 @@ def failing_for_good() -> Iterator[None]:
 
 
 def _failure(error: Exception) -> dg.Failure:
-    description = str(error) if isinstance(error, BootstrapError) else f"{type(error).__name__}: {error}"
-    return dg.Failure(description, metadata={"error": type(error).__name__}, allow_retries=False)
+    return dg.Failure(explain(error), metadata={"error": type(error).__name__}, allow_retries=False)
 
 
 @dg.definitions

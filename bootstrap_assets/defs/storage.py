@@ -7,11 +7,14 @@ refuses. So each new connection is sent there by a statement.
 from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
 import sqlalchemy
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
-from dagster_postgres.utils import pg_url_from_config
 
+from bootstrap_assets.defs.environment import refuse
+from bootstrap_assets.settings import dagster_url
+from bootstrap_assets.store import sessions
 from bootstrap_assets.store.schema import DAGSTER_SCHEMA
 
 
@@ -34,11 +37,20 @@ class InItsSchema:
         self.__dict__["engine"] = engine
 
     @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """What dagster.yaml may say; it says nothing, for the environment does."""
+        autocreate = dg.Field(bool, is_required=False, default_value=True)
+        return {
+            "postgres_url": dg.Field(dg.StringSource, is_required=False),
+            "should_autocreate_tables": autocreate,
+        }
+
+    @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
         """Made from dagster.yaml."""
         return cls(  # type: ignore[call-arg]
             inst_data=inst_data,
-            postgres_url=pg_url_from_config(config_value),
+            postgres_url=config_value.get("postgres_url") or dagster_url() or refuse(),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
         )
 
@@ -52,12 +64,14 @@ class ScheduleStorage(InItsSchema, PostgresScheduleStorage):
 
 
 def _enter_schema(connection: Any, _record: object) -> None:
+    sessions.require_utf8(connection.get_parameter_status("server_encoding"), connection.info.dbname)
+    connection.set_client_encoding("UTF8")  # psycopg2 would not notice it from a statement
     was, connection.autocommit = connection.autocommit, True  # a rollback would undo it
     with connection.cursor() as cursor:
-        cursor.execute(_ENTER, (DAGSTER_SCHEMA,))
+        cursor.execute(f"{sessions.STATEMENT}; {_ENTER}", {**sessions.PARAMETERS, "schema": DAGSTER_SCHEMA})
     connection.autocommit = was
 
 
 # Dagster writes an event per batch: it need not wait for the disk each time. A crash of the server, not of a run,
 # could lose the last of them; the corpus itself says what is done.
-_ENTER = "SELECT set_config('search_path', %s, false), set_config('synchronous_commit', 'off', false)"
+_ENTER = "SELECT set_config('search_path', %(schema)s, false), set_config('synchronous_commit', 'off', false)"

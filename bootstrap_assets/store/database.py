@@ -1,6 +1,5 @@
 """Connections: one pool per process, opened on an embedded or an outside server."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -13,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, is_transient
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.store import server
+from bootstrap_assets.store import connection_string, refusals, server, sessions
 from bootstrap_assets.store.search_path import keep_to_our_schema
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -29,7 +28,7 @@ PATIENCE = 60.0
 def database_url(settings: Settings) -> str:
     """The connection string: the user's server, or the embedded one, started if need be."""
     if settings.database_url:
-        return settings.database_url.get_secret_value()
+        return connection_string.read(settings.database_url.get_secret_value())
     return server.start(settings.root)
 
 
@@ -51,32 +50,33 @@ def _parameters(url: str) -> dict[str, Any]:
 
 
 def connect(url: str, *, autocommit: bool = False) -> Connection:
-    """A single connection outside the pool; DatabaseUnavailable where nothing answers."""
-    if not _is_readable(url):
-        # libpq quotes the part it cannot read, which may be the password.
-        raise ConfigurationError(
-            "BOOTSTRAP_DATABASE_URL is no connection string that PostgreSQL can read; special characters in the "
-            "password have to be percent-encoded"
-        )
+    """A single connection outside the pool, with the settings of our sessions.
+
+    DatabaseUnavailable where nothing answers, DatabaseRefused where the server lets nobody in with that string.
+    """
+    if not connection_string.is_readable(url):
+        raise ConfigurationError(connection_string.UNREADABLE)
     try:
         connection = psycopg.connect(url, autocommit=True, **_parameters(url))
-        keep_to_our_schema(connection)
-        connection.autocommit = autocommit
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(_unreachable(url, error)) from None
+        raise refusals.classify(url, describe(url), error) from None
+    try:
+        _begin_session(connection)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, psycopg.OperationalError):  # a proxy lets clients in before it has a server for them
+            raise refusals.classify(url, describe(url), error) from None
+        raise
+    connection.autocommit = autocommit
     return connection
 
 
-_URL = re.compile(r"postgres(ql)?://([^/@]*@)?[^/@?]*(/[^@?]*)?(\?.*)?", re.DOTALL)
-
-
-def _is_readable(url: str) -> bool:
-    """Whether libpq reads it as it is meant: with a bare @ or / in a password it takes the rest for the host."""
-    try:
-        psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        return False
-    return not url.startswith(("postgresql://", "postgres://")) or _URL.fullmatch(url) is not None
+def _begin_session(connection: Connection) -> None:
+    """Make a new session, in autocommit, one that our statements can rely on."""
+    info = connection.info
+    sessions.require_utf8(info.parameter_status("server_encoding"), info.dbname)
+    connection.execute(sessions.STATEMENT, sessions.PARAMETERS, prepare=False)
+    keep_to_our_schema(connection)
 
 
 def advisory_lock(connection: Connection, key: int, more: int = 0, *, every: float = 0.1) -> None:
@@ -167,7 +167,8 @@ class Database:
                     keep_to_our_schema(connection, local=True)
                 yield connection
         except PoolTimeout as error:
-            raise DatabaseUnavailable(_unreachable(self.url, error)) from None
+            connect(self.url).close()  # says why, where it is the server that gives no connection
+            raise DatabaseUnavailable(f"no free connection to {describe(self.url)}: {error}") from None
 
     def transact(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction of its own, again and again while the error is one that may pass."""
@@ -179,7 +180,9 @@ class Database:
             return work(connection)
 
     def _configure(self, connection: Connection) -> None:
-        keep_to_our_schema(connection)
+        connection.autocommit = True  # a transaction that is rolled back would undo the settings
+        _begin_session(connection)
+        connection.autocommit = False
         if psycopg.types.TypeInfo.fetch(connection, "vector") is not None:
             register_vector(connection)
         connection.commit()
@@ -197,17 +200,7 @@ class Database:
 
 def describe(url: str) -> str:
     """A connection string for people: host, port and database, no password."""
-    if not _is_readable(url):
+    if not connection_string.is_readable(url):
         return "(unreadable connection string)"
     info = psycopg.conninfo.conninfo_to_dict(url)
     return f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
-
-
-def _unreachable(url: str, error: Exception) -> str:
-    return f"no answer from PostgreSQL at {describe(url)}: {_redact(error)}"
-
-
-def _redact(error: Exception) -> str:
-    """An error in one line, without a password that a connection string in it may carry."""
-    line = " ".join(str(error).split())
-    return re.sub(r"(://[^:/@\s]+:)[^@\s]+@|(password=)\S+", r"\1\2***", line)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from bootstrap_assets.errors import BootstrapError, StoppedError
+from bootstrap_assets.errors import BootstrapError, StoppedError, explain
 from bootstrap_assets.events import SourceCompleted, SourceProcess, SourceProgress
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.corpus import Loaded
@@ -52,9 +52,7 @@ def _begin(connection: Connection, source: str, *, afresh: bool) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, BootstrapError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "stopped"
+    return explain(error) if isinstance(error, Exception) else "stopped"
 
 
 def beat(connection: Connection, source: str) -> None:

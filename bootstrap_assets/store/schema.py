@@ -68,7 +68,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def check_server(connection: Connection) -> None:
-    """Raise SchemaError where the server is too old or has no usable pgvector.
+    """Raise SchemaError where the server is too old, only to be read, or has no usable pgvector.
 
     ConfigurationError behind a proxy that pools transactions.
     """
@@ -77,12 +77,23 @@ def check_server(connection: Connection) -> None:
         raise SchemaError(f"PostgreSQL {major} is too old: {MIN_POSTGRES} or newer is needed")
     if is_pooled_by_transaction(connection):
         raise ConfigurationError(POOLED)
+    _require_writing(connection)
     row = connection.execute(
         "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'"
     ).fetchone()
     if row is None:
         raise SchemaError("this PostgreSQL server has no pgvector: install the extension `vector` on it")
     _check_pgvector(available=row[0], installed=row[1])
+
+
+def _require_writing(connection: Connection) -> None:
+    standby, reading = connection.execute(_READING).fetchone() or (False, False)
+    if standby:
+        raise SchemaError("this PostgreSQL server is a standby, which can only be read: name the primary")
+    if reading:
+        raise SchemaError(
+            "this session may only read: the connection string's options set default_transaction_read_only"
+        )
 
 
 def require_current(connection: Connection) -> None:
@@ -214,6 +225,7 @@ def _require_rights(connection: Connection) -> None:
 
 
 _ASK = "have an administrator run (docs/external-postgres.md)"
+_READING = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
 _RIGHTS = """
 SELECT current_user, current_database(), current_schema(),
        has_database_privilege(current_database(), 'TEMPORARY'),

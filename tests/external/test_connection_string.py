@@ -9,7 +9,7 @@ import sqlalchemy
 from bootstrap_assets.cli.environment import dagster_url
 from bootstrap_assets.defs.event_log import BatchingEventLogStorage
 from bootstrap_assets.defs.storage import RunStorage, ScheduleStorage
-from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
+from bootstrap_assets.errors import ConfigurationError, DatabaseRefused
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import Database, connect, describe
 from bootstrap_assets.store.leases import Leases
@@ -110,7 +110,7 @@ def test_dagster_too_refuses_a_server_without_tls_and_tells_no_password(external
 
 
 def test_a_wrong_password_is_told_without_the_password(external: External) -> None:
-    with pytest.raises(DatabaseUnavailable, match="password authentication failed") as refused:
+    with pytest.raises(DatabaseRefused, match="password authentication failed") as refused:
         connect(external.url("corpus", "contracts", password=PASSWORD + "x"))
     assert_no_secret(str(refused.value))
 

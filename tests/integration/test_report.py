@@ -362,10 +362,10 @@ def test_the_command_writes_a_file_and_prints_one_line(
     url = local.settings.database_url.get_secret_value()
     monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", f"{url}&password=secret")
     monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
-    result = CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path / "new" / "page.html")])
+    result = CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path / "page.html")])
     assert result.exit_code == 0
     assert re.fullmatch(r"\S+page\.html: [\d,]+ kB in [\d.]+ s\n", result.stdout)
-    written = (tmp_path / "new" / "page.html").read_text()
+    written = (tmp_path / "page.html").read_text()
     assert written.startswith("<!doctype html>")
     assert "secret" not in written
 
@@ -384,10 +384,12 @@ def test_a_place_where_no_file_can_be_is_told_before_the_work(
 ) -> None:
     monkeypatch.setattr(page, "gather", None)
     (tmp_path / "file").write_text("")
-    for place in ("file/x.html", "file/new/x.html"):
-        result = CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path / place)])
-        assert isinstance(result.exception, ConfigurationError)
-        assert f"{tmp_path}/file is not a folder" in str(result.exception)
+    for place, told in (("file/x.html", "file is not a folder"), ("nope/x.html", "there is no folder")):
+        for command in (["report", "--out"], ["failures", "export"]):
+            result = CliRunner().invoke(cli.bootstrap, [*command, str(tmp_path / place)])
+            assert isinstance(result.exception, ConfigurationError)
+            assert told in str(result.exception)
+            assert not (tmp_path / "nope").exists()
     assert CliRunner().invoke(cli.bootstrap, ["report", "--out", str(tmp_path)]).exit_code == 2
 
 

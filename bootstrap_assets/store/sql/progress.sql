@@ -158,3 +158,16 @@ WHERE coalesce(p.heartbeat_at, '-infinity') < now() - interval '2 minutes'
       WHERE r.status = 'cancelled' AND (p.source = ANY(r.sources) OR r.sources = '{}')
         AND r.finished_at >= p.updated_at)
 ORDER BY p.source
+
+-- name: batching
+SELECT batches FROM bootstrap_batching
+
+-- name: keep_batching
+INSERT INTO bootstrap_batching (batches) VALUES (%(batches)s) ON CONFLICT (one) DO NOTHING
+
+-- name: divide_batching
+INSERT INTO bootstrap_batching (batches) VALUES (%(batches)s)
+ON CONFLICT (one) DO UPDATE SET batches = EXCLUDED.batches
+
+-- name: forget_batches
+DELETE FROM bootstrap_batches

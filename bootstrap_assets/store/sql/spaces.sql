@@ -18,15 +18,17 @@ INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name)
 VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s)
 
 -- name: create_vectors
--- parallel_workers: a long vector is TOASTed, so the heap is small and PostgreSQL would plan no parallel worker
--- for the index build; the build honours this setting.
 CREATE TABLE {vectors} (
     content_hash bytea PRIMARY KEY REFERENCES reference_texts ON DELETE CASCADE,
     embedding    vector({dimensions}) NOT NULL,
     tokens       integer NOT NULL,
     pooled       boolean NOT NULL DEFAULT false,
     created_at   timestamptz NOT NULL DEFAULT now()
-) WITH (parallel_workers = 2)
+);
+-- parallel_workers: a long vector is TOASTed, so the heap is small and PostgreSQL would plan no parallel worker
+-- for the index build; the build honours this setting. Not before: the primary key of the empty table would be built
+-- by workers too, over temporary files, which a role's temp_file_limit may not allow.
+ALTER TABLE {vectors} SET (parallel_workers = 2)
 
 -- name: column_dimensions
 SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = 'embedding'
