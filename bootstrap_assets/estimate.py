@@ -17,8 +17,8 @@ from bootstrap_assets.fill import MARGIN
 from bootstrap_assets.pipeline import Archive
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.store import batching, ledger, outline, schema, spaces
 from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store import ledger, outline, schema, spaces
 from bootstrap_assets.store.database import Connection, connect, database_url
 from bootstrap_assets.store.outline import Outline
 from bootstrap_assets.store.spaces import Space
