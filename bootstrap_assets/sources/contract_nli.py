@@ -12,6 +12,7 @@ from typing import Any
 
 from bootstrap_assets.errors import ForeignFileError, FormatError
 from bootstrap_assets.records import (
+    MOST_DEPTH,
     Document,
     Finding,
     ParsedDocument,
@@ -212,7 +213,7 @@ def _make_document(
 def _kept(key: str, value: object, lost: list[str]) -> Any:
     """A value for the metadata; `lost` is told what of it cannot be kept."""
     problems: list[str] = []
-    stored = storable(value, problems)
+    stored = storable(value, problems, MOST_DEPTH - 1)  # the metadata itself is a level
     lost += [f"{key} is {problem}" if stored is None else f"{key} holds {problem}" for problem in problems]
     return stored
 

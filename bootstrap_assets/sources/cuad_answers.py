@@ -3,8 +3,10 @@
 import csv
 import io
 import re
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from bootstrap_assets.records import clean_text
 from bootstrap_assets.sources.cuad_contracts import canonical
@@ -28,9 +30,23 @@ def locate(text: str, answer: str, start: int | None) -> tuple[int, int] | None:
     if found:
         best = min(found, key=lambda at: abs(at - wanted))
         return best, best + len(answer)
-    loose = re.compile(r"\s+".join(map(re.escape, answer.split())))
-    matches = [match.span() for match in loose.finditer(text)]
-    return min(matches, key=lambda span: abs(span[0] - wanted), default=None)
+    return min(_loosely(text, answer), key=lambda span: abs(span[0] - wanted), default=None)
+
+
+def _loosely(text: str, answer: str) -> Iterator[tuple[int, int]]:
+    """Where an answer occurs if white space of any length counts as one space; in time linear in the text."""
+    words = [match.span() for match in re.finditer(r"\S+", text)]
+    starts = list(accumulate((end - start + 1 for start, end in words), initial=0))
+    flat, wanted = " ".join(text[start:end] for start, end in words), " ".join(answer.split())
+
+    def position(at: int) -> int:
+        word = bisect_right(starts, at) - 1
+        return words[word][0] + at - starts[word]
+
+    at = flat.find(wanted) if wanted else -1
+    while at >= 0:
+        yield position(at), position(at + len(wanted) - 1) + 1
+        at = flat.find(wanted, at + len(wanted))
 
 
 class NormalisedAnswers:

@@ -180,7 +180,10 @@ def _from_json(data: object, place: str, contents: Contents) -> None:
         where = f"{place}: data[{number}]"
         try:
             title = clean_text(member(entry, "title", str, where)).strip()
-            for index, paragraph in enumerate(member(entry, "paragraphs", list, where)):
+            paragraphs = member(entry, "paragraphs", list, where)
+            if not paragraphs:
+                broken.append(Malformed(f"{where}.paragraphs", "the list is empty: the contract has no text"))
+            for index, paragraph in enumerate(paragraphs):
                 inner = f"{where}.paragraphs[{index}]"
                 try:
                     contents.contracts.append(_contract(title, paragraph, inner))

@@ -59,7 +59,10 @@ class Decoded(NamedTuple):
             found.append(Finding(source, Severity.WARNING, "read_as_windows_1252", message, place))
         if self.invalid:
             kind = "invalid_utf8" if self.encoding == UTF_8 else "invalid_text"
-            message = f"{self.invalid} invalid {self.encoding} sequence(s) were replaced by U+FFFD"
+            message = (
+                f"{self.invalid} invalid {self.encoding} sequence(s) were replaced by U+FFFD;"
+                " if the file is in another encoding, save it as UTF-8"
+            )
             found.append(Finding(source, Severity.WARNING, kind, message, place))
         return found
 
