@@ -36,6 +36,7 @@ from bootstrap_assets.store.database import Connection, Database, database_url
 from bootstrap_assets.store.heartbeat import beating
 from bootstrap_assets.store.index import Indexed
 from bootstrap_assets.store.ledger import Payer
+from bootstrap_assets.store.progress import Tally
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.vectors import Work
 
@@ -124,7 +125,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
     )
     with _at_work(corpus, source.name, afresh=True):
         result = corpus.database.transact(loaded)
-        _finish(corpus, source.name, "pending")  # until its vectors are there
+        corpus.database.transact(partial(progress.settle, space=corpus.space, source=source.name))
         return result
 
 
@@ -167,10 +168,7 @@ def embed(
     """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
     filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    with _at_work(corpus, source.name):
-        filled = filler.run()
-        _finish(corpus, source.name, filled.status)
-    return filled
+    return _fill(corpus, source.name, filler)
 
 
 def retry_failures(
@@ -184,10 +182,7 @@ def retry_failures(
     if chosen:
         corpus.database.transact(partial(spaces.refill, space=corpus.space))
     for name, hashes in chosen.items():
-        filler = _filler(corpus, name, only=hashes)
-        with _at_work(corpus, name):
-            done[name] = filler.run()
-            _finish(corpus, name, done[name].status)
+        done[name] = _fill(corpus, name, _filler(corpus, name, only=hashes))
     return done
 
 
@@ -239,18 +234,25 @@ def _filler(
     )
 
 
+def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
+    with _at_work(corpus, source) as tally:
+        try:
+            filled = filler.run()
+        finally:
+            tally.embedded = filler.embedded
+        end = partial(progress.end, space=corpus.space, source=source, tally=tally)
+        filled.status = corpus.database.transact(end).status
+    return filled
+
+
 @contextmanager
-def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[None]:
+def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[Tally]:
     every = corpus.settings.heartbeat_seconds
     with (
-        progress.working_on(corpus.database, source, afresh=afresh),
+        progress.working_on(corpus.database, source, afresh=afresh) as tally,
         beating(corpus.database, source, every=every),
     ):
-        yield
-
-
-def _finish(corpus: Corpus, source: str, status: str) -> None:
-    corpus.database.transact(partial(progress.finish, source=source, status=status))
+        yield tally
 
 
 def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
