@@ -27,7 +27,7 @@ from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
 from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.sources.spec import Source, find_archives
+from bootstrap_assets.sources.spec import SHARED_VERSION, Source, find_archives
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import corpus as corpus_store
 from bootstrap_assets.store import failures, index, progress, schema, spaces
@@ -296,8 +296,13 @@ def parts_of(text: str) -> list[str]:
 
 
 def fingerprint_of(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:
-    """What tells whether a source's records would come out the same: archives, parser version, options."""
-    parts = [source.version, options, [[archive.path.name, archive.sha256] for archive in archives]]
+    """What tells whether a source's records would come out the same: archives, the parser's versions, options."""
+    parts = [
+        SHARED_VERSION,
+        source.version,
+        options,
+        [[archive.path.name, archive.sha256] for archive in archives],
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
