@@ -8,9 +8,9 @@ from typing import Any
 from bootstrap_assets.records import Finding, ParsedDocument
 
 SHARED_VERSION = 1
-"""Raised whenever what sources share (passages, headings, sections, archives, token estimates, ids, how records are
-stored) would make other records of the same archives: every source is then loaded anew, and what did not change keeps
-its vectors. tests/unit/test_versions.py says when it is due."""
+"""Raised whenever what sources share (passages, headings, sections, archives, token estimates, ids, storing) would
+make other records of the same archives: every source is then loaded anew, and what did not change keeps its
+vectors. tests/unit/test_versions.py says when it is due."""
 
 Parsed = Iterator[ParsedDocument | Finding]
 """Documents in a stable order, and findings that belong to no document."""

@@ -1,8 +1,8 @@
 """Code that shapes records never changes without its version: a corpus would stay as the old code made it.
 
 The fingerprint of a load holds SHARED_VERSION and the source's own version. `frozen_versions.json` has, for each
-of them, a digest of the modules it stands for, without comments and docstrings. Where one differs: raise the version
-if an archive may give other records than before, then freeze with `python -m tests.unit.test_versions`.
+of them, a digest of the modules it stands for, without comments and docstrings. Where one differs: raise the
+version if an archive may give other records than before, then freeze with `python -m tests.unit.test_versions`.
 """
 
 import ast
@@ -110,8 +110,8 @@ def now() -> dict[str, dict[str, object]]:
 def test_code_that_shapes_records_changes_with_its_version(name: str) -> None:
     assert now()[name] == json.loads(FROZEN.read_text())[name], (
         f"modules of {name!r} have changed ({', '.join(sorted(modules()[name]))}): raise its version "
-        "(SHARED_VERSION in sources/spec.py, or `version` of the source) if an archive may give other records than before, then "
-        "`python -m tests.unit.test_versions`"
+        "(SHARED_VERSION in sources/spec.py, or `version` of the source) if an archive may give other records than before, "
+        "then "`python -m tests.unit.test_versions`"
     )
 
 
