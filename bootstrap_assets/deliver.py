@@ -85,6 +85,11 @@ class Delivery:
         """Whether a text became a dead letter in this run."""
         return digest in self._dead
 
+    @property
+    def records_stored(self) -> int:
+        """Records of the source that got their vector in this run."""
+        return self._records_stored
+
     def take_share(self, batch: int) -> Share:
         """What a batch has had, to be entered with it."""
         with self._lock:
@@ -153,10 +158,11 @@ class Delivery:
 
     def pool(self, text: Text) -> bool:
         """Give a long text the mean of its parts' vectors; a dead letter where one of them has none."""
-        pooled = self._database.transact(partial(self._pool, text=text))
+        pooled, records = self._database.transact(partial(self._pool, text=text))
         if pooled:
             with self._lock:
                 self._share(text.content_hash).embedded += 1
+                self._records_stored += records
         else:
             self.bury(text, "embed", VectorError("a passage of this long text has no vector, so it has none"))
         return pooled
@@ -219,11 +225,12 @@ class Delivery:
         vectors.raise_tokens(connection, text, self._context + 1)
         return True
 
-    def _pool(self, connection: Connection, text: Text) -> bool:
-        pooled = vectors.pool(connection, self._work.space, text)
-        if pooled:
-            failures.resolve(connection, self._work.space, [text.content_hash])
-        return pooled
+    def _pool(self, connection: Connection, text: Text) -> tuple[bool, int]:
+        if not vectors.pool(connection, self._work.space, text):
+            return False, 0
+        failures.resolve(connection, self._work.space, [text.content_hash])
+        source, digest = self._work.source, text.content_hash
+        return True, progress.advance(connection, source, [digest], self._batch(digest))
 
     def _give_up(self, reason: str) -> None:
         source, reason = self._work.source, reason[:300]

@@ -62,20 +62,25 @@ class SourceProgress(Event):
 
 class SourceCompleted(Event):
     """The work on a source has ended; `status` is that of bootstrap_progress: completed,
-    completed_with_failures or failed."""
+    completed_with_failures or failed.
+
+    `embedded_records` got their vector by this work. The others are what is there now: `processed_records` of the
+    archive, `records_with_vectors`, `error_count` of open dead letters.
+    """
 
     name: ClassVar[str] = "bootstrap/source.completed"
     source: str
     status: str
     processed_records: int
     embedded_records: int
+    records_with_vectors: int
     error_count: int
 
 
 class IngestCompleted(Event):
     """A request has ended, all its sources and the index with it, or it failed or was cancelled.
 
-    `totals` are records, embedded_records and errors over its sources.
+    `totals` are what is there of its sources now: records, those with a vector (embedded_records), and errors.
     """
 
     name: ClassVar[str] = "bootstrap/ingest.completed"

@@ -103,6 +103,11 @@ class Filler:
         self._pooling: Counter[int] = Counter()
         self._filled = Filled()
 
+    @property
+    def embedded(self) -> int:
+        """Records of the source that got their vector by this run so far."""
+        return self._delivery.records_stored
+
     def run(self) -> Filled:
         """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
         started = time.monotonic()

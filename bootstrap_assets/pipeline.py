@@ -29,7 +29,7 @@ from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
 from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.sources.spec import Parsed, Source, describe_folder, find_archives
+from bootstrap_assets.sources.spec import SHARED_VERSION, Parsed, Source, describe_folder, find_archives
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import batching, failures, index, progress, schema, spaces
 from bootstrap_assets.store import corpus as corpus_store
@@ -38,6 +38,7 @@ from bootstrap_assets.store.database import Connection, Database, database_url
 from bootstrap_assets.store.heartbeat import beating
 from bootstrap_assets.store.index import Indexed
 from bootstrap_assets.store.ledger import Payer
+from bootstrap_assets.store.progress import Tally
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.vectors import Work
 
@@ -131,7 +132,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
     )
     with _at_work(corpus, source.name, afresh=True):
         result = corpus.database.transact(loaded)
-        _finish(corpus, source.name, "pending")  # until its vectors are there
+        corpus.database.transact(partial(progress.settle, space=corpus.space, source=source.name))
         return result
 
 
@@ -174,10 +175,7 @@ def embed(
     """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
     filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    with _at_work(corpus, source.name):
-        filled = filler.run()
-        _finish(corpus, source.name, filled.status)
-    return filled
+    return _fill(corpus, source.name, filler)
 
 
 def retry_failures(
@@ -191,10 +189,7 @@ def retry_failures(
     if chosen:
         corpus.database.transact(partial(spaces.refill, space=corpus.space))
     for name, hashes in chosen.items():
-        filler = _filler(corpus, name, only=hashes)
-        with _at_work(corpus, name):
-            done[name] = filler.run()
-            _finish(corpus, name, done[name].status)
+        done[name] = _fill(corpus, name, _filler(corpus, name, only=hashes))
     return done
 
 
@@ -246,18 +241,25 @@ def _filler(
     )
 
 
+def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
+    with _at_work(corpus, source) as tally:
+        try:
+            filled = filler.run()
+        finally:
+            tally.embedded = filler.embedded
+        end = partial(progress.end, space=corpus.space, source=source, tally=tally)
+        filled.status = corpus.database.transact(end).status
+    return filled
+
+
 @contextmanager
-def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[None]:
+def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[Tally]:
     every = corpus.settings.heartbeat_seconds
     with (
-        progress.working_on(corpus.database, source, afresh=afresh),
+        progress.working_on(corpus.database, source, afresh=afresh) as tally,
         beating(corpus.database, source, every=every),
     ):
-        yield
-
-
-def _finish(corpus: Corpus, source: str, status: str) -> None:
-    corpus.database.transact(partial(progress.finish, source=source, status=status))
+        yield tally
 
 
 def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
@@ -323,8 +325,13 @@ def parts_of(text: str) -> list[str]:
 
 
 def fingerprint_of(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:
-    """What tells whether a source's records would come out the same: archives, parser version, options."""
-    parts = [source.version, options, [[archive.path.name, archive.sha256] for archive in archives]]
+    """What tells whether a source's records would come out the same: archives, the parser's versions, options."""
+    parts = [
+        SHARED_VERSION,
+        source.version,
+        options,
+        [[archive.path.name, archive.sha256] for archive in archives],
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

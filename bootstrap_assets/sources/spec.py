@@ -9,6 +9,11 @@ from typing import Any
 from bootstrap_assets.records import Finding, ParsedDocument
 from bootstrap_assets.sources.zip_members import is_litter
 
+SHARED_VERSION = 1
+"""Raised whenever what sources share (passages, headings, sections, archives, token estimates, ids, storing) would
+make other records of the same archives: every source is then loaded anew, and what did not change keeps its
+vectors. tests/unit/test_versions.py says when it is due."""
+
 Parsed = Iterator[ParsedDocument | Finding]
 """Documents in a stable order, and findings that belong to no document."""
 
@@ -27,7 +32,8 @@ class Source:
 
     `parse(paths, options)` reads the archives at `paths` (zip files, or single files where the source has
     such a shape) and yields documents; it raises ArchiveError or FormatError, naming file and place, where
-    nothing can be read. `version` is raised whenever the same archive would give other records.
+    nothing can be read. `version` is raised whenever the source's own modules would make other records of the same
+    archive (tests/unit/test_versions.py says when it is due).
     `options` are the source's own settings; they are part of what makes a load up to date. `labels` are those that
     the official data set holds, categories or numbers of hypotheses; empty where it has none.
     """

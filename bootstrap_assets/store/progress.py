@@ -27,21 +27,46 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A source's records: all, those with a vector, those that are dead letters, those with neither."""
+
+    records: int
+    embedded: int
+    errors: int
+    left: int
+
+    @property
+    def status(self) -> str:
+        """The status of a source that a run has ended on."""
+        if self.left:
+            return "pending"
+        return "completed_with_failures" if self.errors else "completed"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the work on a source has done so far: records that got their vector by it."""
+
+    embedded: int = 0
+
+
 @contextmanager
-def working_on(database: Database, source: str, *, afresh: bool = False) -> Iterator[None]:
+def working_on(database: Database, source: str, *, afresh: bool = False) -> Iterator[Tally]:
     """Mark a source as in progress; and as failed, with the reason, if the block raises.
 
     Work that is stopped on purpose leaves the source pending, with the reason: `unfinished` lets it be. `afresh`
     begins the source's time anew; without it a later stage goes on with the time of the one before.
     """
     database.transact(partial(_begin, source=source, afresh=afresh))
+    tally = Tally()
     try:
-        yield
+        yield tally
     except BaseException as error:
         stopped = isinstance(error, StoppedError) or not isinstance(error, Exception)
         status = "pending" if stopped else "failed"
         with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
-            finish(connection, source, status, message=_reason(error))
+            finish(connection, source, status, tally, message=_reason(error))
         raise
 
 
@@ -60,9 +85,24 @@ def beat(connection: Connection, source: str) -> None:
     connection.execute(statement("beat"), {"source": source, "owner": owner()})
 
 
-def finish(connection: Connection, source: str, status: str, *, message: str | None = None) -> None:
+def settle(connection: Connection, space: Space, source: str) -> Counted:
+    """Set what a source lacks between two stages of the work on it: nothing, if its records have their vectors."""
+    counted = count_embedded(connection, space, source)
+    named = {"source": source, "status": counted.status, "message": None, "ended": False}
+    connection.execute(statement("finish_source"), named)
+    return counted
+
+
+def end(connection: Connection, space: Space, source: str, tally: Tally) -> Counted:
+    """Set how the work on a source ended, by what it lacks."""
+    counted = count_embedded(connection, space, source)
+    finish(connection, source, counted.status, tally)
+    return counted
+
+
+def finish(connection: Connection, source: str, status: str, tally: Tally, *, message: str | None = None) -> None:
     """Set how the work on a source ended."""
-    named = {"source": source, "status": status, "message": message}
+    named = {"source": source, "status": status, "message": message, "ended": True}
     row = connection.execute(statement("finish_source"), named).fetchone()
     if row and status != "pending":
         processed, embedded, errors = row
@@ -72,7 +112,8 @@ def finish(connection: Connection, source: str, status: str, *, message: str | N
                 source=source,
                 status=status,
                 processed_records=processed,
-                embedded_records=embedded,
+                embedded_records=tally.embedded,
+                records_with_vectors=embedded,
                 error_count=errors,
             ),
         )
@@ -163,23 +204,6 @@ def advance(connection: Connection, source: str, hashes: Sequence[bytes], batch:
         message = f"{embedded:,} of {total:,} records have vectors"
         emit(connection, SourceProgress(source=source, stage="embedding", percent=now, message=message))
     return int(stored)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A source's records: all, those with a vector, those that are dead letters, those with neither."""
-
-    records: int
-    embedded: int
-    errors: int
-    left: int
-
-    @property
-    def status(self) -> str:
-        """The status of a source that a run has ended on."""
-        if self.left:
-            return "pending"
-        return "completed_with_failures" if self.errors else "completed"
 
 
 def count_embedded(connection: Connection, space: Space, source: str) -> Counted:

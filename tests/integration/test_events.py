@@ -18,7 +18,7 @@ from bootstrap_assets.events import EVENTS, Event, IngestCancelled, IngestReques
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import database as store_database
-from bootstrap_assets.store import events, requests
+from bootstrap_assets.store import events, requests, spaces
 from bootstrap_assets.store.database import Connection, Database, connect
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 from tests.integration.test_fill import in_parallel, load
@@ -60,7 +60,12 @@ def test_names_are_domain_entity_and_action() -> None:
 
 def test_an_event_is_read_back_as_what_it_was(database: Database) -> None:
     event = SourceCompleted(
-        source="cuad", status="completed", processed_records=3, embedded_records=2, error_count=1
+        source="cuad",
+        status="completed",
+        processed_records=3,
+        embedded_records=0,
+        records_with_vectors=2,
+        error_count=1,
     )
     with database.connection() as connection:
         events.emit(connection, event)
@@ -101,9 +106,42 @@ def test_a_source_tells_its_beginning_its_tenths_and_its_end(corpus: Corpus, voy
             "status": "completed",
             "processed_records": 80,
             "embedded_records": 80,
+            "records_with_vectors": 80,
             "error_count": 0,
         },
     )
+
+
+def test_the_end_of_a_source_tells_what_this_work_embedded_and_what_is_there(corpus: Corpus) -> None:
+    def ended() -> tuple[int, int]:
+        payload = told(corpus.database)[-1][1]
+        return payload["embedded_records"], payload["records_with_vectors"]
+
+    documents = contracts(20)
+    load(corpus, documents)
+    pipeline.embed(corpus, MADE_UP)
+    assert ended() == (80, 80)
+    pipeline.embed(corpus, MADE_UP)
+    assert ended() == (0, 80)
+    documents["Same"] = documents["Contract 3"]  # the same texts: their vectors are there
+    documents["Long"] = {"Long": " ".join(f"Paragraph {number} of many." for number in range(1_800))}
+    load(corpus, documents)
+    pipeline.embed(corpus, MADE_UP)
+    assert ended() == (2, 86)
+
+
+def test_a_source_that_fails_half_way_tells_what_it_embedded(corpus: Corpus, voyage: VoyageServer) -> None:
+    from dataclasses import replace
+
+    corpus.embedder._model = replace(corpus.embedder.model, request_texts=8)  # type: ignore[attr-defined]
+    load(corpus, contracts(20))
+    voyage.faults = [None, None, *[Fault.unauthorized] * 20]
+    with pytest.raises(Exception, match="401"):
+        pipeline.embed(corpus, MADE_UP)
+    payload = told(corpus.database)[-1][1]
+    stored = corpus.database.transact(lambda connection: spaces.count(connection, corpus.space))
+    assert (payload["status"], payload["embedded_records"]) == ("failed", stored)
+    assert 0 < stored < 80
 
 
 def test_a_source_that_fails_tells_it(corpus: Corpus, voyage: VoyageServer) -> None:

@@ -65,6 +65,49 @@ def test_status_tells_what_is_in_the_corpus(corpus: Corpus) -> None:
     assert status["texts"] == status["space"]["vectors"]
 
 
+STATUS = "SELECT concat_ws(' ', status, embedded_records, error_count) FROM bootstrap_progress"
+
+
+def test_a_load_alone_leaves_a_complete_source_complete(corpus: Corpus, voyage: VoyageServer) -> None:
+    folder = write(corpus.settings.root / "data", contracts(20))
+    settings = corpus.settings.model_copy(update={"data": str(folder)})
+    archives = pipeline.fetch(settings, MADE_UP)
+    pipeline.load(corpus, MADE_UP, archives)
+    assert column(corpus, STATUS) == ["pending 0 0"]
+    voyage.poison = {contracts(20)["Contract 3"]["Category 1"]}
+    pipeline.embed(corpus, MADE_UP)
+    assert column(corpus, STATUS) == ["completed_with_failures 79 1"]
+    pipeline.load(corpus, MADE_UP, archives)
+    assert column(corpus, STATUS) == ["completed_with_failures 79 1"]
+    voyage.poison = set()
+    pipeline.retry_failures(corpus)
+    pipeline.load(corpus, MADE_UP, archives)
+    assert column(corpus, STATUS) == ["completed 80 0"]
+    fewer = contracts(18) | {"Again": contracts(1)["Contract 0"]}
+    write(folder, fewer)
+    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    assert column(corpus, STATUS) == ["completed 76 0"]
+    write(folder, contracts(21))
+    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    assert column(corpus, STATUS) == ["pending 72 0"]
+
+
+def test_the_time_of_a_source_is_that_of_its_load_and_its_embedding(corpus: Corpus) -> None:
+    folder = write(corpus.settings.root / "data", contracts(2))
+    archives = pipeline.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
+    started = "SELECT started_at FROM bootstrap_progress"
+    seen = set()
+    for _ in range(2):  # also where the load finds nothing missing
+        pipeline.load(corpus, MADE_UP, archives)
+        [begun] = column(corpus, started)
+        pipeline.embed(corpus, MADE_UP)
+        assert column(corpus, started) == [begun]
+        seen.add(begun)
+    assert len(seen) == 2
+    pipeline.embed(corpus, MADE_UP)  # by itself, a time of its own
+    assert column(corpus, started)[0] not in seen
+
+
 def test_every_document_keeps_its_licence_attribution_and_address(corpus: Corpus) -> None:
     local = local_space(corpus)
     for source in SOURCES.values():

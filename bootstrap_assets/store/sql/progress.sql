@@ -9,7 +9,8 @@ ON CONFLICT (source) DO UPDATE SET
     processed_records = CASE WHEN %(afresh)s THEN 0 ELSE bootstrap_progress.processed_records END,
     heartbeat_at = now(), completed_at = NULL, updated_at = now(),
     -- The stage before this one, of the same run, ended a moment ago: the time goes on.
-    started_at = CASE WHEN NOT %(afresh)s AND bootstrap_progress.status = 'pending'
+    started_at = CASE WHEN NOT %(afresh)s AND bootstrap_progress.status NOT IN ('in_progress', 'failed')
+                           AND bootstrap_progress.completed_at IS NULL
                            AND bootstrap_progress.heartbeat_at > now() - interval '1 minute'
                       THEN bootstrap_progress.started_at ELSE now() END
 
@@ -60,7 +61,7 @@ UPDATE bootstrap_batches SET heartbeat_at = now() WHERE source = %(source)s AND 
 -- name: finish_source
 UPDATE bootstrap_progress SET
     status = %(status)s, message = %(message)s, heartbeat_at = now(), updated_at = now(),
-    completed_at = CASE WHEN %(status)s IN ('completed', 'completed_with_failures') THEN now() END
+    completed_at = CASE WHEN %(ended)s AND %(status)s IN ('completed', 'completed_with_failures') THEN now() END
 WHERE source = %(source)s RETURNING processed_records, embedded_records, error_count
 
 -- name: plan_batches

@@ -28,9 +28,12 @@ WHERE f.resolved_at IS NULL AND f.ignored_at IS NULL
 GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3
 
 -- name: report_sources
-SELECT source, status, message, total_records AS records, started_at, completed_at,
-       extract(epoch FROM completed_at - started_at)::double precision AS seconds
-FROM bootstrap_progress ORDER BY source
+-- What a load alone left complete has no end of its own.
+SELECT source, status, message, total_records AS records, started_at, e.completed_at,
+       extract(epoch FROM e.completed_at - started_at)::double precision AS seconds
+FROM bootstrap_progress p CROSS JOIN LATERAL (
+    SELECT coalesce(p.completed_at, CASE WHEN starts_with(p.status, 'completed') THEN p.heartbeat_at END) AS completed_at
+) e ORDER BY source
 
 -- name: report_runs
 -- The last runs that sent anything. A request that was not answered has no end.
