@@ -49,7 +49,7 @@ def records_checks(*, source: Source) -> dg.AssetChecksDefinition:
     def check_records(
         context: dg.AssetCheckExecutionContext, config: RecordsCheckConfig, corpus: CorpusResource
     ) -> Iterator[dg.AssetCheckResult]:
-        with failing_for_good(), corpus.open(context.run.run_id) as opened:
+        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
             answers = {
                 "no_record_lost": partial(verdicts.no_record_lost, opened, source, parse_again=config.parse_again),
                 "offsets_exact": partial(verdicts.offsets_exact, opened, source),
@@ -80,7 +80,7 @@ def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
     def check_vectors(
         context: dg.AssetCheckExecutionContext, corpus: CorpusResource
     ) -> Iterator[dg.AssetCheckResult]:
-        with failing_for_good(), corpus.open(context.run.run_id) as opened:
+        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
             answers = {
                 "vectors_complete": partial(
                     verdicts.vectors_complete, opened, source, batches_of(context.run.tags)
@@ -117,7 +117,7 @@ def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
 )
 def check_index(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
     """The checks of the index."""
-    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         answers = {
             "index_valid": partial(verdicts.index_valid, opened),
             "index_complete": partial(verdicts.index_complete, opened),

@@ -1,4 +1,6 @@
-"""Runs the job `bootstrap` in this process: `python -m bootstrap_assets.defs.execute '{"sources": [...]}'`.
+"""Runs the job `bootstrap`, or that of one source, in this process.
+
+    python -m bootstrap_assets.defs.execute '{"sources": [...]}'
 
 `bootstrap run` starts it as a child. One process spends no three seconds on each step, and the run is recorded
 in the instance like any other. The last line on stdout is a JSON document of what was done. When stdin ends, the
@@ -15,29 +17,24 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType
 
+from bootstrap_assets.defs.jobs import assets_of, job_for, sources_tag
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.resources import STOP
-from bootstrap_assets.sources.registry import SOURCES
 
 
 def execute(sources: list[str], resource: dict[str, Any]) -> dict[str, Any]:
     """Materialise some sources (empty: all) and the index; `resource` configures the corpus resource."""
     config = {"resources": {"corpus": {"config": resource}}}
-    job = dg.load_from_defs_folder(path_within_project=Path(__file__).parent).resolve_job_def("bootstrap")
+    job = dg.load_from_defs_folder(path_within_project=Path(__file__).parent).resolve_job_def(job_for(sources))
     with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,
             run_config=config,
-            asset_selection=_keys(sources),
-            tags=this_host(),
+            asset_selection=assets_of(sources),
+            tags=this_host() | sources_tag(sources),
             raise_on_error=False,
         )
         return {"success": result.success, "run_id": result.run_id} | _told(result)
-
-
-def _keys(sources: list[str]) -> list[dg.AssetKey]:
-    names = [f"{source}{stage}" for source in sources or SOURCES for stage in ("_archive", "_records", "")]
-    return [dg.AssetKey(name) for name in [*names, "reference_index"]]
 
 
 def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def reference_index(
     context: dg.AssetExecutionContext, config: IndexConfig, corpus: CorpusResource
 ) -> dg.MaterializeResult[None]:
     """Build or keep the index, and promote the space when it covers the corpus."""
-    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         indexed = pipeline.build_index(opened, rebuild=config.rebuild)
         version = opened.database.transact(partial(overview.vectors_version, space=opened.space))
     return dg.MaterializeResult(metadata=indexed_metadata(indexed), data_version=dg.DataVersion(version))

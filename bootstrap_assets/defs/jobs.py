@@ -3,6 +3,7 @@
 resources: {corpus: {config: {data: sample, force_refresh: false, allow_deletes: false, max_cost: 5}}}
 """
 
+from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -35,6 +36,32 @@ def job_tags(name: str) -> dict[str, str]:
     return {JOB_TAG: name} | this_host()
 
 
+SOURCES_TAG = "bootstrap/sources"
+"""Tag of a run: the sources that it was asked for."""
+
+PARTITIONED = (
+    "Materialize all offers every batch in one run. In the launchpad leave the partition empty: the tags name "
+    "every batch, and Dagster's question whether to go on without one can be answered with yes."
+)
+"""What to do about the partitions; Dagster asks of every job whose assets have some."""
+
+
+def job_for(sources: Sequence[str]) -> str:
+    """The job that brings some sources (none: all) up to date: that of the one source, or `bootstrap`."""
+    return f"bootstrap_{sources[0]}" if len(sources) == 1 else "bootstrap"
+
+
+def assets_of(sources: Sequence[str]) -> list[dg.AssetKey]:
+    """The assets of some sources (none: all), and the index."""
+    names = [f"{source}{stage}" for source in sources or SOURCES for stage in ("_archive", "_records", "")]
+    return [dg.AssetKey(name) for name in [*names, "reference_index"]]
+
+
+def sources_tag(sources: Sequence[str]) -> dict[str, str]:
+    """The tag that tells what a run is for."""
+    return {SOURCES_TAG: ", ".join(sources or SOURCES)}
+
+
 def executor() -> dg.ExecutorDefinition:
     """Two steps at once, each in a process of its own, forked from a warm one."""
     start = {"forkserver": {"preload_modules": WARM}}
@@ -44,7 +71,8 @@ def executor() -> dg.ExecutorDefinition:
 BOOTSTRAP = dg.define_asset_job(
     "bootstrap",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality"),
-    description="Everything: archives, records, vectors of every batch, their checks, then the index and its own.",
+    description="Everything: archives, records, vectors of every batch, their checks, then the index and its own. "
+    f"{PARTITIONED}",
     tags=ALL_BATCHES | job_tags("bootstrap"),
 )
 
@@ -75,15 +103,17 @@ VERIFY = dg.define_asset_job(
 
 
 def source_job(source: str) -> Any:
-    """`bootstrap_<source>`: a source's archive, records and vectors. The index is left to its automation."""
+    """`bootstrap_<source>`: a source's archive, records and vectors, and the index after them."""
     return dg.define_asset_job(
-        f"bootstrap_{source}",
-        selection=dg.AssetSelection.assets(f"{source}_archive", f"{source}_records", source),
-        description=f"{SOURCES[source].title}: archive, records, vectors of every batch, and their checks. "
-        "The index follows by itself once all sources are up to date, or by the job `rebuild_index`.",
+        job_for([source]),
+        selection=dg.AssetSelection.assets(*assets_of([source])),
+        description=f"{SOURCES[source].title}: archive, records, vectors of every batch, then the index; and "
+        f"their checks. {PARTITIONED}",
         tags=ALL_BATCHES | job_tags(source),
     )
 
+
+SOURCE_JOBS = [source_job(source) for source in SOURCES]
 
 SourceName = Enum("SourceName", {name: name for name in SOURCES})  # type: ignore[misc]
 
@@ -101,7 +131,7 @@ class RetryConfig(dg.Config):
 def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusResource) -> None:
     """Embed the texts of dead letters, and tell each source how it went."""
     source = config.source.value if config.source else None
-    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         done = pipeline.retry_failures(opened, source=source, error_class=config.error_class)
         for name, filled in done.items():
             held = opened.database.transact(partial(overview.held, source=name))
@@ -123,6 +153,6 @@ def retry_job() -> None:
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[BOOTSTRAP, *map(source_job, SOURCES), REBUILD_INDEX, EVALUATE, retry_job, VERIFY],
+        jobs=[BOOTSTRAP, *SOURCE_JOBS, REBUILD_INDEX, EVALUATE, retry_job, VERIFY],
         executor=executor(),
     )

@@ -4,6 +4,7 @@ Marks are written together, at most every second: one by one they would cost mor
 
 Dagster gives all partitions that a step materialises one data version, and writes that when the step's output is
 stored, over the marks. So the marks are written once more after the output: the last word on a batch is its own.
+An asset's page shows its latest mark, whichever batch that is of: so the last one tells of the whole source too.
 """
 
 import time
@@ -20,7 +21,7 @@ from dagster._core.execution.plan.execute_step import (
 )
 
 from bootstrap_assets.batches import batch_key
-from bootstrap_assets.defs.metadata import batch_metadata
+from bootstrap_assets.defs.metadata import Metadata, batch_metadata
 from bootstrap_assets.fill import BatchDone
 
 EVERY = 1.0
@@ -47,10 +48,14 @@ class Marks:
         if time.monotonic() - self._written >= EVERY:
             self.write()
 
-    def confirm(self, batches: Iterable[int]) -> None:
-        """Mark batches once more, those without texts too: to be called after the step's output was stored."""
-        nothing = (BatchDone(batch, 0, 0, 0) for batch in batches if batch not in self._done)
-        self._waiting = list(map(self._mark, [*self._done.values(), *nothing]))
+    def confirm(self, batches: Iterable[int], of_source: Metadata) -> None:
+        """Mark batches once more, those without texts too: to be called after the step's output was stored.
+
+        The last of them carries what is told of the whole source.
+        """
+        done = [self._done.get(batch, BatchDone(batch, 0, 0, 0)) for batch in sorted(batches)]
+        self._waiting = [self._mark(batch) for batch in done[:-1]]
+        self._waiting += [self._mark(batch, of_source) for batch in done[-1:]]
         self.write()
 
     def write(self) -> None:
@@ -63,12 +68,12 @@ class Marks:
         self._waiting.clear()
         self._written = time.monotonic()
 
-    def _mark(self, done: BatchDone) -> dg.AssetMaterialization:
+    def _mark(self, done: BatchDone, of_source: Metadata | None = None) -> dg.AssetMaterialization:
         version = DataVersion(self._versions[done.batch])
         return dg.AssetMaterialization(
             self._context.asset_key,
             partition=batch_key(done.batch, len(self._versions)),
-            metadata=batch_metadata(done),
+            metadata=(of_source or {}) | batch_metadata(done),
             tags=_build_data_version_tags(version, self._code, self._inputs, data_version_is_user_provided=True),
         )
 

@@ -83,12 +83,18 @@ def held_metadata(held: Held) -> Metadata:
 
 
 def batch_metadata(done: BatchDone) -> Metadata:
-    """Texts of one batch."""
+    """Texts of one batch: all, those embedded in this run, dead letters."""
     return {
-        "texts": dg.MetadataValue.int(done.texts),
-        "embedded": dg.MetadataValue.int(done.embedded),
-        "failed": dg.MetadataValue.int(done.failed),
+        "batch_texts": dg.MetadataValue.int(done.texts),
+        "batch_embedded": dg.MetadataValue.int(done.embedded),
+        "batch_failed": dg.MetadataValue.int(done.failed),
     }
+
+
+def source_metadata(filled: Filled, source: str, held: Held, beside: str) -> Metadata:
+    """What is told of a whole source beside what is told of its batch `beside`."""
+    told = f"All of {source} and this run; only batch_… is of batch {beside} alone."
+    return {"about": dg.MetadataValue.text(told), **filled_metadata(filled, source, held)}
 
 
 def filled_metadata(filled: Filled, source: str, held: Held) -> Metadata:

@@ -41,7 +41,7 @@ Document = Mapping[str, Any]
 )
 def retrieval_quality(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
     """Evaluate the search and tell the figures."""
-    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         found = evaluate(
             opened.database,
             opened.settings,
@@ -124,7 +124,7 @@ def _interval(value: Mapping[str, float]) -> str:
 )
 def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
     """Judge the last evaluation of everything."""
-    with failing_for_good(), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         document, current = opened.database.transact(_kept)
     for name in (key.name for key in context.selected_asset_check_keys):
         answer = VERDICTS[name](document) if document else _nothing()

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import dagster as dg
 import psycopg
 import sqlalchemy.exc
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.errors import DagsterExecutionInterruptedError, DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 from pydantic import Field, PrivateAttr
 
 from bootstrap_assets import pipeline
@@ -18,6 +19,9 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.stopping import Stop
 from bootstrap_assets.store import requests
 from bootstrap_assets.store.database import Connection
+
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
+"""What a step is told of its run."""
 
 
 class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -118,21 +122,47 @@ STOP = Stop()
 
 
 @contextmanager
-def failing_for_good() -> Iterator[None]:
+def failing_for_good(context: Context | None = None) -> Iterator[None]:
     """Turn a permanent error into a failure that Dagster does not retry; others reach the retry policy.
 
-    An interrupt too: a step that has a retry policy would else be run again after it.
+    An interrupt too: a step that has a retry policy would else be run again after it. Where the work was stopped
+    on purpose, the run of `context` ends as canceled, not as failed.
     """
     try:
         if STOP.is_set():
             raise StoppedError
         yield
-    except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interrupt:
-        raise _failure(StoppedError()) from interrupt
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        raise Told(StoppedError()) from None
     except Exception as error:
         if is_transient(error) or isinstance(error, sqlalchemy.exc.OperationalError):  # Dagster's own storage
             raise
+        if isinstance(error, StoppedError) and context is not None:
+            _cancel(context, str(error))
+        if isinstance(error, BootstrapError):
+            raise Told(error) from None
         raise _failure(error) from error
+
+
+class Told(dg.Failure, DagsterUserCodeProcessError):
+    """A failure whose whole story is its message, which was written for people: Dagster shows no stack beside it.
+
+    Of an error that came from another process Dagster shows what it is given, here the message alone.
+    """
+
+    def __init__(self, error: BootstrapError) -> None:
+        Exception.__init__(self, str(error))
+        self.description = str(error)
+        self.metadata = {"error": dg.MetadataValue.text(type(error).__name__)}
+        self.allow_retries = False
+        self.user_code_process_error_infos = [SerializableErrorInfo(str(error), stack=[], cls_name=None)]
+
+
+def _cancel(context: Context, why: str) -> None:
+    """Let the run end as canceled, once its steps have ended. It says so while they do."""
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run and run.status is dg.DagsterRunStatus.STARTED:
+        context.instance.report_run_canceling(run, why)
 
 
 def _failure(error: Exception) -> dg.Failure:

@@ -9,6 +9,7 @@ from dagster import DagsterEventType
 
 from bootstrap_assets import events
 from bootstrap_assets.defs.execute import reason_of
+from bootstrap_assets.defs.jobs import BOOTSTRAP, SOURCE_JOBS, assets_of, job_for, sources_tag
 from bootstrap_assets.defs.partitions import ALL_BATCHES
 from bootstrap_assets.defs.resources import ATTEMPT_TAG, REQUEST_TAG, attempt_of
 from bootstrap_assets.errors import BootstrapError
@@ -19,6 +20,9 @@ from bootstrap_assets.store import progress, requests, schema
 from bootstrap_assets.store.database import Connection, connect, database_url
 from bootstrap_assets.store.events import emit
 from bootstrap_assets.store.requests import Request
+
+JOBS = [BOOTSTRAP, *SOURCE_JOBS]
+"""What sensors make runs of."""
 
 PRIORITY_TAG = "dagster/priority"
 
@@ -31,7 +35,7 @@ _ENDED = {
 
 @dg.sensor(
     name="requests",
-    job_name="bootstrap",
+    jobs=JOBS,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
@@ -84,12 +88,14 @@ def _is_unwanted(connection: Connection, run: dg.DagsterRun) -> bool:
 def _run_request(request: Request) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"request-{request.id}-{request.attempt}",
-        asset_selection=selection(request.sources),
+        job_name=job_for(request.sources),
+        asset_selection=assets_of(request.sources),
         run_config=config(force_refresh=request.force_refresh),
         tags={
             REQUEST_TAG: str(request.id),
             ATTEMPT_TAG: str(request.attempt),
             PRIORITY_TAG: str(request.priority),
+            **sources_tag(request.sources),
             **ALL_BATCHES,
         },
     )
@@ -109,12 +115,6 @@ def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     return f"run {run.run_id[:8]} ended as {run.status.value.lower()}{reason}"
 
 
-def selection(sources: list[str]) -> list[dg.AssetKey]:
-    """The assets of some sources (none: all), and the index."""
-    names = [f"{source}{stage}" for source in sources or SOURCES for stage in ("_archive", "_records", "")]
-    return [dg.AssetKey(name) for name in [*names, "reference_index"]]
-
-
 def config(*, force_refresh: bool) -> dict[str, object]:
     """Run config of the corpus resource."""
     return {"resources": {"corpus": {"config": {"force_refresh": force_refresh}}}}
@@ -122,7 +122,7 @@ def config(*, force_refresh: bool) -> dict[str, object]:
 
 @dg.sensor(
     name="upstream_changes",
-    job_name="bootstrap",
+    jobs=JOBS,
     minimum_interval_seconds=3600,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Asks the publishers, by conditional requests, for other versions of their archives.",
@@ -138,9 +138,10 @@ def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
         if version:
             yield dg.RunRequest(
                 run_key=f"upstream-{name}-{version}-{_today()}",
-                asset_selection=selection([name]),
+                job_name=job_for([name]),
+                asset_selection=assets_of([name]),
                 run_config=config(force_refresh=True),
-                tags=ALL_BATCHES,
+                tags=ALL_BATCHES | sources_tag([name]),
             )
 
 
@@ -162,7 +163,7 @@ def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -
 
 @dg.sensor(
     name="unfinished_batches",
-    job_name="bootstrap",
+    jobs=JOBS,
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches. Not "
@@ -178,8 +179,9 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
     for one in found:
         yield dg.RunRequest(
             run_key=f"unfinished-{one.source}-{one.fingerprint}-{one.incomplete}-{_today()}",
-            asset_selection=selection([one.source]),
-            tags=ALL_BATCHES,
+            job_name=job_for([one.source]),
+            asset_selection=assets_of([one.source]),
+            tags=ALL_BATCHES | sources_tag([one.source]),
         )
     if not found:
         yield dg.SkipReason("every source that was begun is complete, in progress, or was stopped on purpose")

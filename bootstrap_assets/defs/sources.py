@@ -9,7 +9,7 @@ import dagster as dg
 from bootstrap_assets import pipeline
 from bootstrap_assets.defs.about import KINDS, OWNERS, code, describe, links, table, tags
 from bootstrap_assets.defs.marks import marking
-from bootstrap_assets.defs.metadata import archive_metadata, filled_metadata, loaded_metadata
+from bootstrap_assets.defs.metadata import archive_metadata, loaded_metadata, source_metadata
 from bootstrap_assets.defs.partitions import BATCHES, KEYS
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.sources.registry import SOURCES
@@ -32,8 +32,8 @@ def archive_asset(*, source: Source) -> dg.AssetsDefinition:
         metadata={**links(source), **code(pipeline.fetch)},
         retry_policy=RETRY,
     )
-    def archive(corpus: CorpusResource) -> dg.MaterializeResult[None]:
-        with failing_for_good():
+    def archive(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
+        with failing_for_good(context):
             archives = pipeline.fetch(corpus.settings(), source, force=corpus.force_refresh)
         version = "-".join(archive.sha256[: overview.VERSION_LENGTH] for archive in archives)
         return dg.MaterializeResult(metadata=archive_metadata(archives), data_version=dg.DataVersion(version))
@@ -62,7 +62,7 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
     )
     def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
         started = time.monotonic()
-        with failing_for_good(), corpus.open(context.run.run_id) as opened:
+        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
             archives = pipeline.fetch(opened.settings, source)
             loaded = pipeline.load(opened, source, archives, allow_deletes=corpus.allow_deletes)
             held = opened.database.transact(partial(overview.held, source=source.name))
@@ -96,14 +96,17 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:
         batches = [int(key) for key in context.partition_keys]
-        with failing_for_good(), corpus.open(context.run.run_id) as opened:
+        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
             transact, name = opened.database.transact, source.name
             versions = transact(partial(overview.batch_versions, space=opened.space, source=name, count=len(KEYS)))
             with marking(context, versions) as marks:
                 filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
             held = transact(partial(overview.held, source=name))
-        yield dg.MaterializeResult(metadata=filled_metadata(filled, name, held))
-        marks.confirm(batches)
+        last = context.partition_keys[-1]
+        told = source_metadata(filled, name, held, last)
+        context.add_asset_metadata(told, partition_key=last)  # that of the output would be every batch's
+        yield dg.MaterializeResult()
+        marks.confirm(batches, told)
 
     return vectors
 

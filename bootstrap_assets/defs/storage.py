@@ -9,6 +9,14 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    CODE_LOCATION_TAG,
+    PARTITION_NAME_TAG,
+)
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 
@@ -55,8 +63,37 @@ class InItsSchema:
         )
 
 
+CODE_LOCATION = "bootstrap_assets"
+"""The name of the code location, in workspace.yaml and [tool.dg] too."""
+
+
 class RunStorage(InItsSchema, PostgresRunStorage):
-    """PostgresRunStorage in its schema."""
+    """PostgresRunStorage in its schema, in which every run tells where it belongs and which batches it is over."""
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        """Store a new run."""
+        return super().add_run(of_one_range(at_home(dagster_run)))
+
+
+def at_home(run: dg.DagsterRun) -> dg.DagsterRun:
+    """A run with the code location that its job is in.
+
+    Dagster leaves that out where nobody launched it (`bootstrap run`, `dagster job execute`), and then its
+    timeline and lists by job know nothing of the run.
+    """
+    if run.remote_job_origin is not None:
+        return run
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
+    located = run.with_job_origin(repository.get_job_origin(run.job_name))
+    return located.with_tags({**run.tags, CODE_LOCATION_TAG: CODE_LOCATION})
+
+
+def of_one_range(run: dg.DagsterRun) -> dg.DagsterRun:
+    """A run over one batch that was chosen, without the range of all batches that is a tag of its job."""
+    if PARTITION_NAME_TAG not in run.tags:
+        return run
+    ranges = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+    return run.with_tags({name: value for name, value in run.tags.items() if name not in ranges})
 
 
 class ScheduleStorage(InItsSchema, PostgresScheduleStorage):

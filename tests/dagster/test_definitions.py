@@ -125,7 +125,7 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
     assert all(job.description for job in jobs.values())
     for source in SOURCES:
         keys = {key.to_user_string() for key in jobs[f"bootstrap_{source}"].asset_layer.executable_asset_keys}
-        assert keys == {f"{source}{stage}" for stage in STAGES}
+        assert keys == {"reference_index", *(f"{source}{stage}" for stage in STAGES)}
 
 
 def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(definitions: dg.Definitions) -> None:

@@ -349,7 +349,7 @@ def asked(client: Client, valves: Valves, environment: dict[str, str], told: Tol
 def test_a_request_becomes_one_run_with_its_tags_and_priority(client: Client, asked: Asked) -> None:
     assert asked.again == {"request": asked.first, "new": False, "priority": 5}
     [run] = client.runs_tagged("bootstrap/request", asked.first)
-    assert run["jobName"] == "bootstrap"
+    assert run["jobName"] == "bootstrap_commonaccord"
     assert run["tags"]["dagster/priority"] == "5"
     assert run["tags"]["dagster/sensor_name"] == "requests"
 
@@ -436,7 +436,7 @@ def test_a_run_from_the_shell_that_was_killed_is_found_by_the_daemon(
     with subprocess.Popen(bootstrap("run", "contract_nli"), env=environment, stderr=subprocess.DEVNULL) as shell:
         try:
             wait_for(lambda: valves.of["contract_nli"].waiting, "it embeds")
-            started = client.runs(pipelineName="bootstrap", statuses=["STARTED"])
+            started = client.runs(pipelineName="bootstrap_contract_nli", statuses=["STARTED"])
             [run] = [one for one in started if "bootstrap/request" not in one["tags"]]
         finally:
             kill([*psutil.Process(shell.pid).children(), psutil.Process(shell.pid)])

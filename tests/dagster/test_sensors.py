@@ -28,6 +28,7 @@ from bootstrap_assets.sources.spec import Remote
 from bootstrap_assets.store import events, requests
 from bootstrap_assets.store.database import Database
 from bootstrap_assets.store.requests import Request
+from tests.dagster.test_pages import trace
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 
 
@@ -473,22 +474,46 @@ def tell_failure(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult
     sensors.failures(context)
 
 
-def test_the_run_of_a_cancelled_request_did_not_fail(
-    environ: None,
-    instance: dg.DagsterInstance,
-    database: Database,
-    publisher: Publisher,
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_run_of_a_cancelled_request_is_canceled_and_did_not_fail(
+    environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
-    monkeypatch.setenv("BOOTSTRAP_FAILURE_WEBHOOK", publisher.url)
     number = ask(database, "bonterms")
     [asked] = tick(sensors.requests_sensor, instance)
     with database.connection() as connection:
         requests.cancel(connection, number)
-    tell_failure(instance, execute(instance, asked))
-    with database.connection() as connection:
-        assert "bootstrap/run.failed" not in {row.name for row in events.listing(connection)}
-    assert publisher.posted == []
+    result = execute(instance, asked)
+    assert status_of(instance, result.dagster_run) is dg.DagsterRunStatus.CANCELED
+    ended = {event.event_type for event in result.all_events}
+    assert dg.DagsterEventType.RUN_CANCELED in ended
+    assert dg.DagsterEventType.RUN_FAILURE not in ended  # the sensor `failures` has nothing to tell
+
+
+def test_a_request_that_is_cancelled_under_way_ends_its_run_as_canceled(
+    environ: None, instance: dg.DagsterInstance, database: Database, voyage: VoyageServer
+) -> None:
+    number = ask(database, "bonterms")
+    [asked] = tick(sensors.requests_sensor, instance)
+    voyage.latency = 1.5
+
+    def cancel(_texts: list[str]) -> None:
+        with database.connection() as connection:
+            requests.cancel(connection, number)
+
+    voyage.refuse = cancel
+    result = execute(instance, asked)
+    assert status_of(instance, result.dagster_run) is dg.DagsterRunStatus.CANCELED
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    assert not trace(failed)
+
+
+def test_a_run_has_the_name_of_what_it_was_asked_for(
+    environ: None, instance: dg.DagsterInstance, database: Database
+) -> None:
+    for sources in (["cuad"], ["cuad", "bonterms"], []):
+        ask(database, *sources)
+    one, two, every = sorted(tick(sensors.requests_sensor, instance), key=lambda asked: str(asked.run_key))
+    assert [asked.job_name for asked in (one, two, every)] == ["bootstrap_cuad", "bootstrap", "bootstrap"]
+    assert [asked.tags["bootstrap/sources"] for asked in (one, two)] == ["cuad", "cuad, bonterms"]
 
 
 def test_a_failed_run_is_an_event_and_a_post(
