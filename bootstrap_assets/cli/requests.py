@@ -117,12 +117,8 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
     """
     settings = load_settings()
     with Database(database_url(settings), size=1) as database:
-        with database.connection() as connection:
-            schema.require_current(connection)
-            wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
-            found = [requests.get(connection, number) for number in wanted]
-            before = {one.id for one in found if not one.under_way}
-            last = "" if found else _nothing_under_way(connection)
+        wanted, found, last = database.transact(partial(_look, numbers=numbers))
+        before = {one.id for one in found if not one.under_way}
         _warn_where_nobody_works(settings, found)
         try:
             in_time = requests.wait(database, wanted, timeout=timeout)
@@ -141,6 +137,14 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
         sys.exit(TIMED_OUT)
     statuses = {one.status for one in found} - {"completed"}
     sys.exit(FAILED if statuses & {"failed", "cancelled"} else WITH_FAILURES if statuses else 0)
+
+
+def _look(connection: Connection, numbers: Sequence[int]) -> tuple[list[int], list[Request], str]:
+    """Which requests to wait for, how they are, and what to say where there are none."""
+    schema.require_current(connection)
+    wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
+    found = [requests.get(connection, number) for number in wanted]
+    return wanted, found, "" if found else _nothing_under_way(connection)
 
 
 def _ended(one: Request) -> str:

@@ -3,12 +3,20 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolTimeout
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, is_transient
 from bootstrap_assets.settings import Settings
@@ -57,18 +65,28 @@ def connect(url: str, *, autocommit: bool = False) -> Connection:
     if not connection_string.is_readable(url):
         raise ConfigurationError(connection_string.UNREADABLE)
     try:
-        connection = psycopg.connect(url, autocommit=True, **_parameters(url))
+        connection = _once_more(lambda: _open(url))
     except psycopg.OperationalError as error:
         raise refusals.classify(url, describe(url), error) from None
-    try:
-        _begin_session(connection)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, psycopg.OperationalError):  # a proxy lets clients in before it has a server for them
-            raise refusals.classify(url, describe(url), error) from None
-        raise
     connection.autocommit = autocommit
     return connection
+
+
+def _open(url: str) -> Connection:
+    connection = psycopg.connect(url, autocommit=True, **_parameters(url))
+    try:
+        _begin_session(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _once_more(work: Callable[[], Result]) -> Result:
+    """Do something with a new connection; again where the server ends that connection meanwhile."""
+    broken = retry_if_exception(lambda error: isinstance(error, psycopg.errors.AdminShutdown))
+    result: Result = Retrying(retry=broken, stop=stop_after_attempt(3), reraise=True)(work)
+    return result
 
 
 def _begin_session(connection: Connection) -> None:
@@ -138,15 +156,19 @@ def trying_again(before_sleep: Callable[[RetryCallState], None] | None = None) -
     )
 
 
+def _leads_through_proxy(url: str) -> bool:
+    with closing(connect(url)) as connection:
+        return is_proxied(connection)
+
+
 class Database:
     """A pool of connections that know the vector type. A connection taken is a transaction."""
 
     def __init__(self, url: str, *, size: int = 12) -> None:
         self.url = url
         # Fails at once and with a clear message, where the pool would try again and again.
-        with closing(connect(url)) as first:
-            # A statement prepared in one process is unknown in the next that a proxy may choose.
-            self._proxied = is_proxied(first)
+        # A statement prepared in one process is unknown in the next that a proxy may choose.
+        self._proxied = _once_more(partial(_leads_through_proxy, url))
         unprepared = {"prepare_threshold": None} if self._proxied else {}
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
