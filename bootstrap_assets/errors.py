@@ -50,6 +50,10 @@ class DatabaseUnavailable(TransientError):
     """PostgreSQL does not answer."""
 
 
+class NoCorpusError(PermanentError):
+    """The home holds no database, so there is nothing to look at."""
+
+
 class SchemaError(PermanentError):
     """The database lacks pgvector, is too old, or has a newer schema than this package knows."""
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Connection, connect, database_url
+from bootstrap_assets.store.database import Connection, connect, existing_database_url
 
 FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED, TIMED_OUT = 1, 2, 3, 4, 5
 """Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""
@@ -32,7 +32,7 @@ def print_json(document: Any, *, lines: bool = False) -> None:
 
 @contextmanager
 def open_corpus_database() -> Iterator[Connection]:
-    """A connection to the corpus, in a transaction; SchemaError where there is none yet."""
-    with connect(database_url(load_settings())) as connection:
+    """A connection to the corpus, in a transaction; NoCorpusError or SchemaError where there is none yet."""
+    with connect(existing_database_url(load_settings())) as connection:
         schema.require_current(connection)
         yield connection

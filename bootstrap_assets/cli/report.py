@@ -10,7 +10,7 @@ from rich.markup import escape
 from bootstrap_assets.cli.console import errors, out
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store.database import Database, database_url, describe
+from bootstrap_assets.store.database import Database, describe, existing_database_url
 
 STDOUT = Path("-")
 
@@ -35,7 +35,7 @@ def report(file: Path) -> None:
 
     began = time.monotonic()
     settings = load_settings()
-    with Database(database_url(settings), size=1) as database, database.connection() as connection:
+    with Database(existing_database_url(settings), size=1) as database, database.connection() as connection:
         written = page.render(page.gather(connection, _told(settings)))
     page_bytes = written.encode()
     if file == STDOUT:

@@ -29,7 +29,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import events as outbox
 from bootstrap_assets.store import requests, schema
-from bootstrap_assets.store.database import Database, database_url
+from bootstrap_assets.store.database import Database, database_url, existing_database_url
 from bootstrap_assets.store.events import Row
 from bootstrap_assets.store.requests import Request
 
@@ -101,7 +101,7 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
     A database that is away for a moment is waited for; one that stays away ends it with code 5, too.
     """
     settings = load_settings()
-    with Database(database_url(settings), size=1) as database:
+    with Database(existing_database_url(settings), size=1) as database:
         with database.connection() as connection:
             schema.require_current(connection)
             wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
@@ -168,7 +168,7 @@ def events(follow: bool, after: int | None, names: tuple[str, ...], limit: int, 
         _print(row, as_json=as_json)
     if follow:
         try:
-            for row in outbox.follow(database_url(load_settings()), after=newest, names=names):
+            for row in outbox.follow(existing_database_url(load_settings()), after=newest, names=names):
                 if row.id not in shown:
                     _print(row, as_json=as_json)
         except KeyboardInterrupt:

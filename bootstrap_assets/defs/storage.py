@@ -5,6 +5,7 @@ refuses. So each new connection is sent there by a statement.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy
@@ -12,6 +13,9 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 from dagster_postgres.utils import pg_url_from_config
 
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.store.libpq import forget_environment
 from bootstrap_assets.store.schema import DAGSTER_SCHEMA
 
 
@@ -36,6 +40,7 @@ class InItsSchema:
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
         """Made from dagster.yaml."""
+        _keep_to_our_server()
         return cls(  # type: ignore[call-arg]
             inst_data=inst_data,
             postgres_url=pg_url_from_config(config_value),
@@ -49,6 +54,13 @@ class RunStorage(InItsSchema, PostgresRunStorage):
 
 class ScheduleStorage(InItsSchema, PostgresScheduleStorage):
     """PostgresScheduleStorage in its schema."""
+
+
+def _keep_to_our_server() -> None:
+    """Dagster's own commands, in a shell whose PG* variables are for another server than the embedded one."""
+    with suppress(ConfigurationError):  # told by whoever needs the settings
+        if load_settings().database_url is None:
+            forget_environment()
 
 
 def _enter_schema(connection: Any, _record: object) -> None:
