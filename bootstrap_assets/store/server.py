@@ -68,7 +68,7 @@ def stop(home: Path) -> bool:
     if _look(data) is None:
         return False
     with _alone(data):
-        found = _settled(data)
+        found = _settled(data, to_end=True)
         if found is None:
             return False
         _end(data, found)
@@ -130,13 +130,18 @@ def _ensure(data: Path, lock: int) -> Server:
             raise DatabaseUnavailable(f"the embedded PostgreSQL in {data} does not start: {reason}")
 
 
-def _settled(data: Path) -> State:
-    """What runs in a folder, after what just starts or stops there has done so."""
+def _settled(data: Path, *, to_end: bool = False) -> State:
+    """What runs in a folder, after what just starts or stops there has done so.
+
+    `to_end`: it shall be stopped, also where it never answers, if its process was recognised.
+    """
     until = time.monotonic() + PATIENCE
     while isinstance(found := _look(data), Silent | Doubtful):
         if isinstance(found, Silent) and found.is_lost:
             break
         if time.monotonic() > until:
+            if to_end and isinstance(found, Silent) and found.process:
+                break
             raise DatabaseUnavailable(_explain_silence(data, found))
         time.sleep(_EVERY)
     return found
