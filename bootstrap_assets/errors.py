@@ -70,6 +70,10 @@ class DatabaseRefused(PermanentError):
     """PostgreSQL answers, and lets nobody in: a wrong password, an unknown role or database, pg_hba.conf, TLS."""
 
 
+class NoCorpusError(PermanentError):
+    """The home holds no database, so there is nothing to look at."""
+
+
 class SchemaError(PermanentError):
     """The database lacks pgvector, is too old, not in UTF8, or has a newer schema than this package knows."""
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Connection, connect, database_url
+from bootstrap_assets.store.database import Connection, connect, existing_database_url
 
 FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED, TIMED_OUT = 1, 2, 3, 4, 5
 """Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""
@@ -169,7 +169,7 @@ def print_block(block: RenderableType, *, width: int) -> None:
 
 @contextmanager
 def open_corpus_database() -> Iterator[Connection]:
-    """A connection to the corpus, in a transaction; SchemaError where there is none yet."""
-    with connect(database_url(load_settings())) as connection:
+    """A connection to the corpus, in a transaction; NoCorpusError or SchemaError where there is none yet."""
+    with connect(existing_database_url(load_settings())) as connection:
         schema.require_current(connection)
         yield connection

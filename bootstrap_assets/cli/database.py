@@ -11,7 +11,7 @@ from bootstrap_assets.cli.console import out, print_exactly
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.store import batching, schema, server
-from bootstrap_assets.store.database import connect, database_url, describe
+from bootstrap_assets.store.database import connect, database_url, describe, existing_database_url
 
 
 @click.group()
@@ -33,20 +33,21 @@ def down() -> None:
     settings = load_settings()
     if settings.database_url:
         raise ConfigurationError("BOOTSTRAP_DATABASE_URL is set: that server is not ours to stop")
-    out.print("stopped" if server.stop(settings.root) else "it was not running")
+    told = "stopped" if server.stop(settings.root) else "no embedded server was running"
+    out.print(f"{told} in {escape(str(settings.root))}", soft_wrap=True)
 
 
 @db.command()
 def url() -> None:
     """Print the connection string."""
-    print_exactly(database_url(load_settings()))
+    print_exactly(existing_database_url(load_settings()))
 
 
 @db.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> None:
     """Open psql on the database; ARGUMENTS are psql's own."""
-    address = database_url(load_settings())
+    address = existing_database_url(load_settings())
     program = server.program("psql")
     path = str(program) if program.exists() else shutil.which("psql")
     if path is None:
@@ -59,7 +60,7 @@ def psql(arguments: tuple[str, ...]) -> None:
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the schema up, to REVISION or to the newest."""
-    out.print(f"schema {schema.upgrade(database_url(load_settings()), revision)}")
+    out.print(f"schema {schema.upgrade(existing_database_url(load_settings()), revision)}")
 
 
 @db.command()
@@ -70,7 +71,7 @@ def batches() -> None:
     run is at work.
     """
     settings = load_settings()
-    address = database_url(settings)
+    address = existing_database_url(settings)
     schema.upgrade(address)
     with connect(address) as connection:
         batching.divide(connection, settings.batches)
@@ -83,7 +84,7 @@ def batches() -> None:
 def downgrade(revision: str, yes: bool) -> None:
     """Bring the schema down to REVISION. `base` drops every table of ours, with its data."""
     _confirm(yes, f"Bring the schema down to {revision}? What that version does not know is lost.")
-    schema.downgrade(database_url(load_settings()), revision)
+    schema.downgrade(existing_database_url(load_settings()), revision)
     out.print(f"schema {revision}")
 
 
@@ -92,7 +93,7 @@ def downgrade(revision: str, yes: bool) -> None:
 def reset(yes: bool) -> None:
     """Empty the corpus: drop and make the schema anew, and forget Dagster's runs."""
     settings = load_settings()
-    address = database_url(settings)
+    address = existing_database_url(settings)
     question = f"Drop the corpus with its vectors, and the record of all runs, in {describe(address)}?"
     _confirm(yes, question)
     _reset(settings, address)

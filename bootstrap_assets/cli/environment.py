@@ -1,7 +1,9 @@
 """`bootstrap env` and `bootstrap doctor`: what Dagster needs to know, and whether everything is in place."""
 
+import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.resources import as_file, files
@@ -16,11 +18,17 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import out, print_exactly
 from bootstrap_assets.embed.choose import choose_embedder
 from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.errors import BootstrapError, explain
+from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import schema, server
-from bootstrap_assets.store.database import advisory_lock, connect, database_url, describe
+from bootstrap_assets.store.database import (
+    advisory_lock,
+    connect,
+    database_url,
+    describe,
+    existing_database_url,
+)
 
 _LOCK = 0x656E7669  # "envi": held while the Dagster home and schema are made
 
@@ -76,7 +84,7 @@ def env() -> None:
 
 @click.command()
 def doctor() -> None:
-    """Check everything that a run needs."""
+    """Check everything that a run needs. Makes nothing."""
     settings = load_settings()
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),
@@ -101,25 +109,51 @@ def _python(_settings: Settings) -> str:
 
 
 def _home(settings: Settings) -> str:
-    settings.root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.root).free
-    return f"{settings.root}, {free / 1e9:.0f} GB free"
+    there = next(path for path in (settings.root, *settings.root.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"BOOTSTRAP_HOME: {settings.root}: {there} is no folder that one can write to")
+    made = "" if there == settings.root else ", which the first run makes"
+    return f"{settings.root}{made}, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
 
 
 def _database(settings: Settings) -> str:
     kind = "yours" if settings.database_url else "embedded"
-    url = database_url(settings)
+    try:
+        url = existing_database_url(settings)
+    except NoCorpusError:
+        return f"{kind}, {_programs()}: the first run makes it"
     with connect(url) as connection:
         schema.check_server(connection)
         version = connection.info.server_version
     return f"{kind}, PostgreSQL {version // 10_000}.{version % 10_000}, {describe(url)}"
 
 
+def _programs() -> str:
+    """The version of the embedded server, as its program tells it: so that it can be run."""
+    done = subprocess.run(
+        [server.program("postgres"), "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ConfigurationError(f"the embedded PostgreSQL cannot be run: {' '.join(done.stderr.split())}")
+    return done.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")
+
+
+_NO_SCHEMA = "none yet: the first run makes it"
+
+
 def _schema(settings: Settings) -> str:
-    with connect(database_url(settings)) as connection:
+    try:
+        url = existing_database_url(settings)
+    except NoCorpusError:
+        return _NO_SCHEMA
+    with connect(url) as connection:
         version = schema.current(connection)
         if version is None:
-            return "none yet: the first run makes it"
+            return _NO_SCHEMA
         schema.require_current(connection)
     return f"version {version}"
 
@@ -138,6 +172,8 @@ def _embedder(settings: Settings) -> str:
 def _data(settings: Settings) -> str:
     if settings.data == "official":
         return "official: downloaded when needed"
+    if settings.data == "sample":
+        return "sample: written into the home when needed"
     found = [Path(a.path).name for source in SOURCES.values() for a in pipeline.fetch(settings, source)]
     return f"{settings.data}: {', '.join(found)}"
 

@@ -15,7 +15,7 @@ from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, eva
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli import SPLITS
 from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, database_url
+from bootstrap_assets.store.database import Database, existing_database_url
 
 WORST = 5
 """How many hypotheses and categories are shown, those found worst."""
@@ -67,7 +67,7 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
 
 
 def _evaluate(settings: Settings, scope: Scope, *, accept: bool) -> Evaluation:
-    with Database(database_url(settings), size=4) as database:
+    with Database(existing_database_url(settings), size=4) as database:
         with database.connection() as connection:
             schema.require_current(connection)
         return evaluate(database, settings, scope=scope, accept=accept)

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from bootstrap_assets.cli.console import check_place, errors, out
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store.database import Database, database_url, describe
+from bootstrap_assets.store.database import Database, describe, existing_database_url
 
 STDOUT = Path("-")
 
@@ -33,7 +33,7 @@ def report(file: Path) -> None:
 
     began = time.monotonic()
     settings = load_settings()
-    with Database(database_url(settings), size=1) as database, database.connection() as connection:
+    with Database(existing_database_url(settings), size=1) as database, database.connection() as connection:
         written = page.render(page.gather(connection, _told(settings)))
     page_bytes = written.encode()
     if file == STDOUT:
@@ -48,4 +48,4 @@ def _told(settings: Settings) -> str:
     """The database for people: no password, and no path of this machine."""
     if settings.database_url is None:
         return "the embedded server of this installation"
-    return describe(database_url(settings))
+    return describe(existing_database_url(settings))

@@ -29,7 +29,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import events as outbox
 from bootstrap_assets.store import requests, schema
-from bootstrap_assets.store.database import Connection, Database, database_url
+from bootstrap_assets.store.database import Connection, Database, database_url, existing_database_url
 from bootstrap_assets.store.events import Row
 from bootstrap_assets.store.requests import Request
 
@@ -116,7 +116,7 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
     that stays away ends it with code 5, too.
     """
     settings = load_settings()
-    with Database(database_url(settings), size=1) as database:
+    with Database(existing_database_url(settings), size=1) as database:
         wanted, found, last = database.transact(partial(_look, numbers=numbers))
         before = {one.id for one in found if not one.under_way}
         _warn_where_nobody_works(settings, found)
@@ -207,7 +207,7 @@ def events(follow: bool, after: int | None, names: tuple[str, ...], limit: int, 
         _print(row, as_json=as_json)
     if follow:
         try:
-            for row in outbox.follow(database_url(load_settings()), after=newest, names=names):
+            for row in outbox.follow(existing_database_url(load_settings()), after=newest, names=names):
                 if row.id not in shown:
                     _print(row, as_json=as_json)
         except KeyboardInterrupt:

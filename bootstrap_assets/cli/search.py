@@ -22,7 +22,7 @@ from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Connection, Database, database_url
+from bootstrap_assets.store.database import Connection, Database, existing_database_url
 from bootstrap_assets.store.statements import statement
 
 RANKING = Ranking()
@@ -96,7 +96,7 @@ def search(
     known = tuple(get_source(name.lower()).name for name in sources)
     filters = Filters(known, categories, granularities, labels, tenants, documents)
     ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
-    url = database_url(settings)
+    url = existing_database_url(settings)
     with Database(url, size=1) as database:
         with database.connection() as connection:
             schema.require_current(connection)

@@ -10,7 +10,7 @@ from bootstrap_assets.records import Granularity
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.store import breakers, index, overview, progress, schema
-from bootstrap_assets.store.database import connect, database_url
+from bootstrap_assets.store.database import connect, existing_database_url
 
 COLOURS = {
     "completed": "green",
@@ -34,7 +34,7 @@ def status(as_json: bool) -> None:
 
 def read_status(settings: Settings) -> dict[str, Any]:
     """The status as plain values; sources nothing was done for yet are there too, as pending."""
-    with connect(database_url(settings)) as connection:
+    with connect(existing_database_url(settings)) as connection:
         if schema.current(connection) is None:
             return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
         schema.require_current(connection)

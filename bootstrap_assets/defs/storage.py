@@ -5,6 +5,7 @@ refuses. So each new connection is sent there by a statement.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -21,8 +22,10 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 
 from bootstrap_assets.defs.environment import refuse
-from bootstrap_assets.settings import dagster_url
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.settings import dagster_url, load_settings
 from bootstrap_assets.store import sessions
+from bootstrap_assets.store.libpq import forget_environment
 from bootstrap_assets.store.schema import DAGSTER_SCHEMA
 
 
@@ -56,6 +59,7 @@ class InItsSchema:
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
         """Made from dagster.yaml."""
+        _keep_to_our_server()
         return cls(  # type: ignore[call-arg]
             inst_data=inst_data,
             postgres_url=config_value.get("postgres_url") or dagster_url() or refuse(),
@@ -98,6 +102,13 @@ def of_one_range(run: dg.DagsterRun) -> dg.DagsterRun:
 
 class ScheduleStorage(InItsSchema, PostgresScheduleStorage):
     """PostgresScheduleStorage in its schema."""
+
+
+def _keep_to_our_server() -> None:
+    """Dagster's own commands, in a shell whose PG* variables are for another server than the embedded one."""
+    with suppress(ConfigurationError):  # told by whoever needs the settings
+        if load_settings().database_url is None:
+            forget_environment()
 
 
 def _enter_schema(connection: Any, _record: object) -> None:

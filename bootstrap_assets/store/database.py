@@ -34,10 +34,17 @@ PATIENCE = 60.0
 
 
 def database_url(settings: Settings) -> str:
-    """The connection string: the user's server, or the embedded one, started if need be."""
+    """The connection string: the user's server, or the embedded one, made and started if need be."""
     if settings.database_url:
         return connection_string.read(settings.database_url.get_secret_value())
     return server.start(settings.root)
+
+
+def existing_database_url(settings: Settings) -> str:
+    """The same for whoever only looks: NoCorpusError where there is no embedded server yet; nothing is made."""
+    if settings.database_url:
+        return settings.database_url.get_secret_value()
+    return server.existing(settings.root)
 
 
 _PARAMETERS: dict[str, Any] = {

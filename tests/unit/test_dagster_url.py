@@ -1,9 +1,12 @@
 """The connection string as SQLAlchemy wants it: the driver is handed what libpq would read."""
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy
 
 from bootstrap_assets.cli.environment import dagster_url
+from bootstrap_assets.store.libpq import socket_url
 
 
 @pytest.mark.parametrize(
@@ -37,4 +40,14 @@ def test_dagsters_driver_is_handed_what_the_connection_string_says(url: str, han
     engine = sqlalchemy.create_engine(dagster_url(url))
     assert engine.dialect.name == "postgresql"
     assert engine.dialect.driver == "psycopg2"
+    assert engine.dialect.create_connect_args(engine.url) == ([], handed)
+
+
+@pytest.mark.parametrize(
+    "name", ["My Contracts & it's", "$HOME", 'q"q', "100%_done", "a%20b", "a#b?", "+@ a:b;", "合同"]
+)
+def test_the_socket_of_a_home_with_any_sign_in_its_path_reaches_dagsters_driver(name: str) -> None:
+    folder = Path("/home") / name / ".bootstrap"
+    engine = sqlalchemy.create_engine(dagster_url(socket_url(folder, 5432, "bootstrap")))
+    handed = {"user": "postgres", "host": str(folder), "port": "5432", "dbname": "bootstrap"}
     assert engine.dialect.create_connect_args(engine.url) == ([], handed)
