@@ -11,8 +11,9 @@ _ANSWERED = re.compile(r": \w+:  ")
 """A message of the server's own, `FATAL:  …` in whichever language it speaks; libpq's have no severity."""
 
 _FOR_NOW = re.compile(
-    r"too many|not currently accepting|remaining connection slots|shutting down|starting up|recovery|query_wait_timeout|"
-    r"server_login_retry|server login has been failing|cannot connect to server|server conn crashed"
+    r"too many|not currently accepting|remaining connection slots|shutting down|starting up|recovery|"
+    r"query_wait_timeout|server_login_retry|server login has been failing|cannot connect to server|"
+    r"server conn crashed"
 )
 """What passes by itself, besides a server that just starts: it is full, an administrator keeps everybody out for a
 while, or a proxy waits for the server behind."""

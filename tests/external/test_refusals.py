@@ -49,12 +49,16 @@ def test_a_role_that_may_not_log_in_and_one_that_pg_hba_rejects_are_told(externa
             Path(file).write_text(f"host {other} all all reject\n{rules}")
             administrator.execute("SELECT pg_reload_conf()")
             administrator.execute("SELECT count(*) FROM pg_hba_file_rules")
-            with pytest.raises(DatabaseRefused, match="pg_hba.conf"):
-                while True:  # until the server has read its file
-                    connect(external.url("corpus", other)).close()
+            with pytest.raises(DatabaseRefused, match=r"pg_hba\.conf"):
+                connect_again_and_again(external.url("corpus", other))  # until the server has read its file
         finally:
             Path(file).write_text(rules)
             administrator.execute("SELECT pg_reload_conf()")
+
+
+def connect_again_and_again(url: str) -> None:
+    while True:
+        connect(url).close()
 
 
 def test_a_full_role_is_no_refusal_and_the_limit_is_named(external: External, other: str) -> None:
@@ -75,14 +79,14 @@ def test_a_server_that_starts_is_waited_for_in_every_language(language: str) -> 
             connect(url)
 
 
-def test_a_refusal_in_another_language_is_one(external: External) -> None:
-    with speaking("FATAL:  Passwort-Authentifizierung fehlgeschlagen", "28P01") as port:
-        with pytest.raises(DatabaseRefused, match="Passwort"):
-            connect(f"postgresql://me@127.0.0.1:{port}/x")
+def test_a_refusal_in_another_language_is_one() -> None:
+    told = "FATAL:  Passwort-Authentifizierung fehlgeschlagen"
+    with speaking(told, "28P01") as port, pytest.raises(DatabaseRefused, match="Passwort"):
+        connect(f"postgresql://me@127.0.0.1:{port}/x")
 
 
 def test_nobody_there_is_no_answer() -> None:
-    with pytest.raises(DatabaseUnavailable, match="no answer from PostgreSQL at 127.0.0.1:1/x: "):
+    with pytest.raises(DatabaseUnavailable, match=r"no answer from PostgreSQL at 127\.0\.0\.1:1/x: "):
         connect("postgresql://me:secret@127.0.0.1:1/x")
 
 

@@ -1,8 +1,6 @@
 """What an administrator sets for a role or a database, with others in mind, does not reach our sessions."""
 
-import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -66,11 +64,9 @@ QUERY = "SELECT json_object_agg(name, current_setting(name))::text FROM unnest(A
     ", ".join(f"'{name}'" for name in THEIRS)
 )
 
-_numbers = itertools.count()
-
 
 @pytest.fixture
-def tight(external: External, other: str) -> Iterator[str]:
+def tight(external: External, other: str) -> str:
     """A role that an administrator has set everything for, in a database of its own; its connection string."""
     grant_everything(external, other)
     with external.admin(other) as administrator:
@@ -79,7 +75,7 @@ def tight(external: External, other: str) -> Iterator[str]:
                 sql.Identifier(other), sql.Identifier(name), sql.Literal(value)
             )
             administrator.execute(setting)
-    yield external.url("corpus", other)
+    return external.url("corpus", other)
 
 
 def test_every_connection_of_ours_has_settings_of_its_own(tight: str) -> None:
@@ -189,13 +185,12 @@ def test_a_statement_that_an_administrator_cancels_is_not_tried_again(external: 
 def test_a_limit_of_temporary_files_is_told_and_not_met_again_and_again(external: External, other: str) -> None:
     with external.admin() as administrator:
         administrator.execute(f"ALTER ROLE corpus IN DATABASE {other} SET temp_file_limit = 0")
-    with Database(external.url("corpus", other), size=1) as database:
-        with pytest.raises(psycopg.errors.ConfigurationLimitExceeded) as ended:
-            database.transact(
-                lambda connection: connection.execute(
-                    "SELECT x FROM generate_series(1, 300000) x ORDER BY x DESC"
-                ).fetchone()
-            )
+    query = "SELECT x FROM generate_series(1, 300000) x ORDER BY x DESC"
+    with (
+        Database(external.url("corpus", other), size=1) as database,
+        pytest.raises(psycopg.errors.ConfigurationLimitExceeded) as ended,
+    ):
+        database.transact(lambda connection: connection.execute(query).fetchone())
     assert "temp_file_limit" in explain(ended.value)
 
 

@@ -3,6 +3,8 @@
 import random
 import string
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -237,3 +239,58 @@ def test_a_record_knows_the_section_it_stands_in(database: Database) -> None:
         "WHERE s.source_id = 'A#s' ORDER BY 1"
     )
     assert column(database, query) == ["One", "Two", None]  # the section itself is in it too, the whole is not
+
+
+def with_metadata(entry: ParsedDocument, **metadata: object) -> ParsedDocument:
+    records = tuple(replace(record, metadata=metadata) for record in entry.records)
+    return ParsedDocument(replace(entry.document, metadata=metadata), records, entry.findings)
+
+
+def test_metadata_that_jsonb_cannot_hold_is_null_and_told(database: Database) -> None:
+    deep: object = 1
+    for _ in range(2_000):
+        deep = [deep]
+    odd = with_metadata(
+        parsed_document("made_up", "A", {"Cap": "Words."}),
+        nan=float("nan"),
+        far=float("-inf"),
+        huge=10**200_000,
+        deep=deep,
+        text="a\x00b\ud800",
+        kept=[1, 2.5, {"x\x00": None}],
+        nothing_of_json={1},
+    )
+    loaded = load(database, [odd, *parsed(contracts(3))])
+    assert (loaded.documents, loaded.records) == (4, 14)
+    stored = column(database, "SELECT metadata FROM reference_documents WHERE title = 'A'")[0]
+    assert isinstance(stored, dict)
+    assert [stored[key] for key in ("nan", "far", "huge", "nothing_of_json")] == [None] * 4
+    assert (stored["text"], stored["kept"]) == ("a\ufffdb\ufffd", [1, 2.5, {"x\ufffd": None}])
+    assert loaded.warnings == 5
+    assert set(column(database, "SELECT kind FROM bootstrap_findings")) == {"unstorable_value"}
+
+
+@pytest.mark.parametrize(
+    "broken", [{"category": "a\x00b"}, {"content": "\ud800"}, {"hypothesis_id": 2**40}, {"char_end": 2**31}]
+)
+def test_a_document_that_cannot_be_stored_costs_only_itself(database: Database, broken: dict[str, Any]) -> None:
+    entry = parsed_document("made_up", "A", {"Cap": "Words."})
+    record = replace(entry.records[1], **broken)
+    loaded = load(database, [ParsedDocument(entry.document, (record,)), *parsed(contracts(3))])
+    assert (loaded.documents, loaded.errors) == (3, 1)
+    failures = "SELECT class || ' ' || source_id FROM bootstrap_failures WHERE resolved_at IS NULL"
+    assert column(database, failures) == ["unstorable A"]
+
+
+def test_a_finding_may_say_anything_at_any_length(database: Database) -> None:
+    noise = "".join(chr(random.Random(7).randrange(0x4E00, 0x9FFF)) for _ in range(4_000))
+    findings = [
+        Finding(
+            "made_up", severity, "odd", f"NUL \x00 and \ud800 {noise}", f"{end}\x00{noise}{end}", f"\x00{noise}"
+        )
+        for severity in Severity
+        for end in ("one", "two")
+    ]
+    loaded = load(database, [*parsed(contracts(2)), *findings])
+    assert (loaded.errors, loaded.warnings) == (2, 2)
+    assert column(database, "SELECT count(*) FROM bootstrap_failures") == [2]

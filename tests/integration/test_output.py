@@ -29,7 +29,8 @@ def failed(small: Corpus) -> Corpus:  # noqa: F811
             (REASON,),
         )
         connection.execute(
-            "INSERT INTO bootstrap_breakers (name, open, retry_at, reason) VALUES ('voyage/abc', true, now() + interval '1 hour', %s)",
+            "INSERT INTO bootstrap_breakers (name, open, retry_at, reason) "
+            "VALUES ('voyage/abc', true, now() + interval '1 hour', %s)",
             (REASON,),
         )
     return small

@@ -109,9 +109,9 @@ def now() -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("name", ["shared", *SOURCES])
 def test_code_that_shapes_records_changes_with_its_version(name: str) -> None:
     assert now()[name] == json.loads(FROZEN.read_text())[name], (
-        f"modules of {name!r} have changed ({', '.join(sorted(modules()[name]))}): raise its version "
-        "(SHARED_VERSION in sources/spec.py, or `version` of the source) if an archive may give other records than before, "
-        "then "`python -m tests.unit.test_versions`"
+        f"modules of {name!r} have changed ({', '.join(sorted(modules()[name]))}): if an archive may give other "
+        "records than before, raise SHARED_VERSION in sources/spec.py or the source's `version`; "
+        "then `python -m tests.unit.test_versions`"
     )
 
 
