@@ -66,8 +66,8 @@ class Weight(click.FloatRange):
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
-    help="Leave out what scores less. A score is 0 to 1 and compares across queries; what is marked weak has few of "
-    "the words and is not near.",
+    help="Leave out what scores less. A score is 0 to 1 and compares across queries; what is marked weak has few "
+    "of the words and is not near.",
 )
 @click.option(
     "--all", "unfolded", is_flag=True, help="Each text by itself, also those that say the same as a better hit."
@@ -89,7 +89,7 @@ class Weight(click.FloatRange):
 @click.option(
     "--fusion-constant",
     type=click.IntRange(min=0),
-    help="Order hits by reciprocal ranks with this k, not by score: the greater, the less the first ranks stand out.",
+    help="Order hits by reciprocal ranks with this k, not by score: the greater, the less first ranks stand out.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(

@@ -1,7 +1,7 @@
 """Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -28,7 +28,7 @@ from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 from bootstrap_assets.store.vectors import Vectors, check, complaint, sound
 
-PHRASE = re.compile("[\"“”„«»]([^\"“”„«»]+)[\"“”„«»]")
+PHRASE = re.compile('["“”„«»]([^"“”„«»]+)["“”„«»]')
 """What must occur as it stands, in quotes as people and their keyboards write them."""
 
 SOURCE = "search"
@@ -83,10 +83,11 @@ class Ranking:
 class Hit:
     """A text that was found, and the first of the records that have it; `records` lists them all.
 
-    `score`, 0 to 1, compares across queries: the mean of `vector_score`, a cosine, and `text_score`, BM25 as a share
-    of what the query's words could reach; in the modes `vector` and `text` it is that one alone. `weak`: it has few
-    of the words and is not near. A rank is None where the text is not in that list. `before` and `after`: up to 200
-    characters around it in its document. `others`: records of texts that say the same, each with its score.
+    `score`, 0 to 1, compares across queries: the mean of `vector_score`, a cosine, and `text_score`, BM25 as a
+    share of what the query's words could reach; in the modes `vector` and `text` it is that one alone. `weak`: it
+    has few of the words and is not near. A rank is None where the text is not in that list. `before` and `after`:
+    up to 200 characters around it in its document. `others`: records of texts that say the same, each with its
+    score.
     """
 
     rank: int
@@ -137,7 +138,7 @@ def search(
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
     space = _searched(database) if mode is not Mode.TEXT else None
     vector = embed_query(database, settings, space, query) if space else None  # in no transaction: may take long
-    asked = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
+    asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
     asked |= {"min_score": min_score, "fold": fold}
     with database.connection() as connection:
         named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
@@ -158,7 +159,20 @@ def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
 
 
 def _hit(row: tuple[Any, ...]) -> Hit:
-    rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, records, weak, others = row
+    (
+        rank,
+        score,
+        vector_rank,
+        vector_score,
+        text_rank,
+        text_score,
+        content,
+        before,
+        after,
+        records,
+        weak,
+        others,
+    ) = row
     first = dict(records[0])
     first["record_id"] = UUID(first.pop("id"))
     del first["document_id"]

@@ -1,7 +1,7 @@
 """The part of a hit that tells: where most of the query is, with its words marked.
 
-Words are told apart here and looked up as the search looks them up (`reference_tsvector`), so what is marked is what
-was found: `distributor` in `distributor/wholesaler`, `final` where the text has a ligature. The text is not changed.
+Words are told apart here and looked up as the search looks them up (`reference_tsvector`), so what is marked is
+what was found: `distributor` in `distributor/wholesaler`, `final` where the text has a ligature. The text stays.
 """
 
 import re
@@ -24,7 +24,8 @@ LOOKED_AT = 200_000
 
 _JOINED = "\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\u0300-\u036f"
 _WORD = re.compile(
-    rf"(?:[A-Za-z]\.){{2,}}[A-Za-z]?|\d+(?:\.\d+)+|[^\W_](?:[^\W_]|[{_JOINED}])*(?:\u00ad[ \t]*\r?\n[ \t]*[^\W_]+)*"
+    r"(?:[A-Za-z]\.){2,}[A-Za-z]?|\d+(?:\.\d+)+|"
+    rf"[^\W_](?:[^\W_]|[{_JOINED}])*(?:\u00ad[ \t]*\r?\n[ \t]*[^\W_]+)*"
 )
 
 
@@ -79,7 +80,7 @@ def _plain(text: str) -> str:
 
 
 def _window(matches: Sequence[_Match]) -> tuple[int, int]:
-    """The first and the last match of the window that tells most: each word once, and a little for its repetition."""
+    """First and last match of the window that tells most: each word once, and a little for its repetition."""
     best, chosen = (-1.0, 0), (0, 0)
     first = 0
     held: dict[str, list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What people write is found; scores, folded hits and snippets mean something; no search path and no common word harms."""
+"""What people write is found; scores, folds and snippets mean something; no search path, no common word harms."""
 
 from typing import Any
 
@@ -42,7 +42,9 @@ def test_words_are_found_however_they_are_written(database: Database, text: str)
             "SELECT w, reference_tsvector(%s) @@ reference_phrase(w) FROM unnest(%s::text[]) w",
             (text, WRITTEN[text].split()),
         ).fetchall()
-        written = connection.execute("SELECT reference_tsvector(%s) @@ reference_phrase(%s)", (text, text)).fetchone()
+        written = connection.execute(
+            "SELECT reference_tsvector(%s) @@ reference_phrase(%s)", (text, text)
+        ).fetchone()
     assert [word for word, held in rows if not held] == []
     assert written == (True,)
 
@@ -70,12 +72,15 @@ def test_what_is_found_is_marked_and_the_text_stays_as_it_is(corpus: Corpus) -> 
         assert "".join(str(snippet).split(MARK[0])).replace(MARK[1], "") == hit.content
 
 
-def test_an_upgrade_makes_the_words_of_an_older_corpus_anew_and_a_downgrade_takes_them_back(database_url: str) -> None:
+def test_an_upgrade_makes_the_words_of_an_older_corpus_anew_and_a_downgrade_takes_them_back(
+    database_url: str,
+) -> None:
     schema.downgrade(database_url, "0007")
     text = "the distributor/wholesaler"
     with connect(database_url) as connection:
         connection.execute(
-            "INSERT INTO reference_texts (content_hash, content, tokens) VALUES (%s, %s, 9)", (content_hash(text), text)
+            "INSERT INTO reference_texts (content_hash, content, tokens) VALUES (%s, %s, 9)",
+            (content_hash(text), text),
         )
         connection.execute("INSERT INTO reference_text_totals (texts, mean_tokens, counted_of) VALUES (0, 1, 'x')")
     held = "SELECT content_tsv @@ 'wholesal', counted_of = 'x' FROM reference_texts, reference_text_totals"
@@ -119,13 +124,15 @@ def test_a_least_score_leaves_out_what_scores_less(corpus: Corpus) -> None:
 
 
 LONG = (
-    "The keeper of the lighthouse trims the wick at dusk, fills the lamp with oil, winds the clock, writes the weather "
-    "into the log and lights a second lamp whenever fog hides the harbour from ships"
+    "The keeper of the lighthouse trims the wick at dusk, fills the lamp with oil, winds the clock, writes the "
+    "weather into the log and lights a second lamp whenever fog hides the harbour from ships"
 )
 
 
 def test_the_same_passage_and_nearly_the_same_words_are_one_hit_that_lists_the_others(corpus: Corpus) -> None:
-    documents = {f"Version {n}": {"Duty": f"{LONG} of {where}."} for n, where in enumerate(("Bergen", "Oslo", "Moss"))}
+    documents = {
+        f"Version {n}": {"Duty": f"{LONG} of {where}."} for n, where in enumerate(("Bergen", "Oslo", "Moss"))
+    }
     local = loaded(corpus, documents | {"Other": {"Oil": "Oil for a lamp is paid for by the harbour."}})
     query = "lamp oil harbour fog"
     apart = find(local, query, k=2)
@@ -151,7 +158,9 @@ def test_a_snippet_is_where_most_of_the_query_is(database: Database) -> None:
     text = filler + "Copies of confidential information are destroyed by the party within a week. " + filler
     [snippet] = snippets(database, "destroy copies of the confidential information, party agreement", [text])
     assert snippet is not None
-    assert {word for word in ("Copies", "confidential", "information", "destroyed") if f"{MARK[0]}{word}" in snippet} == {
+    assert {
+        word for word in ("Copies", "confidential", "information", "destroyed") if f"{MARK[0]}{word}" in snippet
+    } == {
         "Copies",
         "confidential",
         "information",
@@ -187,8 +196,8 @@ def test_a_word_that_every_text_has_costs_one_look_for_candidates(database: Data
 def fill_with_common_words(connection: Any, count: int) -> None:
     """Texts that all have the same words, as they are after an index build."""
     connection.execute(
-        "INSERT INTO reference_documents (id, source, source_id, title, raw_text, licence, attribution, url, content_hash) "
-        "SELECT gen_random_uuid(), 'x', 'x', 'x', 'x', '', '', '', sha256('x')"
+        "INSERT INTO reference_documents (id, source, source_id, title, raw_text, licence, attribution, url, "
+        "content_hash) SELECT gen_random_uuid(), 'x', 'x', 'x', 'x', '', '', '', sha256('x')"
     )
     connection.execute(
         "INSERT INTO reference_texts (content_hash, content, tokens) SELECT sha256(convert_to(t, 'utf8')), t, 12 "
@@ -203,7 +212,9 @@ def fill_with_common_words(connection: Any, count: int) -> None:
     connection.execute(
         "INSERT INTO reference_lexemes SELECT word, ndoc FROM ts_stat('SELECT content_tsv FROM reference_texts')"
     )
-    connection.execute("INSERT INTO reference_text_totals (texts, mean_tokens, counted_of) VALUES (%s, 12, '')", (count,))
+    connection.execute(
+        "INSERT INTO reference_text_totals (texts, mean_tokens, counted_of) VALUES (%s, 12, '')", (count,)
+    )
 
 
 PATHS = {
@@ -227,8 +238,8 @@ def test_a_search_works_under_any_search_path(corpus: Corpus, path: str) -> None
         )
         connection.execute("CREATE FUNCTION mine.lower(text) RETURNS text LANGUAGE sql RETURN 'nothing'")
         search = (
-            "SELECT content FROM public.search_reference('laws of Norway', array_fill(%s::real, ARRAY[256])::public.vector,"
-            " granularities => '{clause}')"
+            "SELECT content FROM public.search_reference('laws of Norway', "
+            "array_fill(%s::real, ARRAY[256])::public.vector, granularities => '{clause}')"
         )
         expected = connection.execute(search, (1.0,)).fetchall()
         connection.execute(PATHS[path])  # type: ignore[arg-type]
