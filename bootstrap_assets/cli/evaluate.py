@@ -159,3 +159,4 @@ def _print_baseline(found: Evaluation) -> None:
         told += " A part is not kept."
     out.print(escape(told), soft_wrap=True)
     out.print(f"[dim]{found.seconds:.0f} s, {found.embedded:,} texts embedded for it[/]")
+    out.print(f"[bold]{escape(found.document()['verdict'])}[/]", soft_wrap=True)

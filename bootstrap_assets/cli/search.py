@@ -2,7 +2,6 @@
 
 import math
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,8 +16,9 @@ from rich.text import Text
 
 from bootstrap_assets.cli.console import out, print_block, print_json
 from bootstrap_assets.records import SAMPLE, Granularity, NliLabel, clean_text
-from bootstrap_assets.search.query import MARK, PHRASE, Filters, Hit, Mode, Ranking, headlines
+from bootstrap_assets.search.query import PHRASE, Filters, Hit, Mode, Ranking
 from bootstrap_assets.search.query import search as find
+from bootstrap_assets.search.snippets import MARK, shortened, snippets
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 from bootstrap_assets.store import schema
@@ -26,9 +26,6 @@ from bootstrap_assets.store.database import Connection, Database, existing_datab
 from bootstrap_assets.store.statements import statement
 
 RANKING = Ranking()
-
-SNIPPET = 320
-"""Characters of a hit's text that are shown; --json gives all of it."""
 
 
 class Weight(click.FloatRange):
@@ -66,14 +63,33 @@ class Weight(click.FloatRange):
 )
 @click.option("--document", "documents", multiple=True, help="Only this document: its title, source id or id.")
 @click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
-@click.option("--vector-weight", type=Weight(min=0), default=RANKING.vector_weight, show_default=True)
-@click.option("--text-weight", type=Weight(min=0), default=RANKING.text_weight, show_default=True)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    help="Leave out what scores less. A score is 0 to 1 and compares across queries; what is marked weak has few "
+    "of the words and is not near.",
+)
+@click.option(
+    "--all", "unfolded", is_flag=True, help="Each text by itself, also those that say the same as a better hit."
+)
+@click.option(
+    "--vector-weight",
+    type=Weight(min=0),
+    default=RANKING.vector_weight,
+    show_default=True,
+    help="What the cosine of the vectors counts in the score.",
+)
+@click.option(
+    "--text-weight",
+    type=Weight(min=0),
+    default=RANKING.text_weight,
+    show_default=True,
+    help="What the words count in the score.",
+)
 @click.option(
     "--fusion-constant",
     type=click.IntRange(min=0),
-    default=RANKING.fusion_constant,
-    show_default=True,
-    help="k of reciprocal rank fusion: the greater, the less the first ranks stand out.",
+    help="Order hits by reciprocal ranks with this k, not by score: the greater, the less first ranks stand out.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(
@@ -86,9 +102,11 @@ def search(
     labels: tuple[str, ...],
     documents: tuple[str, ...],
     tenants: tuple[str, ...],
+    min_score: float | None,
+    unfolded: bool,
     vector_weight: float,
     text_weight: float,
-    fusion_constant: int,
+    fusion_constant: int | None,
     as_json: bool,
 ) -> None:
     """Find the records that answer TEXT best."""
@@ -100,16 +118,30 @@ def search(
     with Database(url, size=1) as database:
         with database.connection() as connection:
             schema.require_current(connection)
-        hits = find(database, settings, text, k=k, mode=Mode(mode), filters=filters, ranking=ranking)
-        told = headlines(database, text, hits)
+        hits = find(
+            database,
+            settings,
+            text,
+            k=k,
+            mode=Mode(mode),
+            filters=filters,
+            ranking=ranking,
+            min_score=min_score,
+            fold=not unfolded,
+        )
+        parts = snippets(database, text, [hit.content for hit in hits])
         hints = [] if hits else database.transact(partial(_hints, query=text, categories=categories))
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})
         return
-    for hit, headline in zip(hits, told, strict=True):
-        _print(hit, headline)
+    if hits and all(hit.weak for hit in hits):
+        out.print("[yellow]only weak matches: they share little with the query[/]", soft_wrap=True)
+    for hit, part in zip(hits, parts, strict=True):
+        _print(hit, part)
     if not hits:
         out.print("nothing found")
+    if not hits and not hints and min_score:
+        hints = [f"nothing scores {min_score:g} or more: without --min-score weaker matches are shown too"]
     for hint in hints:
         out.print(escape(hint), soft_wrap=True)
 
@@ -123,7 +155,7 @@ def _hints(connection: Connection, query: str, categories: Sequence[str]) -> lis
         return [
             _unknown(name, [known[near] for near in get_close_matches(name.lower(), known)]) for name in unknown
         ]
-    phrases = [phrase.strip('"') for phrase in PHRASE.findall(clean_text(query))]
+    phrases = PHRASE.findall(clean_text(query))
     held = connection.execute(statement("phrases"), {"phrases": phrases}).fetchall()
     if not held:
         return []
@@ -138,29 +170,22 @@ def _unknown(category: str, near: Sequence[str]) -> str:
     return f"{told}: did you mean {' or '.join(map(repr, near))}?" if near else told
 
 
-def _print(hit: Hit, headline: str | None) -> None:
+def _print(hit: Hit, part: str | None) -> None:
     label = hit.nli_label and f"{hit.nli_label}, hypothesis {hit.hypothesis_id}"
     about = [SAMPLE if hit.invented else None, hit.granularity, hit.section_path, hit.category, label]
+    weak = "  [yellow]weak match[/]" if hit.weak else ""
     out.print(
         f"[bold]{hit.rank}. {escape(hit.document)}[/]  [dim]{hit.source} · "
-        f"{escape(' · '.join(part for part in about if part))} · {hit.score:.4f}[/]",
+        f"{escape(' · '.join(part for part in about if part))} · score {hit.score:.2f}[/]{weak}",
         soft_wrap=True,
     )
-    if len(hit.records) > 1:
-        others = Counter(f"{record['source']} {record['granularity']}" for record in hit.records[1:])
-        told = ", ".join(f"{count} {what}" for what, count in others.items())
-        out.print(f"   [dim]the same text in {len(hit.records) - 1} more: {escape(told)}[/]", soft_wrap=True)
+    for told, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
+        if records:
+            counts = Counter(f"{record['source']} {record['granularity']}" for record in records)
+            places = ", ".join(f"{count} {what}" for what, count in counts.items())
+            out.print(f"   [dim]{told}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
     snippet = Text(style="")
-    for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", _shown(hit, headline)):
+    for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", part or shortened(hit.content)):
         marked = piece.startswith(MARK[0])
         snippet.append(piece.strip("".join(MARK)) if marked else piece, style="bold yellow" if marked else "")
     print_block(Padding(snippet, (0, 0, 0, 3)), width=min(out.width, 110))
-
-
-def _shown(hit: Hit, headline: str | None) -> str:
-    if headline is None or MARK[0] not in headline:
-        return textwrap.shorten(hit.content, SNIPPET, placeholder=" …")
-    told, whole = " ".join(headline.split()), " ".join(hit.content.split())
-    plain = told.replace(MARK[0], "").replace(MARK[1], "")
-    rest = whole.rpartition(plain)[2]  # a headline leaves out the last stop
-    return ("" if whole.startswith(plain) else "… ") + told + (rest if len(rest) < 2 else " …")

@@ -34,6 +34,7 @@ from bootstrap_assets.search.query import embed_query
 from bootstrap_assets.search.ranking import Question, question, rank, whole_search
 from bootstrap_assets.search.shadow import shadowed
 from bootstrap_assets.search.tasks import Task, score
+from bootstrap_assets.search.verdict import verdict
 from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
@@ -138,6 +139,10 @@ class Evaluation:
 
     def document(self) -> dict[str, Any]:
         """As it is stored, printed with --json, and read by the report."""
+        document = self._figures()
+        return document | {"verdict": verdict(document)}
+
+    def _figures(self) -> dict[str, Any]:
         return {
             "evaluated_at": self.at.isoformat(timespec="seconds"),
             "space": self.space,

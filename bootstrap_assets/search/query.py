@@ -1,7 +1,7 @@
 """Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -28,14 +28,13 @@ from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
 from bootstrap_assets.store.vectors import Vectors, check, complaint, sound
 
-MARK = ("\x02", "\x03")
-"""What a matched word stands between: characters that `clean_text` lets into no text."""
-
-PHRASE = re.compile(r'"[^"]+"')
-"""What must occur as it stands."""
+PHRASE = re.compile('["“”„«»]([^"“”„«»]+)["“”„«»]')
+"""What must occur as it stands, in quotes as people and their keyboards write them."""
 
 SOURCE = "search"
 """What queries are entered as in the ledger."""
+
+_RECORDS = 9  # their place among the columns of the statement
 
 
 class Mode(StrEnum):
@@ -65,7 +64,8 @@ class Filters:
 class Ranking:
     """How hits are ranked; docs/quality.md tells why these are the defaults.
 
-    `vector_weight`, `text_weight`: shares of the two lists. `fusion_constant`: k of reciprocal rank fusion.
+    `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked.
+    `fusion_constant`: where given, hits are ranked by the sum of weight / (constant + rank) over the two lists.
     `context`: the share that a text takes of the scores of the section it stands in. `feedback_texts`: how many
     first sections widen the query (0: none). `search_labels`: whether a record's category and hypothesis are
     searched like its text. `ef_search`: how far the index is searched, None for what the evaluation found to be
@@ -74,7 +74,7 @@ class Ranking:
 
     vector_weight: float = 1.0
     text_weight: float = 3.0
-    fusion_constant: int = 10
+    fusion_constant: int | None = None
     context: float = 0.5
     feedback_texts: int = 10
     search_labels: bool = True
@@ -85,9 +85,11 @@ class Ranking:
 class Hit:
     """A text that was found, and the first of the records that have it; `records` lists them all.
 
-    `score` is the fused reciprocal rank; in the modes `vector` and `text` it is that list's own score. A rank is
-    None where the text is not in that list. `before` and `after`: up to 200 characters around it in its document.
-    `invented`: it is from the sample, no real contract.
+    `score`, 0 to 1, compares across queries: the mean of `vector_score`, a cosine, and `text_score`, BM25 as a
+    share of what the query's words could reach; in the modes `vector` and `text` it is that one alone. `weak`: it
+    has few of the words and is not near. A rank is None where the text is not in that list. `before` and `after`:
+    up to 200 characters around it in its document. `others`: records of texts that say the same, each with its
+    score. `invented`: it is from the sample, no real contract.
     """
 
     rank: int
@@ -112,6 +114,8 @@ class Hit:
     text_score: float | None
     invented: bool
     records: tuple[Mapping[str, Any], ...]
+    weak: bool
+    others: tuple[Mapping[str, Any], ...]
 
 
 def search(
@@ -123,8 +127,13 @@ def search(
     mode: Mode = Mode.HYBRID,
     filters: Filters | None = None,
     ranking: Ranking | None = None,
+    min_score: float | None = None,
+    fold: bool = True,
 ) -> list[Hit]:
-    """The k best texts for a query; ConfigurationError while there is nothing to search."""
+    """The k best texts for a query; ConfigurationError while there is nothing to search.
+
+    `fold`: the same passage in another size, and nearly the same words, are one hit.
+    """
     query = clean_text(query)
     if not query.strip():
         raise ConfigurationError("the query is empty")
@@ -132,26 +141,17 @@ def search(
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
     space = _searched(database) if mode is not Mode.TEXT else None
     vector = embed_query(database, settings, space, query) if space else None  # in no transaction: may take long
-    asked = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
+    asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
+    asked |= {"min_score": min_score, "fold": fold}
     with database.connection() as connection:
         named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
         rows = connection.execute(statement("search"), named).fetchall()
-        ids = {UUID(record["document_id"]) for row in rows for record in row[-1]}
+        ids = {UUID(record["document_id"]) for row in rows for record in row[_RECORDS]}
         invented = overview.invented_documents(connection, ids) if ids else frozenset()
         hits = [_hit(row, invented) for row in rows]
     if not hits:
         _searched(database)  # or there is nothing at all
     return hits
-
-
-def headlines(database: Database, query: str, hits: Sequence[Hit]) -> list[str | None]:
-    """For each hit the part that tells: words of the query stand between MARK[0] and MARK[1].
-
-    None for all where the query has no words but stop words.
-    """
-    named = {"texts": [hit.content for hit in hits], "query": clean_text(query)}
-    with database.connection() as connection:
-        return [row[0] for row in connection.execute(statement("headlines"), named)]
 
 
 def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
@@ -166,7 +166,20 @@ def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
 
 def _hit(row: tuple[Any, ...], invented: Collection[UUID]) -> Hit:
     """A hit; `invented`: the documents that no real contract is behind."""
-    rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, found = row
+    (
+        rank,
+        score,
+        vector_rank,
+        vector_score,
+        text_rank,
+        text_score,
+        content,
+        before,
+        after,
+        found,
+        weak,
+        others,
+    ) = row
     records = [record | {"invented": UUID(record["document_id"]) in invented} for record in found]
     first = dict(records[0])
     first["record_id"] = UUID(first.pop("id"))
@@ -182,6 +195,8 @@ def _hit(row: tuple[Any, ...], invented: Collection[UUID]) -> Hit:
         text_rank=text_rank,
         text_score=text_score,
         records=tuple(records),
+        weak=weak,
+        others=tuple(others),
         **first,
     )
 

@@ -76,14 +76,13 @@ def rank(
         found["vector"].append(_by_rank(bare, "vector"))
         found["text"].append(_by_rank(bare, "text"))
         found["text_widened"].append(_by_rank(full, "text"))
-        found["hybrid"].append([row.text for row in sorted(full, key=lambda row: (-row.score, row.text))])
+        found["hybrid"].append([row.text for row in full])
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     text: bytes
-    score: float
     vector: int | None
     text_rank: int | None
 
@@ -113,6 +112,6 @@ def _rows(
             raise StoppedError
         asked = {"questions": [pair[0] for pair in some], "documents": [pair[1] for pair in some]}
         rows: list[list[_Row]] = [[] for _ in some]
-        for place, text, score, vector, text_rank in connection.execute(statement("rank_pairs"), named | asked):
-            rows[place - 1].append(_Row(bytes(text), score, vector, text_rank))
+        for place, text, vector, text_rank in connection.execute(statement("rank_pairs"), named | asked):
+            rows[place - 1].append(_Row(bytes(text), vector, text_rank))
         yield from rows

@@ -104,6 +104,8 @@ def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
         "vector_score",
         "text_rank",
         "text_score",
+        "weak",
+        "others",
         "records",
     }
 

@@ -12,7 +12,8 @@ from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.records import content_hash
-from bootstrap_assets.search.query import MARK, Filters, Hit, Mode, Ranking, embed_query, headlines, search
+from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking, embed_query, search
+from bootstrap_assets.search.snippets import MARK, snippets
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import Fault, VoyageServer
@@ -52,10 +53,20 @@ def find(
     mode: Mode = Mode.HYBRID,
     k: int = 10,
     ranking: Ranking | None = None,
+    fold: bool = False,
+    min_score: float | None = None,
     **filters: tuple[str, ...],
 ) -> list[Hit]:
     return search(
-        corpus.database, corpus.settings, query, k=k, mode=mode, filters=Filters(**filters), ranking=ranking
+        corpus.database,
+        corpus.settings,
+        query,
+        k=k,
+        mode=mode,
+        filters=Filters(**filters),
+        ranking=ranking,
+        fold=fold,
+        min_score=min_score,
     )
 
 
@@ -169,15 +180,26 @@ def test_vectors_of_a_space_that_is_not_active_are_not_searched(corpus: Corpus) 
 PLAIN = Ranking(context=0, feedback_texts=0, search_labels=False)
 
 
-def test_fusion_adds_reciprocal_ranks(searched: Corpus) -> None:
+def test_the_score_is_the_mean_of_both_lists(searched: Corpus) -> None:
+    ranking = Ranking(vector_weight=3, text_weight=5, context=0, feedback_texts=0, search_labels=False)
+    hits = find(searched, "liability insurance of the supplier", ranking=ranking)
+    assert {hit.text_rank is None for hit in hits} == {True, False}
+    for hit in hits:
+        scores = [(3, max(0, hit.vector_score or 0)), (5, hit.text_score or 0)]
+        assert hit.score == pytest.approx(sum(weight * score for weight, score in scores) / 8)
+
+
+def test_with_a_constant_fusion_adds_reciprocal_ranks(searched: Corpus) -> None:
     ranking = Ranking(
         vector_weight=3, text_weight=5, fusion_constant=7, context=0, feedback_texts=0, search_labels=False
     )
     hits = find(searched, "liability insurance of the supplier", ranking=ranking)
     assert {hit.text_rank is None for hit in hits} == {True, False}
-    for hit in hits:
-        shares = [(3, hit.vector_rank), (5, hit.text_rank)]
-        assert hit.score == pytest.approx(sum(weight / (7 + rank) for weight, rank in shares if rank))
+    fused = [
+        sum(weight / (7 + rank) for weight, rank in ((3, hit.vector_rank), (5, hit.text_rank)) if rank)
+        for hit in hits
+    ]
+    assert fused == sorted(fused, reverse=True)
 
 
 def test_the_lists_are_those_of_each_mode_alone(searched: Corpus) -> None:
@@ -206,7 +228,8 @@ def test_text_rank_is_bm25(searched: Corpus) -> None:
     expected = {}
     for content, tokens, *times in rows:
         norm = 1.2 * (0.25 + 0.75 * tokens / mean)
-        score = sum(weight * n * 2.2 / (n + norm) for weight, n in zip(weights, times, strict=True))
+        reached = sum(weight * n * 2.2 / (n + norm) for weight, n in zip(weights, times, strict=True))
+        score = reached / (2.2 * sum(weights))  # as a share of what the words could reach
         if score:
             expected[content] = pytest.approx(score, rel=1e-6)
     assert {hit.content: hit.score for hit in hits} == expected
@@ -305,8 +328,8 @@ def test_a_text_takes_a_share_of_the_score_of_its_section(searched: Corpus) -> N
             for share in (0.0, 0.5)
         )
         insurance = plain["Insurance"]
-        assert shared["Governing Law"] == pytest.approx(plain.get("Governing Law", 0) + 0.5 * insurance)
-        assert shared["Insurance"] == pytest.approx(1.5 * insurance)  # in no section: it is its own context
+        assert shared["Governing Law"] == pytest.approx((plain.get("Governing Law", 0) + 0.5 * insurance) / 1.5)
+        assert shared["Insurance"] == pytest.approx(insurance)  # in no section: it is its own context
 
 
 def test_feedback_finds_what_the_query_has_no_word_for(corpus: Corpus) -> None:
@@ -344,13 +367,13 @@ TALK = [
 ]
 
 
-def test_headlines_mark_the_words_of_the_query(searched: Corpus) -> None:
+def test_snippets_mark_the_words_of_the_query(searched: Corpus) -> None:
     hits = find(searched, "selling honey", granularities=("clause",), k=1)
-    [headline] = headlines(searched.database, "selling honey", hits)
-    assert headline is not None
+    [snippet] = snippets(searched.database, "selling honey", [hits[0].content])
+    assert snippet is not None
     for word in ("sells", "honey"):
-        assert f"{MARK[0]}{word}{MARK[1]}" in headline
-    assert headlines(searched.database, "of the", hits) == [None]
+        assert f"{MARK[0]}{word}{MARK[1]}" in snippet
+    assert snippets(searched.database, "of the", [hits[0].content]) == [None]
 
 
 def call(corpus: Corpus, arguments: str, query: str | None = "laws") -> list[str]:

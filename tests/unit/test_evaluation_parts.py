@@ -16,6 +16,7 @@ from bootstrap_assets.search.labelled import Query, details, over_all, some
 from bootstrap_assets.search.metrics import METRICS, measure
 from bootstrap_assets.search.ranking import LISTS
 from bootstrap_assets.search.tasks import Task
+from bootstrap_assets.search.verdict import verdict
 from bootstrap_assets.store.exact import nearest
 
 A, B, C, D, E = (letter.encode() * 32 for letter in "abcde")
@@ -179,3 +180,40 @@ def test_a_fall_within_the_noise_is_none() -> None:
 def test_the_hybrid_beats_a_part_in_a_metric_only_by_more_than_noise() -> None:
     better = task({"vector": 0.2, "text": 0.5, "text_widened": 0.5, "hybrid": 0.5})
     assert better.beaten == {"vector": [], "text": ["R@5"]}
+
+
+def _task_document(low: float, high: float) -> dict[str, object]:
+    by = {"mean": (low + high) / 2, "low": low, "high": high}
+    return {
+        "hybrid": {"R@5": {"mean": 0.68}, "MRR": {"mean": 0.726}},
+        "hybrid_minus_vector": {"MRR": by},
+        "hybrid_minus_text": {"MRR": {"mean": 0.1, "low": 0.05, "high": 0.15}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("baseline", "failures", "said"),
+    [
+        ({"measured_at": None, "falls": [], "judged": False}, [], "no baseline"),
+        (
+            {"measured_at": "2026-11-01T00:00", "falls": [], "judged": True},
+            [],
+            "as good as the baseline of 2026-11-01",
+        ),
+        ({"measured_at": "2026-11-01T00:00", "falls": [], "judged": False}, [], "hardly comparable"),
+        ({"measured_at": "2026-11-01T00:00", "falls": [1], "judged": True}, [], "accepted as the new one"),
+        (
+            {"measured_at": "2026-11-01T00:00", "falls": [1], "judged": True},
+            ["R@5 fell"],
+            "worse than it should be",
+        ),
+    ],
+)
+def test_a_verdict_says_what_the_figures_mean(baseline: dict[str, object], failures: list[str], said: str) -> None:
+    document = {"baseline": baseline, "failures": failures, "cuad": _task_document(-0.2, -0.1)}
+    told = verdict(document)
+    assert told.startswith("Verdict: ")
+    assert said in told
+    assert "68% is among the first 5 hits" in told
+    assert "better than words alone, worse than vectors alone" in told
+    assert "no labelled contract" in verdict({"baseline": {"measured_at": None}, "failures": []})

@@ -102,7 +102,7 @@ SELECT reference_question(%(text)s, %(vector)s::vector, feedback_texts => 0)::te
 -- name: rank_pairs
 -- Each question among the records of its document (NULL: of all), ranked by the search's own function. Labels are
 -- not searched: they are the answer.
-SELECT p.place, r.content_hash, r.score, r.vector_rank, r.text_rank
+SELECT p.place, r.content_hash, r.vector_rank, r.text_rank
 FROM unnest(%(questions)s::text[], %(documents)s::uuid[]) WITH ORDINALITY p (question, document, place)
 CROSS JOIN LATERAL reference_rank(
     p.question::reference_question,
@@ -114,8 +114,8 @@ CROSS JOIN LATERAL reference_rank(
 -- name: whole_search
 -- What a search gives, in the order in which it gives it, and what the parts give that are measured.
 SELECT (SELECT array_agg(s.content_hash) FROM search_reference(
-            %(text)s, %(vector)s::vector, granularities => '{section}', search_labels => false) s),
-       (SELECT array_agg(r.content_hash ORDER BY r.score DESC, r.content_hash) FROM reference_rank(
+            %(text)s, %(vector)s::vector, granularities => '{section}', search_labels => false, fold => false) s),
+       (SELECT array_agg(r.content_hash) FROM reference_rank(
             reference_question(%(text)s, %(vector)s::vector),
             ROW (NULL, NULL, '{section}', NULL, NULL, NULL)::reference_filters, search_labels => false) r)
 
