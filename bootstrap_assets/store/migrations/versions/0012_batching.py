@@ -3,7 +3,7 @@
 from bootstrap_assets.store.migrations import run_sql
 
 revision = "0012"
-down_revision = "0007"
+down_revision = "0010"
 
 
 def upgrade() -> None:
