@@ -33,7 +33,7 @@ def down() -> None:
     settings = load_settings()
     if settings.database_url:
         raise ConfigurationError("BOOTSTRAP_DATABASE_URL is set: that server is not ours to stop")
-    told = "stopped" if server.stop(settings.root) else "no embedded server was running"
+    told = "stopped" if server.stop(settings.root) else "the embedded server was not running"
     out.print(f"{told} in {escape(str(settings.root))}", soft_wrap=True)
 
 

@@ -172,6 +172,7 @@ def _launch(data: Path, account: programs.Account | None) -> str:
     """Start the server and wait until it answers; returns why it did not start, or an empty text."""
     log = data / "log"
     before = log.stat().st_size if log.exists() else 0
+    programs.let_in(data, account)  # again: making it took a while, and a pytest that starts closes its folder
     pid = programs.launch(data, sockets.choose(data, PORT, account), PORT, account, log)
     until = time.monotonic() + PATIENCE
     while not isinstance(found := _look(data), Server):

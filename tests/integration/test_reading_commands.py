@@ -62,7 +62,7 @@ def test_that_is_one_line_and_an_exit_code(elsewhere: Path) -> None:
 def test_stopping_what_is_not_there_makes_nothing(elsewhere: Path) -> None:
     told = invoke("db", "down")
     assert told.exit_code == 0
-    assert told.stdout == f"no embedded server was running in {elsewhere / '.bootstrap'}\n"
+    assert told.stdout == f"the embedded server was not running in {elsewhere / '.bootstrap'}\n"
     assert list(elsewhere.iterdir()) == []
 
 
