@@ -46,9 +46,11 @@ class Estimate:
 
 def estimate(settings: Settings, sources: Sequence[Source]) -> tuple[Model, list[Estimate]]:
     """The model that would embed, and what it would take for each of some sources, in this order."""
-    model = choose_model(settings)
+    choose_model(settings)  # what is wrong in any case is said before a server is started
     url = database_url(settings)
     schema.upgrade(url)
+    with connect(url) as connection:
+        model = choose_model(settings, spaces.known(connection))
     counted: set[bytes] = set()
     estimates = []
     for source in sources:

@@ -3,11 +3,15 @@
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bootstrap_assets.errors import ConfigurationError
+
+MAX_INDEXED = 2000
+"""Dimensions that pgvector's HNSW takes at most of the type `vector` (its README)."""
 
 
 class Settings(BaseSettings):
@@ -23,14 +27,18 @@ class Settings(BaseSettings):
         default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
     )
     embedder: Literal["auto", "local", "voyage"] = Field(
-        default="auto", description="`auto` takes voyage when a key is there, else local."
+        default="auto",
+        description="`auto` goes on with what made the database's vectors; without any, voyage if there is a key.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("VOYAGE_API_KEY", "voyage_api_key"),
         description="Key of Voyage AI.",
     )
-    voyage_model: str = Field(default="voyage-law-2", description="Model asked of Voyage AI.")
+    voyage_model: str | None = Field(
+        default=None,
+        description="Model asked of Voyage AI; unset: the database's own, for a new one voyage-4-large.",
+    )
     voyage_base_url: str | None = Field(
         default=None, description="Another address of the Voyage API, for a proxy or a test server."
     )
@@ -49,8 +57,17 @@ class Settings(BaseSettings):
     @field_validator("voyage_base_url", "failure_webhook")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
+        if value and not value.lower().startswith(("http://", "https://")):
             raise ValueError("an address begins with https:// or http://")
+        if value and not _has_a_host(value):
+            raise ValueError("the address has no host, or a port that is none")
+        return value
+
+    @field_validator("voyage_base_url")
+    @classmethod
+    def _has_no_credentials(cls, value: str | None) -> str | None:
+        if value and "@" in urlsplit(value).netloc:
+            raise ValueError("the address holds a user or a password, and only VOYAGE_API_KEY is sent there")
         return value
 
     voyage_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for an answer of Voyage AI.")
@@ -96,7 +113,7 @@ class Settings(BaseSettings):
 
     @property
     def provider(self) -> Literal["local", "voyage"]:
-        """The embedder that `auto` stands for."""
+        """The embedder that `auto` stands for in a database without vectors; see embed/choose.py for others."""
         if self.embedder == "auto":
             return "voyage" if self.voyage_api_key else "local"
         return self.embedder
@@ -114,6 +131,14 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+def _has_a_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0  # reading the port may raise
+    except ValueError:
+        return False
 
 
 def _explain(error: ValidationError) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from bootstrap_assets.errors import VectorError
+from bootstrap_assets.errors import ConfigurationError, VectorError
+from bootstrap_assets.settings import MAX_INDEXED
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.statements import statement
 
@@ -33,7 +34,15 @@ class Space:
 
 
 def ensure(connection: Connection, provider: str, model: str, dimensions: int) -> Space:
-    """The space of a model, made where it does not exist. VectorError where its table has other dimensions."""
+    """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
+
+    ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
+    """
+    if not 1 <= dimensions <= MAX_INDEXED:
+        raise ConfigurationError(
+            f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {MAX_INDEXED}, so they "
+            "could be paid for and never be searched; ask for fewer (BOOTSTRAP_VOYAGE_DIMENSIONS)"
+        )
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
     space = _one(connection, "find_space", named)
@@ -58,6 +67,12 @@ def active(connection: Connection) -> Space | None:
 def building(connection: Connection) -> Space | None:
     """The space made last that was never searched."""
     return _one(connection, "building_space", {})
+
+
+def known(connection: Connection) -> list[Space]:
+    """The spaces that hold vectors: the active one, those being built, retired ones; each the newest first."""
+    spaces = [Space(*row) for row in connection.execute(statement("known_spaces"))]
+    return [space for space in spaces if _holds_any(connection, space)]
 
 
 def newest(connection: Connection) -> Space | None:
@@ -101,6 +116,11 @@ def promote(connection: Connection, space: Space) -> None:
     connection.execute(statement("activate_space"), {"id": space.id})
     connection.execute(statement("replace_vectors").format(vectors=space.vectors))
     connection.execute(statement("replace_view").format(vectors=space.vectors))
+
+
+def _holds_any(connection: Connection, space: Space) -> bool:
+    row = connection.execute(statement("holds_vectors").format(vectors=space.vectors)).fetchone()
+    return bool(row and row[0])
 
 
 def _one(connection: Connection, name: str, parameters: dict[str, object]) -> Space | None:

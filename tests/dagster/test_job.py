@@ -80,8 +80,8 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
 
     from bootstrap_assets.embed import models
 
-    law = models._VOYAGE["voyage-law-2"]
-    monkeypatch.setitem(models._VOYAGE, "voyage-law-2", replace(law, model=replace(law.model, request_texts=40)))
+    law = models._VOYAGE["voyage-4-large"]
+    monkeypatch.setitem(models._VOYAGE, "voyage-4-large", replace(law, model=replace(law.model, request_texts=40)))
     asked = 0
 
     def fail_at_the_third(_texts: list[str]) -> None:

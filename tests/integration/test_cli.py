@@ -335,7 +335,7 @@ def test_a_plan_tells_what_a_run_then_does_and_changes_nothing(
     monkeypatch.delenv("VOYAGE_API_KEY")
     monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "voyage")
     planned = json.loads(invoke("plan", "--json").stdout)
-    assert planned["model"]["name"] == "voyage-law-2"
+    assert planned["model"]["name"] == "voyage-4-large"
     sources = {one["source"]: one for one in planned["sources"]}
     assert list(sources) == ["cuad", "contract_nli", "bonterms", "commonaccord"]
     assert paid.log == []
