@@ -286,7 +286,7 @@ def test_a_request_that_asks_the_publishers_makes_a_run_that_does(
 
 def stored(database: Database) -> int:
     with database.connection() as connection:
-        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_law_2_1024").fetchone()
+        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_4_large_1024").fetchone()
     return int(row[0]) if row else 0
 
 

@@ -388,7 +388,7 @@ def test_a_signal_lets_the_requests_in_flight_end(
     assert "what was embedded is kept" in told
     assert "Traceback" not in told
     with connect(database_url) as connection:
-        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_law_2_1024").fetchone()
+        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_4_large_1024").fetchone()
         assert row == (paid.texts_paid,)
         assert connection.execute("SELECT status FROM bootstrap_progress").fetchone() == ("pending",)
     assert len(paid.log) == 1
