@@ -1,5 +1,8 @@
 """Errors, each with a class: transient ones are worth another attempt, permanent ones are not."""
 
+import errno
+import socket
+
 import psycopg
 
 
@@ -153,6 +156,20 @@ LIMITS = {
 _LASTING_STATES = ("53400", "57014", "57P04")
 """Those of the transient classes that the same work meets again."""
 
+PASSING_NUMBERS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN EBUSY EINTR EIO ENOBUFS ENOSPC EDQUOT EMFILE ENFILE ENOMEM ESTALE EREMOTEIO ETXTBSY EADDRINUSE "
+        "EADDRNOTAVAIL ECONNABORTED ECONNREFUSED ECONNRESET EHOSTDOWN EHOSTUNREACH ENETDOWN ENETRESET ENETUNREACH "
+        "ENOTCONN EPIPE ETIMEDOUT"
+    ).split()
+    if hasattr(errno, name)  # not every system has all of them
+)
+"""Numbers of errors of the operating system that may pass: a full disk, too many open files, a lost connection.
+
+What is missing, forbidden, or of another kind than it should be stays so until somebody changes it.
+"""
+
 ROW_STATES = ("22", "23", "44", "54", "P0")
 """SQLSTATEs of what a single row may be the reason of: its data, a constraint, a limit, a trigger."""
 
@@ -163,7 +180,10 @@ def is_transient(error: BaseException) -> bool:
         if error.sqlstate:
             return error.sqlstate.startswith(TRANSIENT_STATES) and error.sqlstate not in _LASTING_STATES
         return isinstance(error, psycopg.OperationalError)  # the connection broke, or was never there
-    return isinstance(error, (TransientError, OSError))
+    if isinstance(error, OSError):
+        passing = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError, socket.gaierror)
+        return isinstance(error, passing) or error.errno in PASSING_NUMBERS
+    return isinstance(error, TransientError)
 
 
 def is_of_a_row(error: psycopg.Error) -> bool:

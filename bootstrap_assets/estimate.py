@@ -56,10 +56,12 @@ def estimate(
 
     SchemaError where the database has an older or a newer schema; one that has none is an empty corpus.
     """
-    model = choose_model(settings)
+    choose_model(settings)  # what is wrong in any case is said before a server is started
     counted: set[bytes] = set()
     estimates = []
     with connect(database_url(settings)) as connection:
+        with connection.transaction():
+            model = choose_model(settings, spaces.known(connection))
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         for source in sources:

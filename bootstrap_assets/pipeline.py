@@ -31,7 +31,7 @@ from bootstrap_assets.sources.passages import cut
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import SHARED_VERSION, Parsed, Source, describe_folder, find_archives
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import batching, failures, index, progress, schema, spaces
+from bootstrap_assets.store import batching, failures, index, progress, retention, schema, spaces
 from bootstrap_assets.store import corpus as corpus_store
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.database import Connection, Database, database_url
@@ -85,16 +85,22 @@ class Corpus:
 def open_corpus(
     settings: Settings, *, run_id: str | None = None, max_cost: float | None = None, stop: Stop | None = None
 ) -> Iterator[Corpus]:
-    """Open the database, started and migrated if need be, and the space of the embedder that is set."""
-    embedder = choose_embedder(settings)
+    """Open the database, started and migrated if need be, and the space of the embedder for it."""
+    choose_embedder(settings)  # what is wrong in any case is said before a server is started
     url = database_url(settings)
     schema.upgrade(url)
     with Database(url, size=settings.embed_workers + 4) as database:
-        model = embedder.model
         with database.connection() as connection:
             batching.require(connection, settings.batches)
+            embedder = embedder_for(connection, settings)
+            model = embedder.model
             space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
         yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
+
+
+def embedder_for(connection: Connection, settings: Settings) -> Embedder:
+    """The embedder for a database, by its settings and the vectors that it has (embed/choose.py has the rule)."""
+    return choose_embedder(settings, spaces.known(connection))
 
 
 def bootstrap(
@@ -194,13 +200,16 @@ def retry_failures(
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
-    """Build or keep the index of the space, and promote it when it covers the corpus.
+    """Build or keep the index of the space, and promote it when it covers the corpus; prune what is old.
 
-    With the embedder `auto` a space never takes the place of another one that is searched.
+    A space takes the place of another one that is searched only where its provider or model was set.
     """
     _fit(corpus)
-    chosen = corpus.settings.embedder != "auto"
-    return index.build(corpus.database, corpus.space, rebuild=rebuild, chosen=chosen, stop=corpus.stop)
+    indexed = index.build(
+        corpus.database, corpus.space, rebuild=rebuild, chosen=corpus.settings.names_a_model, stop=corpus.stop
+    )
+    retention.prune(corpus.database)
+    return indexed
 
 
 def _fit(corpus: Corpus) -> None:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +17,9 @@ PREFIX = "BOOTSTRAP_"
 
 OURS = ("BOOTSTRAP_DAGSTER_URL",)
 """What `bootstrap env` exports besides settings."""
+
+MAX_INDEXED = 2000
+"""Dimensions that pgvector's HNSW takes at most of the type `vector` (its README)."""
 
 
 class Settings(BaseSettings):
@@ -31,14 +35,18 @@ class Settings(BaseSettings):
         default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
     )
     embedder: Literal["auto", "local", "voyage"] = Field(
-        default="auto", description="`auto` takes voyage when a key is there, else local."
+        default="auto",
+        description="`auto` goes on with what made the database's vectors; without any, voyage if there is a key.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("VOYAGE_API_KEY", "voyage_api_key"),
         description="Key of Voyage AI.",
     )
-    voyage_model: str = Field(default="voyage-law-2", description="Model asked of Voyage AI.")
+    voyage_model: str | None = Field(
+        default=None,
+        description="Model asked of Voyage AI; unset: the database's own, for a new one voyage-4-large.",
+    )
     voyage_base_url: str | None = Field(
         default=None, description="Another address of the Voyage API, for a proxy or a test server."
     )
@@ -57,8 +65,17 @@ class Settings(BaseSettings):
     @field_validator("voyage_base_url", "failure_webhook")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
+        if value and not value.lower().startswith(("http://", "https://")):
             raise ValueError("an address begins with https:// or http://")
+        if value and not _has_a_host(value):
+            raise ValueError("the address has no host, or a port that is none")
+        return value
+
+    @field_validator("voyage_base_url")
+    @classmethod
+    def _has_no_credentials(cls, value: str | None) -> str | None:
+        if value and "@" in urlsplit(value).netloc:
+            raise ValueError("the address holds a user or a password, and only VOYAGE_API_KEY is sent there")
         return value
 
     voyage_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for an answer of Voyage AI.")
@@ -104,10 +121,15 @@ class Settings(BaseSettings):
 
     @property
     def provider(self) -> Literal["local", "voyage"]:
-        """The embedder that `auto` stands for."""
+        """The embedder that `auto` stands for in a database without vectors; see embed/choose.py for others."""
         if self.embedder == "auto":
             return "voyage" if self.voyage_api_key else "local"
         return self.embedder
+
+    @property
+    def names_a_model(self) -> bool:
+        """Whether somebody said which model is wanted, and did not leave it to `auto` and the database."""
+        return self.embedder != "auto" or self.voyage_model is not None or self.voyage_dimensions is not None
 
     @property
     def source_options(self) -> dict[str, dict[str, object]]:
@@ -123,6 +145,14 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+def _has_a_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0  # reading the port may raise
+    except ValueError:
+        return False
 
 
 def _explain(error: ValidationError) -> str:

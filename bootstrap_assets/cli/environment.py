@@ -5,7 +5,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from rich.markup import escape
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import out, print_exactly
-from bootstrap_assets.embed.choose import choose_embedder
+from bootstrap_assets.embed.choose import SpaceModel, choose_embedder, remarks
 from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import schema, server
+from bootstrap_assets.store import schema, server, spaces
 from bootstrap_assets.store.database import (
     advisory_lock,
     connect,
@@ -159,14 +160,22 @@ def _schema(settings: Settings) -> str:
 
 
 def _embedder(settings: Settings) -> str:
-    embedder = choose_embedder(settings)
+    embedder = choose_embedder(settings, _known_spaces(settings))
     model = embedder.model
     if model.provider == "local":
         embedder.embed(["a clause"], InputType.QUERY)
-        return f"local, {model.name}, {model.dimensions} dimensions, no key needed"
-    return (
-        f"{model.provider}, {model.name}, {model.dimensions} dimensions, key is set (not tried: that would cost)"
-    )
+        said = f"local, {model.name}, {model.dimensions} dimensions, no key needed"
+    else:
+        key = "key is set (not tried: that would cost)"
+        said = f"{model.provider}, {model.name}, {model.dimensions} dimensions, {key}"
+    return "; ".join([said, *remarks(settings, model)])
+
+
+def _known_spaces(settings: Settings) -> Sequence[SpaceModel]:
+    """The database's spaces; none where it does not answer, or has no corpus: other checks tell that."""
+    with suppress(BootstrapError, psycopg.Error), connect(database_url(settings)) as connection:
+        return spaces.known(connection) if schema.current(connection) == schema.head() else []
+    return []
 
 
 def _data(settings: Settings) -> str:

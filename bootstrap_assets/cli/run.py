@@ -16,6 +16,7 @@ import psycopg
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
@@ -57,6 +58,7 @@ def run(
     schema.upgrade(url)
     with connect(url) as connection:
         batching.require(connection, settings.batches)
+        pipeline.embedder_for(connection, settings)
     resource = {"data": settings.data, "force_refresh": force_refresh, "allow_deletes": allow_deletes}
     answer = _execute(
         settings, {"sources": list(sources), "resource": resource | ({"max_cost": max_cost} if max_cost else {})}
@@ -153,7 +155,7 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
     # Without the display the run goes on: it is the child that knows how it ends.
     with suppress(psycopg.Error, BootstrapError), display, connect(url, autocommit=True) as connection:
         tasks = {name: display.add_task(name, total=None, start=False, told="waiting") for name in sources}
-        limiter = limiter_of(choose_embedder(settings))
+        limiter = limiter_of(pipeline.embedder_for(connection, settings))
         (since,) = connection.execute("SELECT now()").fetchone() or (None,)  # the server's clock, not ours
         while child.poll() is None:
             try:

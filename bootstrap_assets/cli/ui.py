@@ -25,6 +25,7 @@ from bootstrap_assets.errors import ConfigurationError, PermanentError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import database_url
+from bootstrap_assets.web import local_session
 
 LOCATION = "bootstrap_assets"
 MODULE = "bootstrap_assets.definitions"
@@ -161,7 +162,7 @@ class Deployment:
 
     def _version(self) -> str | None:
         try:
-            answer = requests.get(f"{self.url}/server_info", timeout=10)
+            answer = local_session().get(f"{self.url}/server_info", timeout=10)
         except requests.RequestException:  # not listening yet
             return None
         return str(answer.json()["dagster_version"]) if answer.ok else None
@@ -187,7 +188,7 @@ class Deployment:
 
     def _ask(self, query: str) -> dict[str, Any]:
         try:
-            answer = requests.post(f"{self.url}/graphql", json={"query": query}, timeout=60).json()
+            answer = local_session().post(f"{self.url}/graphql", json={"query": query}, timeout=60).json()
         except (requests.RequestException, ValueError) as error:
             raise UnhealthyError(f"the webserver does not answer: {error}") from None
         if "data" not in answer or answer.get("errors"):

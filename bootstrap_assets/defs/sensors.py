@@ -7,7 +7,7 @@ import dagster as dg
 import requests as http
 from dagster import DagsterEventType
 
-from bootstrap_assets import events
+from bootstrap_assets import events, web
 from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.defs.jobs import BOOTSTRAP, SOURCE_JOBS, assets_of, job_for, sources_tag
 from bootstrap_assets.defs.partitions import ALL_BATCHES
@@ -209,9 +209,13 @@ def failures(context: dg.RunFailureSensorContext) -> None:
 
 def _post(address: str, event: events.RunFailed, context: dg.RunFailureSensorContext) -> None:
     try:
-        http.post(address, json={"event": event.name} | event.model_dump(), timeout=10).raise_for_status()
-    except http.RequestException as error:
-        context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: {type(error).__name__}")
+        with web.Session() as session:
+            told = {"event": event.name} | event.model_dump()
+            session.post(address, json=told, timeout=10).raise_for_status()
+    except http.HTTPError as error:
+        context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: it answered {error.response.status_code}")
+    except (http.RequestException, OSError, ValueError) as error:
+        context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: {web.failure(error, address, 10).message}")
 
 
 def _today() -> str:

@@ -1,12 +1,16 @@
 """The models we know: limits and prices, in one table.
 
-Voyage's figures are from its documentation (embeddings, rate limits, pricing), read in autumn 2026.
+Voyage's figures are from its documentation (embeddings, rate limits, pricing, lifecycle), read in November 2026.
 """
 
 from dataclasses import dataclass, replace
 
 from bootstrap_assets.embed.protocol import Model
 from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.settings import MAX_INDEXED
+
+DEFAULT_MODEL = "voyage-4-large"
+"""The model of Voyage AI for a database that has no vectors yet."""
 
 DEFAULT_DIMENSIONS = 1024
 """What every Voyage model gives when no dimension is asked for."""
@@ -29,8 +33,11 @@ The name says how a text's vector is made of its tokens' (embed/local.py): anoth
 
 @dataclass(frozen=True, slots=True)
 class _Voyage:
+    """`dimensions`: all that the provider offers. `successor`: for a legacy model, the one that replaces it."""
+
     model: Model
     dimensions: tuple[int, ...]
+    successor: str | None = None
 
 
 REQUESTS_MINUTE = 2_000
@@ -47,7 +54,13 @@ FULL_REQUESTS = 25
 
 
 def _voyage(
-    name: str, context: int, request_tokens: int, dollars: float, dimensions: tuple[int, ...], tokens_minute: int
+    name: str,
+    context: int,
+    request_tokens: int,
+    dollars: float,
+    dimensions: tuple[int, ...],
+    tokens_minute: int,
+    successor: str | None = None,
 ) -> _Voyage:
     model = Model(
         provider="voyage",
@@ -60,17 +73,17 @@ def _voyage(
         requests_minute=REQUESTS_MINUTE,
         tokens_minute=tokens_minute,
     )
-    return _Voyage(model, dimensions)
+    return _Voyage(model, dimensions, successor)
 
 
 _MATRYOSHKA = (256, 512, 1024, 2048)
 _VOYAGE = {
     entry.model.name: entry
     for entry in (
-        _voyage("voyage-law-2", 16_000, 120_000, 0.12, (1024,), 3_000_000),
         _voyage("voyage-4-large", 32_000, 120_000, 0.12, _MATRYOSHKA, 3_000_000),
         _voyage("voyage-4", 32_000, 320_000, 0.06, _MATRYOSHKA, 8_000_000),
         _voyage("voyage-4-lite", 32_000, 1_000_000, 0.02, _MATRYOSHKA, 16_000_000),
+        _voyage("voyage-law-2", 16_000, 120_000, 0.12, (1024,), 3_000_000, successor="voyage-4"),
     )
 }
 
@@ -96,15 +109,31 @@ def with_limits(model: Model, *, tier: int = 1, rpm: int | None = None, tpm: int
     )
 
 
+def replacement(name: str) -> str:
+    """The model that Voyage AI names in place of a legacy one; for others the default."""
+    entry = _VOYAGE.get(name)
+    return (entry and entry.successor) or DEFAULT_MODEL
+
+
+def is_legacy(name: str) -> bool:
+    """Whether Voyage AI has named a model's successor, and will retire it one day."""
+    return name in _VOYAGE and _VOYAGE[name].successor is not None
+
+
 def voyage_model(name: str, dimensions: int | None = None) -> Model:
-    """A Voyage model by name, with one of the dimensions it offers; ConfigurationError for others."""
+    """A Voyage model by name, with dimensions that it offers and an index takes; ConfigurationError for others."""
     entry = _VOYAGE.get(name)
     if entry is None:
         known = ", ".join(_VOYAGE)
         raise ConfigurationError(f"BOOTSTRAP_VOYAGE_MODEL: unknown model {name!r}; known: {known}")
     if dimensions is None:
         return entry.model
+    usable = ", ".join(str(number) for number in entry.dimensions if number <= MAX_INDEXED)
     if dimensions not in entry.dimensions:
-        offered = ", ".join(map(str, entry.dimensions))
-        raise ConfigurationError(f"BOOTSTRAP_VOYAGE_DIMENSIONS: {name} offers {offered}, not {dimensions}")
+        raise ConfigurationError(f"BOOTSTRAP_VOYAGE_DIMENSIONS: {name} offers {usable}, not {dimensions}")
+    if dimensions > MAX_INDEXED:
+        raise ConfigurationError(
+            f"BOOTSTRAP_VOYAGE_DIMENSIONS: vectors of {dimensions} dimensions could be paid for and never be "
+            f"searched, since an index takes at most {MAX_INDEXED}; possible with {name}: {usable}"
+        )
     return replace(entry.model, dimensions=dimensions)

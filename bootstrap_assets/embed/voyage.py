@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from bootstrap_assets.embed.models import DEFAULT_DIMENSIONS
 from bootstrap_assets.embed.protocol import Embeddings, InputType, Model
-from bootstrap_assets.embed.voyage_errors import classify
-from bootstrap_assets.errors import AnswerError
+from bootstrap_assets.embed.voyage_errors import classify, denial
+from bootstrap_assets.embed.voyage_session import VoyageSession
+from bootstrap_assets.errors import AccessError, AnswerError
 
 
 class VoyageEmbedder:
@@ -54,11 +55,13 @@ class VoyageEmbedder:
         from voyageai.error import VoyageError
         from voyageai.util import get_default_base_url
 
+        _use_our_session()
         dimensions = self._model.dimensions
+        url = self._base_url or get_default_base_url(self._api_key)
         try:
             return Embedding.create(  # type: ignore[no-untyped-call]
                 api_key=self._api_key,
-                base_url=self._base_url or get_default_base_url(self._api_key),
+                base_url=url,
                 request_timeout=self._timeout,
                 input=list(texts),
                 model=self._model.name,
@@ -69,9 +72,21 @@ class VoyageEmbedder:
             )
         # `from None`: what the client raises may quote headers, the key among them, and Dagster shows causes.
         except VoyageError as error:
-            raise classify(error, secret=self._api_key) from None
+            ours = classify(error, url=url, secret=self._api_key, model=self._model.name)
+            raise denial(ours, url, self._api_key) if isinstance(ours, AccessError) else ours from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # the client stumbles over the body
             raise AnswerError(f"an answer of Voyage AI cannot be read: {type(error).__name__}") from None
+
+
+def _use_our_session() -> None:
+    """Let the client send over our session, in this thread too, where another user of it may have left one."""
+    import voyageai
+    from voyageai.api_resources import api_requestor
+
+    voyageai.requestssession = VoyageSession
+    left = api_requestor._thread_context
+    if not isinstance(getattr(left, "session", None), VoyageSession):
+        vars(left).pop("session", None)
 
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:

@@ -5,9 +5,10 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
-
+from bootstrap_assets import web
+from bootstrap_assets.embed.models import replacement
 from bootstrap_assets.errors import (
     AccessError,
     AnswerError,
@@ -39,18 +40,39 @@ MAX_WAIT = 3600.0
 """Seconds of a Retry-After that are believed."""
 
 
-def classify(error: "VoyageError", *, secret: str = "") -> BootstrapError:
+KEYS = {"pa-": "api.voyageai.com", "al-": "ai.mongodb.com"}
+"""How keys begin, and the host that takes those."""
+
+
+def host_of(key: str) -> str:
+    """The host that takes a key, where no other address is set."""
+    return KEYS["al-"] if key.startswith("al-") else KEYS["pa-"]
+
+
+def classify(error: "VoyageError", *, url: str = "", secret: str = "", model: str = "") -> BootstrapError:
     """Our error for one of the client's. `secret` is left out of what it says."""
-    ours = _classify(error)
+    ours = _classify(error, url, model)
     if secret and secret in str(ours):
         ours.args = (str(ours).replace(secret, "***"),)
     return ours
 
 
-def _classify(error: "VoyageError") -> BootstrapError:
+def denial(error: AccessError, url: str, key: str) -> AccessError:
+    """A refused key, with what is known of why it may be another than was meant."""
+    host = urlsplit(url).hostname or ""
+    notes = []
+    if web.netrc_host(url):
+        notes.append(f"the .netrc entry for {host} is not sent, only VOYAGE_API_KEY is")
+    for beginning, own in KEYS.items():
+        if key.startswith(beginning) and host in KEYS.values() and host != own:
+            notes.append(f"keys that begin with {beginning} are for {own}, not for {host}")
+    return AccessError(f"{error} ({'; '.join(notes)})") if notes else error
+
+
+def _classify(error: "VoyageError", url: str, model: str) -> BootstrapError:
     status = error.http_status
     if status is None:
-        return _unanswered(error)
+        return NoAnswerError(f"Voyage AI did not answer: {_detail(error)}")
     if status < 400:
         return AnswerError(f"Voyage AI answered {status} with something that is no list of embeddings")
     detail = _detail(error)
@@ -63,9 +85,22 @@ def _classify(error: "VoyageError") -> BootstrapError:
         return TooLargeError(told)
     if status in (404, 405):
         return ConfigurationError(f"{told} (BOOTSTRAP_VOYAGE_BASE_URL?)")
+    if status == 407:
+        return ConfigurationError(f"Voyage AI cannot be asked: {web.proxy_refusal(status, url).message}")
+    if status == 410:
+        return ConfigurationError(f"{told} {_retired(model)}")
     if status >= 500 or status in (408, 409, 425):
         return ProviderError(told, retry_after(error.headers or {}))
     return RefusedError(told)
+
+
+def _retired(model: str) -> str:
+    """How to go on after a model: its vectors stay, but neither texts nor queries get any more of them."""
+    other = replacement(model)
+    return (
+        f"({model or 'the model'} is retired: set BOOTSTRAP_VOYAGE_MODEL={other} and run again, which embeds the "
+        "corpus anew with that one; a search with `--mode text` needs no model)"
+    )
 
 
 def _detail(error: "VoyageError") -> str:
@@ -73,19 +108,6 @@ def _detail(error: "VoyageError") -> str:
     body = error.json_body
     words = body.get("detail") if isinstance(body, dict) else None
     return " ".join(str(words or error.http_body or error.user_message).split())[:MAX_DETAIL]
-
-
-def _unanswered(error: "VoyageError") -> BootstrapError:
-    """No status at all: whether the request went out decides whether it may have been charged."""
-    if isinstance(error.__cause__, (InvalidURL, InvalidHeader, MissingSchema, InvalidSchema)):
-        return ConfigurationError(
-            f"no request can be made ({type(error.__cause__).__name__}): look at BOOTSTRAP_VOYAGE_BASE_URL"
-        )
-    reason = getattr(getattr(error.__cause__, "args", (None,))[0] if error.__cause__ else None, "reason", None)
-    detail = " ".join(str(reason or error.__cause__ or error).split())[:MAX_DETAIL]
-    if type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "SSLError"):
-        return ProviderError(f"Voyage AI cannot be reached: {detail}")
-    return NoAnswerError(f"Voyage AI did not answer: {detail}")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

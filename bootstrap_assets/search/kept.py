@@ -51,6 +51,7 @@ class Keeper:
         return {by_hash[bytes(digest)]: vector.to_numpy() for digest, vector in rows}
 
     def _missing(self, connection: Connection, hashes: list[bytes]) -> list[bytes]:
+        connection.execute(statement("use_evaluation_vectors"), self._named(hashes))
         query = statement("unembedded").format(vectors=self.space.vectors)
         return [bytes(row[0]) for row in connection.execute(query, self._named(hashes))]
 

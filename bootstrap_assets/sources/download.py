@@ -14,7 +14,8 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from bootstrap_assets.errors import ChecksumError, DownloadError, DownloadInterrupted
+from bootstrap_assets import web
+from bootstrap_assets.errors import ArchiveError, ChecksumError, DownloadError, DownloadInterrupted
 from bootstrap_assets.sources.checksums import LOCK_NAME, ChecksumLock, LockEntry, digest, exclusive
 from bootstrap_assets.sources.http_answers import (
     condition,
@@ -25,6 +26,7 @@ from bootstrap_assets.sources.http_answers import (
     strong,
     web_page_title,
 )
+from bootstrap_assets.sources.soundness import Unsound, check_ending, check_whole
 from bootstrap_assets.sources.spec import Remote
 
 __all__ = ["LOCK_NAME", "ChecksumLock", "Fetched", "LockEntry", "OnBytes", "fetch", "newer_version"]
@@ -36,12 +38,6 @@ OnBytes = Callable[[int, "int | None"], None]
 """Told, after each piece, how many bytes are there and how many there will be (None if that is unknown)."""
 
 _CHUNK = 1 << 16
-_HOPELESS = (
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.TooManyRedirects,
-)
 _TRANSIENT = {408, 425, 429}
 
 
@@ -128,16 +124,25 @@ class _Download:
             return None
         sha256, size = digest(self.path)
         if self.entry is None:
+            self._refuse_unsound_by_hand()
             self.entry = LockEntry(sha256, size, self.url)
             self.lock.record(self.path.name, self.entry)
         self._compare(self.path, sha256, "the file was damaged or replaced; delete it to download it again")
+        try:
+            check_ending(self.path, self.path.name)
+        except Unsound:  # recorded by a version that did not look: it was never what the publisher has
+            self.entry = None
+            return None
         return self._fetched(sha256, size, self.entry.etag, was_cached=True)
 
     def fresh(self) -> Fetched:
         """Download the file, which must be what it was at first use, if there was one."""
         entry = self._receive({})
         assert entry is not None
-        advice = "the server has another version, or it came damaged; try again, or force a refresh to accept it"
+        advice = (
+            "the server has another version, or it came damaged; try again, or force a refresh "
+            "(`bootstrap run --force-refresh`) to accept it"
+        )
         try:
             self._compare(self.part, entry.sha256, advice)
         except ChecksumError:
@@ -201,16 +206,14 @@ class _Download:
 
     def ask(self, headers: Mapping[str, str]) -> requests.Response:
         """Ask for the file; an answer that was not asked for is an error."""
+        asked = {"Accept-Encoding": "identity", **headers}
         try:
-            response = requests.get(
-                self.remote.url,
-                headers={"Accept-Encoding": "identity", **headers},
-                stream=True,
-                timeout=self.timeout,
-            )
-        except _HOPELESS as error:
-            raise DownloadError(f"{self.url}: cannot be downloaded ({type(error).__name__})") from None
-        except requests.RequestException as error:
+            with web.Session() as session:
+                response = session.get(self.remote.url, headers=asked, stream=True, timeout=self.timeout)
+        except (requests.RequestException, OSError, ValueError, TypeError) as error:
+            failure = web.failure(error, self.remote.url)
+            if failure.lasting:
+                raise DownloadError(f"{self.url}: {failure.message}") from None
             raise self._interrupted(error) from None
         expected = {200} | ({206, 416} if "Range" in headers else {304} if headers else set())
         if response.status_code in expected:
@@ -242,6 +245,7 @@ class _Download:
         if total is not None and size != total:
             raise DownloadInterrupted(f"{self.url}: the server sent {size:,} of {total:,} bytes; they are kept")
         self._refuse_web_page()
+        self._refuse_unsound()
         sha256, size = digest(self.part)
         return LockEntry(sha256, size, self.url, etag, modified)
 
@@ -273,6 +277,28 @@ class _Download:
         if title is not None:
             self._drop_part()
             raise DownloadError(f"{self.url}: sent a web page ({title}) where {self.path.name} was expected")
+
+    def _refuse_unsound(self) -> None:
+        """A part that is not whole is not THE version, however well the server ended it."""
+        try:
+            check_whole(self.part, self.path.name)
+        except Unsound as error:
+            if not error.cut_off:
+                self._drop_part()  # else it is gone on with, where its version has a name
+            if error.foreign:
+                raise DownloadError(f"{self.url}: sent something else than {self.path.name}: {error}") from None
+            raise DownloadInterrupted(
+                f"{self.url}: what came is not whole, though the server ended it as if it were: {error}; nothing "
+                "of it is recorded"
+            ) from None
+
+    def _refuse_unsound_by_hand(self) -> None:
+        try:
+            check_whole(self.path, self.path.name)
+        except Unsound as error:
+            raise ArchiveError(
+                f"{self.path}: the file is not whole: {error}; put a whole one there, or delete it to download it"
+            ) from None
 
     def _drop_part(self) -> None:
         self.part.unlink(missing_ok=True)

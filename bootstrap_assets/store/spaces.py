@@ -7,7 +7,8 @@ from functools import partial
 
 from psycopg import sql
 
-from bootstrap_assets.errors import SchemaError, VectorError
+from bootstrap_assets.errors import ConfigurationError, SchemaError, VectorError
+from bootstrap_assets.settings import MAX_INDEXED
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.locks import patiently
 from bootstrap_assets.store.statements import statement
@@ -44,7 +45,13 @@ def ensure(connection: Connection, provider: str, model: str, dimensions: int) -
     """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
 
     Where there is nothing to make, no lock is taken that could be waited for.
+    ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
     """
+    if not 1 <= dimensions <= MAX_INDEXED:
+        raise ConfigurationError(
+            f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {MAX_INDEXED}, so they "
+            "could be paid for and never be searched; ask for fewer (BOOTSTRAP_VOYAGE_DIMENSIONS)"
+        )
     space = find(connection, provider, model, dimensions)
     if space is None or not _has_table(connection, space):
         make = partial(_make, provider=provider, model=model, dimensions=dimensions)
@@ -103,6 +110,12 @@ def building(connection: Connection) -> Space | None:
     return _one(connection, "building_space", {})
 
 
+def known(connection: Connection) -> list[Space]:
+    """The spaces that hold vectors: the active one, those being built, retired ones; each the newest first."""
+    spaces = [Space(*row) for row in connection.execute(statement("known_spaces"))]
+    return [space for space in spaces if _holds_any(connection, space)]
+
+
 def newest(connection: Connection) -> Space | None:
     """The active space, else the one made last."""
     return _one(connection, "newest_space", {})
@@ -157,6 +170,11 @@ def promote(connection: Connection, space: Space) -> None:
     connection.execute(statement("activate_space"), {"id": space.id})
     connection.execute(statement("replace_vectors").format(vectors=space.vectors))
     connection.execute(statement("replace_view").format(vectors=space.vectors))
+
+
+def _holds_any(connection: Connection, space: Space) -> bool:
+    row = connection.execute(statement("holds_vectors").format(vectors=space.vectors)).fetchone()
+    return bool(row and row[0])
 
 
 def _one(connection: Connection, name: str, parameters: dict[str, object]) -> Space | None:

@@ -19,8 +19,8 @@ from tests.made_up_source import parsed_document
 
 NAMES = ("chaos_one", "chaos_two")
 CLAUSES = 9
-LONG_TOKENS = 16_000
-"""Estimated tokens of a long text: above the context of voyage-law-2, as far as we fill it."""
+LONG_TOKENS = 30_000
+"""Estimated tokens of a long text: above the context of voyage-4-large, as far as we fill it."""
 
 Contracts = dict[str, dict[str, str]]
 """Documents by title, each with its clauses by category."""

@@ -13,7 +13,7 @@ from tests.chaos.corpus import NAMES
 from tests.chaos.processes import Child, Crew
 from tests.fakes.voyage_server import VoyageServer
 
-VECTORS = "reference_vectors_voyage_voyage_law_2_1024"
+VECTORS = "reference_vectors_voyage_voyage_4_large_1024"
 TABLES = ("reference_documents", "reference_texts", "reference_text_parts", "reference_records", VECTORS)
 BATCHES = 16
 WORKERS = 4

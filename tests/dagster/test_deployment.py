@@ -48,8 +48,8 @@ from bootstrap_assets import fill
 from bootstrap_assets.embed import models
 
 fill._READ_TEXTS = {2 * PIECE}
-law = models._VOYAGE["voyage-law-2"]
-models._VOYAGE["voyage-law-2"] = replace(law, model=replace(law.model, request_texts={PIECE}))
+law = models._VOYAGE["voyage-4-large"]
+models._VOYAGE["voyage-4-large"] = replace(law, model=replace(law.model, request_texts={PIECE}))
 """
 """What every Python process of the deployment does first."""
 

@@ -80,8 +80,8 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
 
     from bootstrap_assets.embed import models
 
-    law = models._VOYAGE["voyage-law-2"]
-    monkeypatch.setitem(models._VOYAGE, "voyage-law-2", replace(law, model=replace(law.model, request_texts=40)))
+    law = models._VOYAGE["voyage-4-large"]
+    monkeypatch.setitem(models._VOYAGE, "voyage-4-large", replace(law, model=replace(law.model, request_texts=40)))
     asked = 0
 
     def fail_at_the_third(_texts: list[str]) -> None:
@@ -99,7 +99,7 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
         rows = connection.execute(
             """SELECT to_char(b, 'FM000') FROM (
                    SELECT reference_batch(r.content_hash, 128) AS b, bool_and(v.content_hash IS NOT NULL) AS done
-                   FROM reference_records r LEFT JOIN reference_vectors_voyage_voyage_law_2_1024 v
+                   FROM reference_records r LEFT JOIN reference_vectors_voyage_voyage_4_large_1024 v
                    USING (content_hash) GROUP BY 1) x WHERE done"""
         ).fetchall()
     complete = {row[0] for row in rows}

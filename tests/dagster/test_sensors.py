@@ -20,7 +20,7 @@ from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import sensors
 from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.errors import AccessError, BudgetError
-from bootstrap_assets.events import IngestRequested
+from bootstrap_assets.events import IngestRequested, RunFailed
 from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import download
@@ -287,7 +287,7 @@ def test_a_request_that_asks_the_publishers_makes_a_run_that_does(
 
 def stored(database: Database) -> int:
     with database.connection() as connection:
-        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_law_2_1024").fetchone()
+        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_4_large_1024").fetchone()
     return int(row[0]) if row else 0
 
 
@@ -384,6 +384,9 @@ def test_work_that_gets_nowhere_is_tried_once_a_day(
     assert keys[0] == keys[1] != keys[2]
 
 
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
 class Publisher:
     """A server of one archive whose version can be changed; counts the bodies it sent."""
 
@@ -400,13 +403,14 @@ class Publisher:
                 publisher.bodies += 1
                 self.send_response(200)
                 self.send_header("ETag", publisher.etag)
-                self.send_header("Content-Length", "4")
+                self.send_header("Content-Length", str(len(EMPTY_ZIP)))
                 self.end_headers()
-                self.wfile.write(b"data")
+                self.wfile.write(EMPTY_ZIP)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 publisher.posted.append(json.loads(body))
+                publisher.credentials.append(self.headers.get("Authorization"))
                 self.send_response(204)
                 self.end_headers()
 
@@ -414,6 +418,7 @@ class Publisher:
                 pass
 
         self.posted: list[dict[str, Any]] = []
+        self.credentials: list[str | None] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/archive.zip"
         threading.Thread(target=partial(self._http.serve_forever, 0.02), daemon=True).start()
@@ -537,3 +542,14 @@ def test_a_failed_run_is_an_event_and_a_post(
         "bootstrap",
     )
     assert publisher.posted[0]["event"] == "bootstrap/run.failed"
+
+
+def test_a_failed_run_is_posted_without_what_netrc_holds(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    failed = RunFailed(run_id="1", job="bootstrap", message="")
+    sensors._post(publisher.url, failed, None)  # type: ignore[arg-type]
+    sensors._post(publisher.url.replace("//", "//user:own@"), failed, None)  # type: ignore[arg-type]
+    assert publisher.credentials == [None, "Basic dXNlcjpvd24="]

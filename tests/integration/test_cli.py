@@ -337,7 +337,7 @@ def test_a_plan_tells_what_a_run_then_does_and_changes_nothing(
     monkeypatch.delenv("VOYAGE_API_KEY")
     monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "voyage")
     planned = json.loads(invoke("plan", "--json").stdout)
-    assert planned["model"]["name"] == "voyage-law-2"
+    assert planned["model"]["name"] == "voyage-4-large"
     sources = {one["source"]: one for one in planned["sources"]}
     assert list(sources) == ["cuad", "contract_nli", "bonterms", "commonaccord"]
     assert paid.log == []
@@ -390,7 +390,7 @@ def test_a_signal_lets_the_requests_in_flight_end(
     assert "what was embedded is kept" in told
     assert "Traceback" not in told
     with connect(database_url) as connection:
-        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_law_2_1024").fetchone()
+        row = connection.execute("SELECT count(*) FROM reference_vectors_voyage_voyage_4_large_1024").fetchone()
         assert row == (paid.texts_paid,)
         assert connection.execute("SELECT status FROM bootstrap_progress").fetchone() == ("pending",)
     assert len(paid.log) == 1

@@ -285,7 +285,7 @@ def test_an_unsound_vector_is_never_stored(
 def test_a_space_whose_table_has_other_dimensions_is_refused(corpus: Corpus) -> None:
     with corpus.database.connection() as connection:
         connection.execute(f"ALTER TABLE {corpus.space.table} ALTER embedding TYPE vector(512)")
-    with pytest.raises(VectorError, match=r"voyage-law-2 gives 1024 dimensions.*512"):
+    with pytest.raises(VectorError, match=r"voyage-4-large gives 1024 dimensions.*512"):
         open_for_test(corpus.settings, corpus.database)
 
 

@@ -244,13 +244,13 @@ def test_what_is_no_source_has_a_readable_name_in_the_ledger(corpus: Corpus) -> 
     fill(corpus, contracts(5))
     for name, told in (("evaluate", "evaluation"), ("search", "searches")):
         execute(corpus, f"UPDATE embedding_usage SET source = '{name}'")
-        assert f"voyage-law-2 {told} " in section(report(corpus), "cost")
+        assert f"voyage-4-large {told} " in section(report(corpus), "cost")
 
 
 def test_the_ledger_and_the_last_runs_are_told(corpus: Corpus) -> None:
     fill(corpus, contracts(20))
     told = section(report(corpus), "cost")
-    assert "voyage-law-2 made_up" in told
+    assert "voyage-4-large made_up" in told
     assert "$0.00" in told
     with corpus.database.connection() as connection:
         runs = contents.read(connection, corpus.space).runs

@@ -1,6 +1,9 @@
+import gzip
 import hashlib
+import io
 import json
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,12 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.errors import ChecksumError, DownloadError, DownloadInterrupted
-from bootstrap_assets.sources.download import LOCK_NAME, ChecksumLock, Fetched, fetch
+from bootstrap_assets.errors import ArchiveError, ChecksumError, DownloadError, DownloadInterrupted
+from bootstrap_assets.sources.download import LOCK_NAME, ChecksumLock, Fetched, LockEntry, fetch
 from bootstrap_assets.sources.spec import Remote
 
-BODY = b"PK\x03\x04" + bytes(range(256)) * 400
-OTHER = b"PK\x03\x04" + bytes(reversed(range(256))) * 300
+
+def zipped(**members: bytes) -> bytes:
+    """A zip archive of these members, uncompressed."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+BODY = zipped(text=bytes(range(256)) * 400)
+OTHER = zipped(text=bytes(reversed(range(256))) * 300)
 TIMEOUT = (0.3, 0.3)
 
 
@@ -461,3 +474,146 @@ def test_the_second_of_two_at_once_waits_and_finds_the_cache(place: Place) -> No
         thread.join(10)
     assert sorted(fetched.was_cached for fetched in results) == [False, True]
     assert len(place.script.asked) == 1
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_body_that_is_cut_off_without_a_word_is_not_recorded(place: Place, encoded: bool) -> None:
+    whole = gzip.compress(BODY) if encoded else BODY
+    place.script.body, place.script.send_length, place.script.etag = whole[: len(whole) // 2], False, 'W/"v1"'
+    place.script.headers = {"Content-Encoding": "gzip"} if encoded else {}
+    with pytest.raises(DownloadInterrupted, match="not whole"):
+        place.fetch()
+    assert place.lock.get("corpus.zip") is None
+    assert not place.file.exists()
+    place.script.body = whole
+    assert place.fetch().sha256 == hashlib.sha256(BODY).hexdigest()
+
+
+def test_what_was_cut_off_is_gone_on_with_where_its_version_has_a_name(place: Place) -> None:
+    place.script.body, place.script.send_length = BODY[:5_000], False
+    with pytest.raises(DownloadInterrupted, match="not whole"):
+        place.fetch()
+    place.script.body = BODY
+    place.fetch()
+    assert place.script.asked[1]["Range"] == "bytes=5000-"
+    assert place.file.read_bytes() == BODY
+
+
+def test_a_cut_that_leaves_the_end_of_an_inner_archive_is_seen(place: Place) -> None:
+    outer = zipped(inner=BODY, text=b"more")
+    place.script.body, place.script.send_length = outer[: outer.index(BODY) + len(BODY)], False
+    with pytest.raises(DownloadInterrupted, match="not whole"):
+        place.fetch()
+
+
+def test_a_body_that_came_damaged_is_asked_for_anew(place: Place) -> None:
+    place.script.body = BODY[:5_000] + bytes([BODY[5_000] ^ 1]) + BODY[5_001:]
+    with pytest.raises(DownloadInterrupted, match=r"member 'text' is damaged"):
+        place.fetch()
+    place.script.body = BODY
+    assert place.fetch().sha256 == hashlib.sha256(BODY).hexdigest()
+    assert "Range" not in place.script.asked[1]
+
+
+def test_parts_of_two_versions_that_have_no_name_are_not_one_file(place: Place) -> None:
+    """A server that names no version in its 206 may have joined the rest of another one to the part."""
+    place.interrupt(after=5_000)
+    place.script.body, place.script.etag, place.script.honour_if_range = OTHER, None, False
+    with pytest.raises(DownloadInterrupted, match="not whole"):
+        place.fetch()
+    assert place.fetch().sha256 == hashlib.sha256(OTHER).hexdigest()
+
+
+@pytest.mark.parametrize("body", [b'{"message": "no such file"}', b"<?xml version='1.0'?><Error/>"])
+def test_something_else_than_an_archive_is_refused_for_good(place: Place, body: bytes) -> None:
+    place.script.body = body
+    with pytest.raises(DownloadError, match="something else"):
+        place.fetch()
+    assert place.lock.get("corpus.zip") is None
+
+
+def test_an_empty_body_may_pass(place: Place) -> None:
+    place.script.body = b""
+    with pytest.raises(DownloadInterrupted, match="not whole"):
+        place.fetch()
+
+
+def test_a_chunked_body_that_breaks_off_is_not_recorded(place: Place) -> None:
+    place.script.send_length, place.script.headers = False, {"Transfer-Encoding": "chunked"}
+    place.script.etag = None
+    place.script.body = b"%x\r\n%s\r\n" % (len(BODY), BODY)  # and no last chunk
+    with pytest.raises(DownloadInterrupted):
+        place.fetch()
+    assert place.lock.get("corpus.zip") is None
+    place.script.body += b"0\r\n\r\n"
+    place.fetch()
+    assert place.file.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "cut"),
+    [
+        ("data.json", b'[{"a": NaN}]', b'[{"a": N'),
+        ("data.jsonl", b'{"a": 1}\n{"a": 2}\n', b'{"a": 1}\n{"a"'),
+        ("data.parquet", b"PAR1....PAR1", b"PAR1...."),
+    ],
+)
+def test_other_formats_than_zip_are_looked_at_too(place: Place, name: str, whole: bytes, cut: bytes) -> None:
+    remote = Remote(name, place.url)
+    place.script.body, place.script.send_length, place.script.etag = cut, False, None
+    with pytest.raises(DownloadInterrupted, match="not whole"):
+        fetch(remote, place.folder, lock=place.lock, timeout=TIMEOUT)
+    place.script.body = whole
+    assert fetch(remote, place.folder, lock=place.lock, timeout=TIMEOUT).size == len(whole)
+
+
+def test_a_file_put_there_by_hand_that_is_not_whole_is_not_recorded(place: Place) -> None:
+    place.folder.mkdir()
+    place.file.write_bytes(BODY[:5_000])
+    with pytest.raises(ArchiveError, match=r"corpus\.zip.*not whole.*delete it"):
+        place.fetch()
+    place.file.unlink()
+    assert place.fetch().size == len(BODY)
+
+
+def test_a_truncated_file_that_was_recorded_once_is_downloaded_again(place: Place) -> None:
+    place.folder.mkdir()
+    place.file.write_bytes(BODY[:5_000])
+    place.lock.record("corpus.zip", LockEntry(hashlib.sha256(BODY[:5_000]).hexdigest(), 5_000, place.url))
+    assert place.fetch().sha256 == hashlib.sha256(BODY).hexdigest()
+    assert place.fetch().was_cached
+
+
+def test_no_entry_of_netrc_is_sent_to_a_publisher(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = place.folder.parent / "netrc"
+    netrc.write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    place.fetch()
+    assert "Authorization" not in place.script.asked[0]
+
+
+def test_no_entry_of_netrc_is_sent_after_a_redirect(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = place.folder.parent / "netrc"
+    netrc.write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    location = f"http://localhost:{place.port}/elsewhere.zip"
+    place.script.status, place.script.headers = 302, {"Location": location, "Connection": "close"}
+    with pytest.raises(DownloadError, match="circle"):
+        place.fetch()
+    assert len(place.script.asked) > 1
+    assert all("Authorization" not in headers for headers in place.script.asked)
+
+
+def test_a_missing_ca_bundle_is_told_by_its_variable(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/gone/corporate.pem")
+    with pytest.raises(DownloadError, match=r"REQUESTS_CA_BUNDLE: there is no CA bundle /gone/corporate\.pem"):
+        place.fetch(url=f"https://127.0.0.1:{place.port}/corpus.zip")
+
+
+def test_a_dead_proxy_may_come_back(place: Place, monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:hush@127.0.0.1:{unused_port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(DownloadInterrupted) as raised:
+        place.fetch(url="http://corpus.example/corpus.zip")
+    assert "hush" not in str(raised.value)

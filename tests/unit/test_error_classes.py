@@ -1,6 +1,7 @@
 """Every exception that the client, psycopg and the operating system raise has a class, decided in one place."""
 
 import errno
+import socket
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -189,6 +190,38 @@ def test_a_connection_that_broke_may_come_back() -> None:
 )
 def test_what_the_operating_system_says_may_pass(number: int) -> None:
     assert is_transient(OSError(number, "a message"))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.ENOENT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+        errno.EROFS,
+        errno.ELOOP,
+        errno.EINVAL,
+        errno.ENOEXEC,
+        errno.EXDEV,
+    ],
+)
+def test_what_is_missing_or_forbidden_stays_so(number: int) -> None:
+    assert not is_transient(OSError(number, "a message"))
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError("x"), TimeoutError("x"), BrokenPipeError("x"), socket.gaierror(-3, "try again")]
+)
+def test_a_connection_that_failed_without_a_number_may_pass(error: OSError) -> None:
+    assert is_transient(error)
+
+
+def test_an_error_of_the_operating_system_that_says_nothing_is_not_believed_to_pass() -> None:
+    assert not is_transient(OSError("Could not find a suitable TLS CA certificate bundle"))
 
 
 def test_every_error_of_ours_is_one_or_the_other() -> None:

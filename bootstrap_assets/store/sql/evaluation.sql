@@ -51,6 +51,11 @@ WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE
       WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
   )
 
+-- name: use_evaluation_vectors
+UPDATE evaluation_vectors SET used_at = now()
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
+  AND used_at < now() - interval '1 day'
+
 -- name: keep_evaluation_vector
 INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
 VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING

@@ -20,16 +20,25 @@ SELECT extract(epoch FROM paused_until - now())::double precision FROM embedding
 WHERE name = %(limiter)s AND paused_until > now()
 
 -- name: costs
-SELECT (u.created_at AT TIME ZONE 'UTC')::date AS day, s.model, u.source,
-       count(*) AS requests,
-       count(*) FILTER (WHERE u.outcome NOT IN ('ok', 'in_flight', 'rate_limited')) AS failed,
-       count(*) FILTER (WHERE u.outcome = 'rate_limited') AS limited,
-       count(*) FILTER (WHERE u.outcome = 'in_flight') AS unanswered,
-       coalesce(sum(u.texts) FILTER (WHERE u.outcome = 'ok'), 0) AS texts,
-       coalesce(sum(u.tokens) FILTER (WHERE u.outcome = 'ok'), 0)::bigint AS tokens,
-       coalesce(sum(u.cost_usd) FILTER (WHERE u.outcome = 'ok'), 0) AS dollars,
-       coalesce(sum(u.cost_usd) FILTER (WHERE u.outcome <> 'ok'), 0) AS unsure_dollars
-FROM embedding_usage u JOIN embedding_spaces s ON s.id = u.space_id
+-- The rows that are there, and the sums of those that were pruned.
+WITH days AS (
+    SELECT (created_at AT TIME ZONE 'UTC')::date AS day, space_id, source, count(*) AS requests,
+           count(*) FILTER (WHERE outcome NOT IN ('ok', 'in_flight', 'rate_limited')) AS failed,
+           count(*) FILTER (WHERE outcome = 'rate_limited') AS limited,
+           count(*) FILTER (WHERE outcome = 'in_flight') AS unanswered,
+           coalesce(sum(texts) FILTER (WHERE outcome = 'ok'), 0) AS texts,
+           coalesce(sum(tokens) FILTER (WHERE outcome = 'ok'), 0) AS tokens,
+           coalesce(sum(cost_usd) FILTER (WHERE outcome = 'ok'), 0) AS dollars,
+           coalesce(sum(cost_usd) FILTER (WHERE outcome <> 'ok'), 0) AS unsure_dollars
+    FROM embedding_usage GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT day, space_id, source, requests, failed, limited, unanswered, texts, tokens, dollars, unsure_dollars
+    FROM embedding_usage_daily
+)
+SELECT u.day, s.model, u.source, sum(u.requests)::bigint AS requests, sum(u.failed)::bigint AS failed,
+       sum(u.limited)::bigint AS limited, sum(u.unanswered)::bigint AS unanswered, sum(u.texts)::bigint AS texts,
+       sum(u.tokens)::bigint AS tokens, sum(u.dollars) AS dollars, sum(u.unsure_dollars) AS unsure_dollars
+FROM days u JOIN embedding_spaces s ON s.id = u.space_id
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- name: lately

@@ -9,6 +9,13 @@ SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_s
 SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
 WHERE state = 'building' ORDER BY id DESC LIMIT 1
 
+-- name: known_spaces
+SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
+ORDER BY state = 'active' DESC, state = 'building' DESC, id DESC
+
+-- name: holds_vectors
+SELECT EXISTS (SELECT FROM {vectors})
+
 -- name: newest_space
 SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
 ORDER BY state = 'active' DESC, id DESC LIMIT 1

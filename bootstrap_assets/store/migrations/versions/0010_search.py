@@ -3,7 +3,7 @@
 from bootstrap_assets.store.migrations import run_sql
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:
