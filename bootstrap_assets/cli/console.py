@@ -30,6 +30,10 @@ WIDE = 1_000_000
 """Columns of what goes into a pipe or a file: whoever reads it cuts it, or nobody does."""
 
 
+READABLE = 20
+"""Columns that a terminal has to have left for what is broken over lines."""
+
+
 class _Output(Console):
     """Stdout, for people and for pipes."""
 
@@ -152,8 +156,9 @@ def table(*columns: str, left: int = 1, free: tuple[str, ...] = ()) -> Table:
 
 def print_table(filled: Table) -> None:
     """A table of which nothing is cut off: where it is too wide, lines are as long as they are."""
-    least = Measurement.get(out, out.options, filled).minimum
-    if out.is_terminal and least <= out.width:
+    needed = Measurement.get(out, out.options.update(max_width=WIDE), filled)
+    breakable = not all(column.no_wrap for column in filled.columns)
+    if out.is_terminal and (needed.minimum + READABLE if breakable else needed.maximum) <= out.width:
         out.print(filled)
     else:
         print_block(filled, width=WIDE)
@@ -161,9 +166,18 @@ def print_table(filled: Table) -> None:
 
 def print_block(block: RenderableType, *, width: int) -> None:
     """Something that is laid out in a width, without the blanks that fill its lines up."""
-    with out.capture() as captured:
-        out.print(block, width=width)
-    for line in captured.get().splitlines():
+    laid_out = io.StringIO()
+    system: Any = out.color_system
+    # One of its own: `out` makes nothing wider than the terminal.
+    Console(
+        file=laid_out,
+        width=width,
+        height=100,
+        highlight=False,
+        force_terminal=out.is_terminal,
+        color_system=system,
+    ).print(block)
+    for line in laid_out.getvalue().splitlines():
         out.out(line.rstrip(), highlight=False)
 
 

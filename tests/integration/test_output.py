@@ -61,7 +61,7 @@ def test_in_a_narrow_terminal_nothing_of_a_table_is_lost(failed: Corpus, argumen
     shown = in_terminal(60, *arguments)
     letters = "".join(shown.split())
     missing = [word for word in words if not set(word) <= set("s0123456789.") and word not in letters]
-    assert [word for word in missing if len(word) < 20] == []
+    assert [word for word in missing if len(word) < 20] == [], shown
     for line in shown.splitlines()[:1]:
         assert not line.rstrip().endswith("…")
 
