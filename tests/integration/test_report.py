@@ -195,6 +195,36 @@ def test_the_recall_says_of_what_it_is(local: Corpus) -> None:
     assert "Asked with texts of the corpus itself" in section(written, "quality")
 
 
+def glance(of: str) -> list[tuple[str, str]]:
+    """What stands at the top, each with its mark."""
+    return [(kind, words(told)) for kind, told in re.findall(r'<li class="(\w+)">(.*?)</li>', of)]
+
+
+def test_the_page_begins_with_how_good_the_answers_are(local: Corpus) -> None:
+    fill(local, contracts(5))
+    unknown = "How well the search answers was not measured yet: run bootstrap evaluate ."
+    assert glance(report(local))[0] == ("warn", unknown)
+    keep_quality(local, measured(local))
+    assert glance(report(local))[0][0] == "warn"  # the index was measured, the answers were not
+    keep_quality(local, measured(local, cuad={"hybrid": {"R@5": {"mean": 0.6}}, "queries": 12}))
+    written = report(local)
+    told = "Of the passages that answer a question of a contract review, 60% are among the first five results"
+    assert glance(written)[0] == ("warn", f"{told} (12 questions, CUAD v1).")
+    assert "Right among the first five, CUAD v1 60.0%" in words(written)
+    assert "Right among the first five, ContractNLI not measured" in words(written)
+    keep_quality(local, measured(local, cuad={"hybrid": {"R@5": {"mean": 0.95}}, "queries": 12}))
+    assert glance(report(local))[0][0] == "good"
+
+
+def test_a_good_figure_of_the_sample_is_no_good_news(local: Corpus) -> None:
+    fill(local, contracts(5))
+    made_up = {"hybrid": {"R@5": {"mean": 0.95}}}
+    keep_quality(local, measured(local, cuad=made_up, invented={"cuad": "sample, invented"}))
+    kind, told = glance(report(local))[0]
+    assert kind == "warn"
+    assert "sample, invented, so this says nothing of real contracts" in told
+
+
 def test_what_was_measured_on_an_earlier_corpus_is_marked_as_such(local: Corpus) -> None:
     outdated = "Measured on an earlier state of the corpus: bootstrap evaluate measures it again."
     fill(local, contracts(5))
