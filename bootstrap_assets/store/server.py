@@ -166,6 +166,8 @@ def _end(data: Path, found: State) -> None:
     if not postmaster.end(process, patience=PATIENCE):
         raise DatabaseUnavailable(f"the embedded PostgreSQL in {data}, process {process.pid}, does not stop")
     data_folder.clear(data)
+    if isinstance(found, Server):
+        sockets.remove(found.sockets, data)  # of a home that was moved, whose record names its old place
 
 
 def _launch(data: Path, account: programs.Account | None) -> str:

@@ -40,13 +40,19 @@ def choose(data: Path, port: int, account: Account | None) -> Path:
 
 def clear(data: Path) -> None:
     """Remove the sockets of a server that is gone, or that came along with a copy; not those of the original."""
-    recorded = _recorded(data)
-    for folder in (data, recorded) if recorded and is_safe(recorded, data) else (data,):
+    for path in data.glob(".s.PGSQL.*"):
+        path.unlink(missing_ok=True)
+    if recorded := _recorded(data):
+        remove(recorded, data)
+
+
+def remove(folder: Path, data: Path) -> None:
+    """Remove a folder that was made for the socket of a server which is gone."""
+    if folder != data and folder.name.startswith(_PREFIX) and is_safe(folder, data):
         for path in folder.glob(".s.PGSQL.*"):
             path.unlink(missing_ok=True)
-        if folder == recorded:
-            with suppress(OSError):
-                folder.rmdir()
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def is_safe(folder: Path, data: Path) -> bool:

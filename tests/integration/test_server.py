@@ -371,6 +371,7 @@ def test_a_copy_of_such_a_home_has_a_server_of_its_own(far: Path) -> None:
     moved = far.rename(far.with_name("moved"))
     assert what(moved) == "the original"
     assert server.stop(moved)
+    assert not sockets_of(original).exists()
 
 
 def test_a_killed_server_of_such_a_home_starts_again(far: Path) -> None:
