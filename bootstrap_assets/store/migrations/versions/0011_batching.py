@@ -2,7 +2,7 @@
 
 from bootstrap_assets.store.migrations import run_sql
 
-revision = "0012"
+revision = "0011"
 down_revision = "0010"
 
 
