@@ -14,9 +14,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bootstrap_assets.errors import ConfigurationError
 
 PREFIX = "BOOTSTRAP_"
+KEY = "VOYAGE_API_KEY"
 
 OURS = ("BOOTSTRAP_DAGSTER_URL",)
 """What `bootstrap env` exports besides settings."""
+
+THE_CLIENTS = ("VOYAGE_LOG",)
+"""What the client of Voyage AI reads by itself."""
 
 MAX_INDEXED = 2000
 """Dimensions that pgvector's HNSW takes at most of the type `vector` (its README)."""
@@ -40,7 +44,7 @@ class Settings(BaseSettings):
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
-        validation_alias=AliasChoices("VOYAGE_API_KEY", "voyage_api_key"),
+        validation_alias=AliasChoices(KEY, "voyage_api_key"),
         description="Key of Voyage AI.",
     )
     voyage_model: str | None = Field(
@@ -140,7 +144,7 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
-    check_names(frozenset(name for name in os.environ if name.upper().startswith(PREFIX)))
+    check_names(frozenset(name for name in os.environ if name.upper().startswith((PREFIX, "VOYAGE"))))
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -177,26 +181,28 @@ def has_dagster_home() -> bool:
 
 def variable_of(name: str) -> str:
     """The environment variable of a setting."""
-    return "VOYAGE_API_KEY" if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
+    return KEY if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
 
 
 @cache
 def check_names(names: frozenset[str]) -> None:
     """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
 
-    Others may belong to another program (`BOOTSTRAP_SERVERS`): they are told once, as a warning.
+    Others may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): they are told once, as a warning.
     """
     known = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
     for name in sorted(names):
         variable = name.upper()
-        if variable in known.values() or variable in OURS:
+        if variable in known.values() or variable in (*OURS, *THE_CLIENTS):
             continue
         rest = variable.removeprefix(PREFIX)
         near = [one for one in known if one.endswith(f"_{rest}")]
         near += get_close_matches(rest, known, n=1, cutoff=0.66)
-        if near:
-            raise ConfigurationError(f"{name} is no setting: did you mean {known[near[0]]}?")
-        _log.warning("%s is no setting of bootstrap-assets and has no effect (README, Settings)", name)
+        meant = known[near[0]] if near else None
+        if meant and (variable.startswith(PREFIX) or (meant == KEY and KEY not in names)):
+            raise ConfigurationError(f"{name} is no setting: did you mean {meant}?")
+        hint = f": did you mean {meant}?" if meant else " (README, Settings)"
+        _log.warning("%s is no setting of bootstrap-assets and has no effect%s", name, hint)
 
 
 _log = logging.getLogger(__name__)

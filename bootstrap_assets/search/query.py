@@ -1,7 +1,7 @@
 """Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ from bootstrap_assets.records import clean_text, estimate_tokens
 from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import overview, spaces
+from bootstrap_assets.store import spaces
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.ledger import Payer
 from bootstrap_assets.store.spaces import Space
@@ -33,8 +33,6 @@ PHRASE = re.compile('["“”„«»]([^"“”„«»]+)["“”„«»]')
 
 SOURCE = "search"
 """What queries are entered as in the ledger."""
-
-_RECORDS = 9  # their place among the columns of the statement
 
 
 class Mode(StrEnum):
@@ -146,9 +144,7 @@ def search(
     with database.connection() as connection:
         named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
         rows = connection.execute(statement("search"), named).fetchall()
-        ids = {UUID(record["document_id"]) for row in rows for record in row[_RECORDS]}
-        invented = overview.invented_documents(connection, ids) if ids else frozenset()
-        hits = [_hit(row, invented) for row in rows]
+        hits = [_hit(row) for row in rows]
     if not hits:
         _searched(database)  # or there is nothing at all
     return hits
@@ -164,8 +160,7 @@ def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
     return named
 
 
-def _hit(row: tuple[Any, ...], invented: Collection[UUID]) -> Hit:
-    """A hit; `invented`: the documents that no real contract is behind."""
+def _hit(row: tuple[Any, ...]) -> Hit:
     (
         rank,
         score,
@@ -176,11 +171,10 @@ def _hit(row: tuple[Any, ...], invented: Collection[UUID]) -> Hit:
         content,
         before,
         after,
-        found,
+        records,
         weak,
         others,
     ) = row
-    records = [record | {"invented": UUID(record["document_id"]) in invented} for record in found]
     first = dict(records[0])
     first["record_id"] = UUID(first.pop("id"))
     del first["document_id"]

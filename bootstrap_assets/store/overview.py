@@ -4,9 +4,8 @@ A version says whether something changed, not how; it is a SHA-256 in hexadecima
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -53,12 +52,6 @@ def invented(connection: Connection) -> dict[str, str]:
     """The sources that hold invented documents, with what to say of them."""
     rows = connection.execute(statement("invented_sources"), {"mark": Jsonb({INVENTED: True})})
     return {source: SAMPLE if wholly else f"in part {SAMPLE}" for source, wholly in rows}
-
-
-def invented_documents(connection: Connection, ids: Iterable[UUID]) -> frozenset[UUID]:
-    """Which of some documents are invented."""
-    rows = connection.execute(statement("invented_documents"), {"ids": list(ids), "mark": Jsonb({INVENTED: True})})
-    return frozenset(row[0] for row in rows)
 
 
 def batch_versions(connection: Connection, space: Space, source: str, count: int) -> list[str]:

@@ -44,6 +44,8 @@ def test_other_patterns_of_commonaccord_give_other_documents(corpus: Corpus) -> 
         ("bootstrap_batch", "BOOTSTRAP_BATCHES"),
         ("BOOTSTRAP_MODEL", "BOOTSTRAP_VOYAGE_MODEL"),
         ("BOOTSTRAP_API_KEY", "VOYAGE_API_KEY"),
+        ("VOYAGEAI_API_KEY", "VOYAGE_API_KEY"),
+        ("VOYAGE_KEY", "VOYAGE_API_KEY"),
     ],
 )
 def test_a_misspelt_variable_is_an_error_that_names_the_nearest(
@@ -60,11 +62,13 @@ def test_a_variable_of_another_program_is_told_once(
 ) -> None:
     check_names.cache_clear()
     monkeypatch.setenv("BOOTSTRAP_SERVERS", "kafka:9092")
+    monkeypatch.setenv("VOYAGE_MODEL", "another program's")
+    monkeypatch.setenv("VOYAGE_LOG", "debug")
     monkeypatch.setenv("BOOTSTRAP_DAGSTER_URL", "postgresql://")
     with caplog.at_level(logging.WARNING):
         load_settings()
         load_settings()
-    assert [record.getMessage().split()[0] for record in caplog.records] == ["BOOTSTRAP_SERVERS"]
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["BOOTSTRAP_SERVERS", "VOYAGE_MODEL"]
 
 
 def test_another_number_of_batches_than_the_corpus_has_is_refused_until_it_is_divided_anew(

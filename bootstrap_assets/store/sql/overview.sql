@@ -16,9 +16,6 @@ GROUP BY source HAVING bool_or(metadata @> %(mark)s) ORDER BY source
 SELECT licence, attribution, metadata @> %(mark)s, count(*) FROM reference_documents
 WHERE source = %(source)s GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2
 
--- name: invented_documents
-SELECT id FROM reference_documents WHERE id = ANY(%(ids)s) AND metadata @> %(mark)s
-
 -- name: batch_versions
 SELECT reference_batch(content_hash, %(count)s), string_agg(content_hash, ''::bytea ORDER BY content_hash)
 FROM (SELECT DISTINCT content_hash FROM reference_records WHERE source = %(source)s) t GROUP BY 1

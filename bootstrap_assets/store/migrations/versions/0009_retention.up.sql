@@ -122,3 +122,9 @@ BEGIN
                 clock_timestamp())
         RETURNING u.id, 0::double precision, NULL::double precision;
 END $$;
+
+-- Whatever search path the caller has: the tables are ours.
+DO $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION embedding_reserve SET search_path = pg_catalog, %I, pg_temp', current_schema());
+END $$;

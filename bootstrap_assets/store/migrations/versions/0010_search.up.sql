@@ -465,7 +465,8 @@ BEGIN
                        'id', r.id, 'source', r.source, 'source_id', r.source_id, 'document_id', r.document_id,
                        'document', d.title, 'granularity', r.granularity, 'section_path', r.section_path,
                        'category', r.category, 'hypothesis_id', r.hypothesis_id, 'nli_label', r.nli_label,
-                       'char_start', r.char_start, 'char_end', r.char_end) ORDER BY r.source, r.source_id) AS records,
+                       'char_start', r.char_start, 'char_end', r.char_end,
+                       'invented', d.metadata @> '{"invented": true}') ORDER BY r.source, r.source_id) AS records,
                    (array_agg(r.id ORDER BY r.source, r.source_id))[1] AS first
             FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
             WHERE r.content_hash = f.content_hash
@@ -491,7 +492,7 @@ BEGIN
     ) one WHERE f.leads ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
-    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them; with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. With fusion_constant hits are in order of reciprocal ranks instead of score.';
+    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. With fusion_constant hits are in order of reciprocal ranks instead of score.';
 
 -- Whatever search path the caller has, and whatever stands first on it: our schema and the extension's. What users
 -- made in them cannot hide PostgreSQL's own, and temporary tables come last. The functions inside follow the path
