@@ -133,18 +133,18 @@ def failing_for_good(context: Context | None = None) -> Iterator[None]:
             raise StoppedError
         yield
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-        raise Told(StoppedError()) from None
+        raise PlainFailure(StoppedError()) from None
     except Exception as error:
         if is_transient(error) or isinstance(error, sqlalchemy.exc.OperationalError):  # Dagster's own storage
             raise
         if isinstance(error, StoppedError) and context is not None:
             _cancel(context, str(error))
         if isinstance(error, BootstrapError):
-            raise Told(error) from None
+            raise PlainFailure(error) from None
         raise _failure(error) from error
 
 
-class Told(dg.Failure, DagsterUserCodeProcessError):
+class PlainFailure(dg.Failure, DagsterUserCodeProcessError):
     """A failure whose whole story is its message, which was written for people: Dagster shows no stack beside it.
 
     Of an error that came from another process Dagster shows what it is given, here the message alone.
