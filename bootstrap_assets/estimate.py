@@ -61,7 +61,8 @@ def estimate(
     estimates = []
     with connect(database_url(settings)) as connection:
         with connection.transaction():
-            model = choose_model(settings, spaces.known(connection))
+            known = [] if schema.current(connection) is None else spaces.known(connection)
+        model = choose_model(settings, known)
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         for source in sources:

@@ -138,5 +138,6 @@ _COLUMNS = {
         ("created_at", "timestamp with time zone", "When it was made"),
         ("promoted_at", "timestamp with time zone", "When it became the one that is searched"),
         ("fitted", "bytea", "What the embedder learnt of the corpus for its queries"),
+        ("fitted_of", "text", "Of which corpus it learnt that"),
     ),
 }

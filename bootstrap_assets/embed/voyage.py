@@ -7,7 +7,10 @@ floats, 36 MB for a full request, which we would turn back.
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -55,21 +58,21 @@ class VoyageEmbedder:
         from voyageai.error import VoyageError
         from voyageai.util import get_default_base_url
 
-        _use_our_session()
         dimensions = self._model.dimensions
         url = self._base_url or get_default_base_url(self._api_key)
         try:
-            return Embedding.create(  # type: ignore[no-untyped-call]
-                api_key=self._api_key,
-                base_url=url,
-                request_timeout=self._timeout,
-                input=list(texts),
-                model=self._model.name,
-                input_type=input_type.value,
-                truncation=False,
-                output_dimension=None if dimensions == DEFAULT_DIMENSIONS else dimensions,
-                encoding_format="base64",
-            )
+            with _our_session():
+                return Embedding.create(  # type: ignore[no-untyped-call]
+                    api_key=self._api_key,
+                    base_url=url,
+                    request_timeout=self._timeout,
+                    input=list(texts),
+                    model=self._model.name,
+                    input_type=input_type.value,
+                    truncation=False,
+                    output_dimension=None if dimensions == DEFAULT_DIMENSIONS else dimensions,
+                    encoding_format="base64",
+                )
         # `from None`: what the client raises may quote headers, the key among them, and Dagster shows causes.
         except VoyageError as error:
             ours = classify(error, url=url, secret=self._api_key, model=self._model.name)
@@ -78,15 +81,24 @@ class VoyageEmbedder:
             raise AnswerError(f"an answer of Voyage AI cannot be read: {type(error).__name__}") from None
 
 
-def _use_our_session() -> None:
-    """Let the client send over our session, in this thread too, where another user of it may have left one."""
-    import voyageai
+_ours = threading.local()  # one attribute per thread, `session`
+
+
+@contextmanager
+def _our_session() -> Iterator[None]:
+    """Let the client send over our session, in this thread and for this call; others who use it have their own."""
     from voyageai.api_resources import api_requestor
 
-    voyageai.requestssession = VoyageSession
-    left = api_requestor._thread_context
-    if not isinstance(getattr(left, "session", None), VoyageSession):
-        vars(left).pop("session", None)
+    if not hasattr(_ours, "session"):
+        _ours.session = VoyageSession()
+    kept = vars(api_requestor._thread_context)
+    theirs = dict(kept)
+    kept.update(session=_ours.session, session_create_time=time.time())
+    try:
+        yield
+    finally:
+        kept.clear()
+        kept.update(theirs)
 
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:

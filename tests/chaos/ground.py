@@ -17,7 +17,7 @@ from bootstrap_assets.store import server
 from tests.chaos.corpus import Plan
 from tests.chaos.inspection import faults
 from tests.chaos.processes import Crew
-from tests.chaos.scene import VECTORS, Digest, Provider, Scene
+from tests.chaos.scene import BATCHES, VECTORS, Digest, Provider, Scene
 
 TEMPLATE = "chaos_template"
 
@@ -94,6 +94,7 @@ class Ground:
                 embedder="voyage",
                 voyage_api_key="chaos-key",
                 voyage_base_url="http://127.0.0.1:9/v1",
+                batches=BATCHES,
             )
         ) as corpus:
             assert corpus.space.table == VECTORS

@@ -105,6 +105,7 @@ def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
         "text_rank",
         "text_score",
         "weak",
+        "invented",
         "others",
         "records",
     }

@@ -119,7 +119,7 @@ def test_a_plan_foresees_that_two_entries_have_one_id(corpus: Corpus) -> None:
 
 def test_a_plan_knows_dead_letters_and_the_parts_of_long_texts(corpus: Corpus, voyage: VoyageServer) -> None:
     documents = contracts(20)
-    documents["Long"] = {"Long": " ".join(f"Paragraph {number} of many." for number in range(1_800))}
+    documents["Long"] = {"Long": " ".join(f"Paragraph {number} of many." for number in range(4_000))}
     before = planned(corpus.settings, documents)
     load(corpus, documents)
     assert pipeline.embed(corpus, MADE_UP).texts == before.send > 82

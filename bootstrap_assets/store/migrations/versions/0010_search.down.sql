@@ -1,3 +1,7 @@
+-- The extension's library is loaded by the first use of its type: before, its parameters are unknown to the server, and a
+-- role that is no superuser may not give a function values for them.
+SELECT '[1]'::vector;
+
 DROP FUNCTION search_reference, reference_fold;
 DROP TYPE reference_ranked;
 DROP FUNCTION reference_text_candidates;

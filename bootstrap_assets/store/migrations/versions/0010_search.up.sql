@@ -4,6 +4,10 @@
 -- Rewriting them takes about as long as indexing them took, in one transaction. Readers go on with the old words
 -- until it commits, and wait for nothing: no table is locked against them (ALTER … DROP and ADD COLUMN would).
 
+-- The extension's library is loaded by the first use of its type: before, its parameters are unknown to the server, and a
+-- role that is no superuser may not give a function values for them.
+SELECT '[1]'::vector;
+
 CREATE FUNCTION reference_separated(content text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN regexp_replace(regexp_replace(content COLLATE "C", '\m([A-Za-z])\.(?=[A-Za-z]\M)', '\1', 'g'),
     '[\u0001-\u002d/:-@[-`{-\u00a9\u00ab\u00ac\u00ae-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7'
