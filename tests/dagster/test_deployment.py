@@ -260,7 +260,7 @@ def test_a_killed_run_fails_its_batches_stay_green_and_its_reexecution_does_the_
     valves.of["cuad"].hold(after=280)
     run = client.launch("cuad", tags=EVERYTHING)
     green = wait_for(lambda: client.partitions("cuad")["materialized"], "some batches are green")
-    wait_for(lambda: valves.of["cuad"].waiting, "the rest waits")  # else its steps, which go on, mark more meanwhile
+    wait_for(lambda: valves.of["cuad"].waiting, "the rest waits")  # its steps outlive it
     process = psutil.Process(client.pid_of(run))
     steps = process.children(recursive=True)
     process.kill()
