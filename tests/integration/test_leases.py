@@ -30,7 +30,7 @@ def test_leases_are_not_held_while_they_could_not_be_taken_anew(
 
     def once(*arguments: object) -> object:
         monkeypatch.setattr(where, fails, real)
-        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+        raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
 
     monkeypatch.setattr(where, fails, once)
     if fails == "backend":
