@@ -22,7 +22,7 @@ from bootstrap_assets.embed.protocol import Embedder, Fitting
 from bootstrap_assets.errors import ArchiveError, ConfigurationError, StoppedError
 from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.gate import limiter_of
-from bootstrap_assets.records import Finding, ParsedDocument
+from bootstrap_assets.records import Finding, ParsedDocument, content_hash
 from bootstrap_assets.sample import provenance
 from bootstrap_assets.send import Patience
 from bootstrap_assets.settings import Settings
@@ -310,13 +310,13 @@ def parse(source: Source, archives: Sequence[Archive], options: Mapping[str, obj
         return entries
     if len(invented) == len(archives):
         return (_owned(entry) for entry in entries)
-    ours = {
-        entry.document.source_id for entry in source.parse(invented, options) if isinstance(entry, ParsedDocument)
-    }
-    return (
-        _owned(entry) if isinstance(entry, ParsedDocument) and entry.document.source_id in ours else entry
-        for entry in entries
-    )
+    # By their texts: of two documents with one id, the second gets another.
+    ours = {text for entry in source.parse(invented, options) if (text := _text_of(entry))}
+    return (_owned(entry) if _text_of(entry) in ours else entry for entry in entries)
+
+
+def _text_of(entry: ParsedDocument | Finding) -> bytes | None:
+    return content_hash(entry.document.text) if isinstance(entry, ParsedDocument) else None
 
 
 def _owned(entry: ParsedDocument | Finding) -> ParsedDocument | Finding:

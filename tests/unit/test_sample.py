@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from bootstrap_assets import pipeline
 from bootstrap_assets.errors import FormatError
 from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Severity, estimate_tokens
 from bootstrap_assets.sample import authored, write_sample
@@ -376,3 +377,27 @@ def test_nothing_is_taken_from_the_real_archives() -> None:
         taken.update(run for run in runs(text) if run in own)
     assert len(own) > 20_000
     assert taken == set()
+
+
+def test_a_real_contract_with_the_id_of_an_invented_one_stays_real_and_the_invented_one_invented(
+    sample: Path, tmp_path: Path
+) -> None:
+    ours = sample / "contract_nli" / "contract-nli.zip"
+    theirs = tmp_path / "a.zip"  # read first, so the ids are its
+    with ZipFile(ours) as archive, ZipFile(theirs, "w") as copy:
+        train = json.loads(archive.read("contract-nli/train.json"))
+        for contract in train["documents"]:
+            contract["text"] = contract["text"].upper()
+        copy.writestr("contract-nli/train.json", json.dumps(train))
+    archives = [
+        pipeline.Archive(path, path.stat().st_size, "", invented)
+        for path, invented in ((theirs, False), (ours, True))
+    ]
+    parsed = pipeline.parse(SOURCES["contract_nli"], archives, {})
+    documents = [entry.document for entry in parsed if isinstance(entry, ParsedDocument)]
+    real = {contract["text"] for contract in train["documents"]}
+    assert len(documents) >= 2 * len(real)
+    for document in documents:
+        is_real = document.text in real
+        assert (document.licence == "CC BY 4.0") == is_real, document.source_id
+        assert document.metadata.get("invented", False) != is_real
