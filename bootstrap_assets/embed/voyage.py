@@ -49,8 +49,8 @@ class VoyageEmbedder:
         """One request to Voyage AI; raises what `Embedder.embed` says."""
         answer = self._ask(texts, input_type)
         try:
-            return Embeddings(_vectors(answer["data"], len(texts)), int(answer["usage"]["total_tokens"]))
-        except (KeyError, TypeError, AttributeError) as error:
+            return Embeddings(_vectors(answer["data"], len(texts)), _tokens(answer["usage"]["total_tokens"]))
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise AnswerError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
 
     def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
@@ -99,6 +99,14 @@ def _our_session() -> Iterator[None]:
     finally:
         kept.clear()
         kept.update(theirs)
+
+
+def _tokens(told: Any) -> int:
+    """The tokens that were charged. What is no count of them must not lower what a run has spent."""
+    tokens = int(told)
+    if not 0 <= tokens < 2**31:
+        raise AnswerError(f"an answer of Voyage AI counts {str(told)[:40]} tokens")
+    return tokens
 
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:

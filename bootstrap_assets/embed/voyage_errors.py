@@ -51,10 +51,7 @@ def host_of(key: str) -> str:
 
 def classify(error: "VoyageError", *, url: str = "", secret: str = "", model: str = "") -> BootstrapError:
     """Our error for one of the client's. `secret` is left out of what it says."""
-    ours = _classify(error, url, model)
-    if secret and secret in str(ours):
-        ours.args = (str(ours).replace(secret, "***"),)
-    return ours
+    return _classify(error, url, model, secret)
 
 
 def denial(error: AccessError, url: str, key: str) -> AccessError:
@@ -69,13 +66,13 @@ def denial(error: AccessError, url: str, key: str) -> AccessError:
     return AccessError(f"{error} ({'; '.join(notes)})") if notes else error
 
 
-def _classify(error: "VoyageError", url: str, model: str) -> BootstrapError:
+def _classify(error: "VoyageError", url: str, model: str, secret: str) -> BootstrapError:
     status = error.http_status
     if status is None:
-        return NoAnswerError(f"Voyage AI did not answer: {_detail(error)}")
+        return NoAnswerError(f"Voyage AI did not answer: {_detail(error, secret)}")
     if status < 400:
         return AnswerError(f"Voyage AI answered {status} with something that is no list of embeddings")
-    detail = _detail(error)
+    detail = _detail(error, secret)
     told = f"Voyage AI answered {status}: {detail}"
     if status in (401, 402, 403) or (status == 429 and _QUOTA.search(detail)):
         return AccessError(told)
@@ -103,11 +100,15 @@ def _retired(model: str) -> str:
     )
 
 
-def _detail(error: "VoyageError") -> str:
-    """The provider's own words; not the client's message, which may quote headers and whole bodies."""
+def _detail(error: "VoyageError", secret: str) -> str:
+    """The provider's own words; not the client's message, which may quote headers and whole bodies.
+
+    The secret is taken out before they are cut, so that no part of it is left at the end.
+    """
     body = error.json_body
     words = body.get("detail") if isinstance(body, dict) else None
-    return " ".join(str(words or error.http_body or error.user_message).split())[:MAX_DETAIL]
+    told = str(words or error.http_body or error.user_message)
+    return " ".join((told.replace(secret, "***") if secret else told).split())[:MAX_DETAIL]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

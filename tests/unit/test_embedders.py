@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
@@ -144,3 +146,19 @@ def test_a_space_is_searched_with_its_own_model_whatever_is_set() -> None:
     local = LocalEmbedder.model
     assert embedder_of(settings, "local", local.name, local.dimensions).model is local
     assert embedder_of(settings, "voyage", "voyage-4", 512).model.dimensions == 512
+
+
+@pytest.mark.parametrize("tokens", ["many", float("nan"), float("inf"), -500, 10**400, None])
+def test_an_answer_that_counts_no_tokens_is_a_bad_answer_and_lowers_no_bill(tokens: object) -> None:
+    answer = {"data": [{"index": 0, "embedding": [1.0]}], "usage": {"total_tokens": tokens}}
+    embedder = VoyageEmbedder(voyage_model("voyage-4"), "key")
+    with patch.object(embedder, "_ask", return_value=answer), pytest.raises(AnswerError):
+        embedder.embed(["x"], InputType.DOCUMENT)
+
+
+@pytest.mark.parametrize("index", ["first", float("nan"), float("inf"), None])
+def test_an_answer_whose_vectors_have_no_numbers_is_a_bad_answer(index: object) -> None:
+    answer = {"data": [{"index": index, "embedding": [1.0]}], "usage": {"total_tokens": 1}}
+    embedder = VoyageEmbedder(voyage_model("voyage-4"), "key")
+    with patch.object(embedder, "_ask", return_value=answer), pytest.raises(AnswerError):
+        embedder.embed(["x"], InputType.DOCUMENT)

@@ -16,7 +16,7 @@ from bootstrap_assets import errors
 from bootstrap_assets.embed.models import voyage_model
 from bootstrap_assets.embed.protocol import InputType
 from bootstrap_assets.embed.voyage import VoyageEmbedder
-from bootstrap_assets.embed.voyage_errors import classify, retry_after
+from bootstrap_assets.embed.voyage_errors import MAX_DETAIL, classify, retry_after
 from bootstrap_assets.errors import (
     AccessError,
     AnswerError,
@@ -237,3 +237,12 @@ def test_every_error_of_ours_is_one_or_the_other() -> None:
 )
 def test_a_mistake_of_ours_is_permanent(mistake: BaseException) -> None:
     assert not is_transient(mistake)
+
+
+def test_a_key_that_is_quoted_where_the_words_are_cut_is_in_no_message() -> None:
+    key = "pa-" + "hush" * 10
+    for before in range(MAX_DETAIL - len(key), MAX_DETAIL):
+        error = client_errors.VoyageError(
+            "refused", http_status=401, json_body={"detail": f"{'x' * before} {key} {'y' * 99}"}
+        )
+        assert "hush" not in str(classify(error, secret=key))
