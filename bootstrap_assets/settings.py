@@ -29,7 +29,9 @@ MAX_INDEXED = 2000
 class Settings(BaseSettings):
     """What the user can set. Read from the environment; see `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     home: Path = Field(default=Path(".bootstrap"), description="Embedded server, downloads, logs, Dagster home.")
     database_url: SecretStr | None = Field(
@@ -144,7 +146,7 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
-    check_names(frozenset(name for name in os.environ if name.upper().startswith((PREFIX, "VOYAGE"))))
+    check_names(frozenset(name for name in os.environ if name.upper().startswith(_LOOKED_AT)))
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -184,6 +186,9 @@ def variable_of(name: str) -> str:
     return KEY if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
 
 
+_LOOKED_AT = (PREFIX[:2], "VOYAGE")  # also what has a slip in the prefix, BOOSTRAP_DATA
+
+
 @cache
 def check_names(names: frozenset[str]) -> None:
     """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
@@ -194,6 +199,10 @@ def check_names(names: frozenset[str]) -> None:
     for name in sorted(names):
         variable = name.upper()
         if variable in known.values() or variable in (*OURS, *THE_CLIENTS):
+            continue
+        if not variable.startswith((PREFIX, "VOYAGE")):
+            for slip in get_close_matches(variable, known.values(), n=1, cutoff=0.9):
+                raise ConfigurationError(f"{name} is no setting: did you mean {slip}?")
             continue
         rest = variable.removeprefix(PREFIX)
         near = [one for one in known if one.endswith(f"_{rest}")]

@@ -32,6 +32,9 @@ from bootstrap_assets.store.database import connect, database_url
 POLL = 0.2
 """Seconds between two looks at the progress."""
 
+KEPT_LOGS = 50
+"""Logs of earlier runs that are kept."""
+
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
@@ -70,8 +73,8 @@ def run(
 def settings_for(data: str | None) -> Settings:
     """The settings with what --data says; ConfigurationError where there is no such folder."""
     settings = load_settings(**({"data": _absolute(data)} if data else {}))
-    if settings.data not in ("sample", "official") and not Path(settings.data).is_dir():
-        raise ConfigurationError(f"--data: there is no folder {settings.data}")
+    if settings.data not in ("sample", "official") and not Path(settings.data).expanduser().is_dir():
+        raise ConfigurationError(f"{'--data' if data else 'BOOTSTRAP_DATA'}: there is no folder {settings.data}")
     return settings
 
 
@@ -93,6 +96,7 @@ def _absolute(data: str) -> str:
 def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
     log = settings.root / "logs" / f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    _forget_logs(log.parent)
     environment = os.environ | prepare_environment(settings)
     command = [sys.executable, "-m", "bootstrap_assets.defs.execute", json.dumps(request)]
     with (
@@ -111,6 +115,13 @@ def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
             _stop(child, signalled.number)
         told.seek(0)
         return _answer(told.read().decode(), log)
+
+
+def _forget_logs(folder: Path) -> None:
+    """Remove the logs of all runs but the last ones; their names begin with the time."""
+    for old in sorted(folder.glob("run-*.log"))[:-KEPT_LOGS]:
+        with suppress(OSError):  # another run may have removed it
+            old.unlink()
 
 
 def _stop(child: "subprocess.Popen[bytes]", number: int) -> NoReturn:

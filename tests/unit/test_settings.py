@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from bootstrap_assets.cli.run import KEPT_LOGS, _forget_logs, settings_for
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 
@@ -63,3 +66,43 @@ def test_a_key_or_an_address_that_cannot_be_one_is_named_without_its_value(
     with pytest.raises(ConfigurationError, match=name) as raised:
         load_settings()
     assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "1e999"])
+@pytest.mark.parametrize("name", ["VOYAGE_TIMEOUT", "RETRY_SECONDS", "BREAKER_SECONDS", "HEARTBEAT_SECONDS"])
+def test_seconds_without_end_are_refused_by_name(name: str, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"BOOTSTRAP_{name}", number)
+    with pytest.raises(ConfigurationError, match=f"BOOTSTRAP_{name}"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["BOOSTRAP_DATA", "BOOTSTARP_DATA", "BOOTSTRAPDATA", "boot_strap_data"])
+def test_a_slip_in_the_prefix_of_a_variable_is_told_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "official")
+    with pytest.raises(ConfigurationError, match=f"{name} is no setting: did you mean BOOTSTRAP_DATA"):
+        load_settings()
+
+
+def test_variables_of_others_that_begin_alike_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BOOT_IMAGE", "BOTO_CONFIG", "BOOTSTRAPPER_URL"):
+        monkeypatch.setenv(name, "x")
+    load_settings()
+
+
+def test_a_folder_below_the_home_of_the_user_may_be_set_as_the_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BOOTSTRAP_DATA", "~/archives")
+    with pytest.raises(ConfigurationError, match="BOOTSTRAP_DATA: there is no folder ~/archives"):
+        settings_for(None)
+    (tmp_path / "archives").mkdir()
+    assert settings_for(None).data == "~/archives"
+
+
+def test_the_logs_of_the_last_runs_are_kept_and_older_ones_are_not(tmp_path: Path) -> None:
+    names = [f"run-20260101-{number:06}-1.log" for number in range(KEPT_LOGS + 3)]
+    for name in (*names, "ui-20250101-000000-1"):
+        (tmp_path / name).write_text("")
+    _forget_logs(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*names[3:], "ui-20250101-000000-1"]
