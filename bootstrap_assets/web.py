@@ -72,12 +72,14 @@ def netrc_host(url: str) -> str | None:
 class Failure:
     """Why a request failed, in words that hold no credentials.
 
-    `lasting`: until somebody changes something; `of_address`: the address itself is what may be wrong.
+    `lasting`: until somebody changes something; `of_address`: the address itself is what may be wrong; `of_proxy`:
+    the proxy is what failed.
     """
 
     message: str
     lasting: bool
     of_address: bool = False
+    of_proxy: bool = False
 
 
 def obstacle(url: str) -> str | None:
@@ -118,7 +120,7 @@ def proxy_refusal(status: int, url: str) -> Failure:
         return Failure(message, lasting=True)
     host = _host(url)
     message = f"the proxy that {name} names does not connect to {host}: it answered {status}"
-    return Failure(message, lasting=status < 500 and status not in _PASSING)
+    return Failure(message, lasting=status < 500 and status not in _PASSING, of_proxy=True)
 
 
 def _of_the_proxy(chain: list[BaseException], url: str) -> Failure | None:
@@ -134,7 +136,7 @@ def _of_the_proxy(chain: list[BaseException], url: str) -> Failure | None:
         return Failure(f"the proxy that {name} names does not speak TLS: write its address with http://", True)
     if refused:
         return _of_tls(chain, proxy)
-    return Failure(f"the proxy that {name} names cannot be reached: {_words(chain)}", lasting=False)
+    return Failure(f"the proxy that {name} names cannot be reached: {_words(chain)}", lasting=False, of_proxy=True)
 
 
 def _of_tls(chain: list[BaseException], url: str) -> Failure | None:

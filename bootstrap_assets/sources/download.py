@@ -214,6 +214,8 @@ class _Download:
             failure = web.failure(error, self.remote.url)
             if failure.lasting:
                 raise DownloadError(f"{self.url}: {failure.message}") from None
+            if failure.of_proxy:
+                raise DownloadInterrupted(f"{self.url}: {failure.message}; what has come is kept") from None
             raise self._interrupted(error) from None
         expected = {200} | ({206, 416} if "Range" in headers else {304} if headers else set())
         if response.status_code in expected:

@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 
 import requests
 
+from bootstrap_assets.sources.archive import is_html
 from bootstrap_assets.sources.checksums import LockEntry
 
-_HTML = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 def web_page_title(beginning: bytes) -> str | None:
     """The title of a web page, from the first bytes of a file; None if the file is none."""
-    if not _HTML.match(beginning.removeprefix(b"\xef\xbb\xbf")):
+    if not is_html(beginning):
         return None
     found = _TITLE.search(beginning)
     return " ".join(html.unescape(found[1].decode(errors="replace")).split())[:200] if found else "no title"

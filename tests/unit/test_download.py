@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.errors import ArchiveError, ChecksumError, DownloadError, DownloadInterrupted
+from bootstrap_assets.sources.archive import open_archive
 from bootstrap_assets.sources.download import LOCK_NAME, ChecksumLock, Fetched, LockEntry, fetch
+from bootstrap_assets.sources.http_answers import web_page_title
 from bootstrap_assets.sources.spec import Remote
 
 
@@ -617,3 +620,27 @@ def test_a_dead_proxy_may_come_back(place: Place, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DownloadInterrupted) as raised:
         place.fetch(url="http://corpus.example/corpus.zip")
     assert "hush" not in str(raised.value)
+
+
+def test_a_zip_of_a_later_version_is_left_to_the_parser_which_says_what_it_is(place: Place) -> None:
+    body = bytearray(BODY)
+    body[body.index(b"PK\x01\x02") + 6] = 99  # the version that is needed to unpack it
+    place.script.body = bytes(body)
+    path = place.fetch().path
+    with pytest.raises(ArchiveError, match=r"a feature of zip that Python lacks \(zip file version 9.9\)"):
+        open_archive(path).__enter__()
+
+
+def test_a_body_of_many_comments_is_looked_at_in_no_time() -> None:
+    started = time.monotonic()
+    assert web_page_title(b"<!-- a -->" * 26 + b"<div>") is None
+    assert time.monotonic() - started < 1
+
+
+def test_a_dead_proxy_is_named_in_place_of_the_publisher(
+    place: Place, unused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:hush@127.0.0.1:{unused_port}")
+    with pytest.raises(DownloadInterrupted, match="the proxy that HTTPS_PROXY names cannot be reached") as told:
+        place.fetch(url="https://publisher.example/corpus.zip")
+    assert "hush" not in str(told.value)
