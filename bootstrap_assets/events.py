@@ -65,7 +65,7 @@ class SourceCompleted(Event):
     completed_with_failures or failed.
 
     `embedded_records` got their vector by this work. The others are what is there now: `processed_records` of the
-    archive, `records_with_vectors`, `error_count` of open dead letters.
+    archive, `records_with_vectors`, `error_count` of open dead letters; `invented`: some of it is the sample.
     """
 
     name: ClassVar[str] = "bootstrap/source.completed"
@@ -75,6 +75,7 @@ class SourceCompleted(Event):
     embedded_records: int
     records_with_vectors: int
     error_count: int
+    invented: bool = False
 
 
 class IngestCompleted(Event):

@@ -105,7 +105,7 @@ def finish(connection: Connection, source: str, status: str, tally: Tally, *, me
     named = {"source": source, "status": status, "message": message, "ended": True}
     row = connection.execute(statement("finish_source"), named).fetchone()
     if row and status != "pending":
-        processed, embedded, errors = row
+        processed, embedded, errors, invented = row
         emit(
             connection,
             SourceCompleted(
@@ -115,6 +115,7 @@ def finish(connection: Connection, source: str, status: str, tally: Tally, *, me
                 embedded_records=tally.embedded,
                 records_with_vectors=embedded,
                 error_count=errors,
+                invented=invented,
             ),
         )
 

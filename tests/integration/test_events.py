@@ -108,6 +108,7 @@ def test_a_source_tells_its_beginning_its_tenths_and_its_end(corpus: Corpus, voy
             "embedded_records": 80,
             "records_with_vectors": 80,
             "error_count": 0,
+            "invented": False,
         },
     )
 

@@ -175,3 +175,11 @@ def test_figures_measured_on_the_sample_claim_nothing_of_real_contracts(
     assert f"no real contract ({SAMPLE}: cuad)" in section(written, "quality")
     assert "CUAD v1 (sample, invented) Invented texts" in section(written, "corpus")
     assert not [name for name in OFFICIAL[:5] if name in section(written, "corpus")]
+
+
+def test_the_event_at_the_end_of_a_source_says_that_it_holds_the_sample(local: Corpus, tmp_path: Path) -> None:
+    for source, data in (("cuad", "sample"), ("bonterms", genuine(tmp_path))):
+        load(local, source, data)
+        pipeline.embed(local, SOURCES[source])
+    query = "SELECT payload->>'source', payload->>'invented' FROM bootstrap_events WHERE name LIKE '%completed'"
+    assert rows(local, query + " ORDER BY id") == [("cuad", "true"), ("bonterms", "false")]

@@ -62,7 +62,8 @@ UPDATE bootstrap_batches SET heartbeat_at = now() WHERE source = %(source)s AND 
 UPDATE bootstrap_progress SET
     status = %(status)s, message = %(message)s, heartbeat_at = now(), updated_at = now(),
     completed_at = CASE WHEN %(ended)s AND %(status)s IN ('completed', 'completed_with_failures') THEN now() END
-WHERE source = %(source)s RETURNING processed_records, embedded_records, error_count
+WHERE source = %(source)s RETURNING processed_records, embedded_records, error_count,
+    EXISTS (SELECT 1 FROM reference_documents d WHERE d.source = %(source)s AND d.metadata @> '{"invented": true}')
 
 -- name: plan_batches
 WITH planned AS (
