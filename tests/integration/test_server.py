@@ -449,3 +449,27 @@ def test_a_second_user_of_the_machine_has_a_home_of_their_own_and_not_ours(folde
     assert str(theirs) in url
     assert stopped == "True"
     assert server.is_running(home)
+
+
+AS_THE_OWNER = """
+import os, sys
+from pathlib import Path
+from bootstrap_assets.store import server
+os.setgroups([]), os.setgid(12345), os.setuid(12345)
+print(server.stop(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can be somebody else")
+@pytest.mark.parametrize("place", ["theirs", "-".join(["far"] * 40)])
+def test_what_root_left_in_a_home_does_not_keep_its_owner_out(folder: Path, home: Path, place: str) -> None:
+    folder.chmod(0o755)
+    theirs = copy(home, folder / place)
+    (theirs / "server.lock").unlink()  # a restored backup may lack it
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    server.start(theirs)
+    command = [sys.executable, "-c", AS_THE_OWNER, str(theirs)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.stdout == "True\n", told.stderr
+    assert {path.stat().st_uid for path in (theirs, *theirs.rglob("*"))} == {12345}
