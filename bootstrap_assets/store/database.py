@@ -74,7 +74,9 @@ def connect(url: str, *, autocommit: bool = False) -> Connection:
         raise ConfigurationError(connection_string.UNREADABLE)
     try:
         connection = _once_more(lambda: _open(url))
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate:
+            raise  # of our statements, not of the connection string
         raise refusals.classify(url, describe(url), error) from None
     connection.autocommit = autocommit
     return connection
