@@ -451,6 +451,38 @@ def test_a_second_user_of_the_machine_has_a_home_of_their_own_and_not_ours(folde
     assert server.is_running(home)
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_data_folder_may_be_a_link_to_another_disk(folder: Path, *, is_there: bool) -> None:
+    home, disk = folder / "home", folder / "disk"
+    home.mkdir()
+    disk.mkdir(mode=0o700)
+    if is_there:
+        (disk / "data").mkdir()
+    (home / "postgres").symlink_to(disk / "data")
+    assert not server.is_running(home)
+    assert ask(server.start(home), "SELECT 1") == (1,)
+    assert server.stop(home)
+    assert ask(server.start(home), "SELECT 1") == (1,)
+    assert (home / "postgres").is_symlink()
+    assert (disk / "data" / "PG_VERSION").exists()
+    assert [path.name for path in disk.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("left", [[], ["PG_VERSION", "base/1/112", "global/1213"]])
+def test_the_data_folder_may_be_a_volume_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, left: list[str]
+) -> None:
+    volume = folder / "home" / "postgres"
+    volume.mkdir(parents=True)
+    for name in left:  # by an initdb that was killed
+        (volume / name).parent.mkdir(parents=True, exist_ok=True)
+        (volume / name).touch()
+    before = volume.stat().st_ino
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == volume)
+    assert ask(server.start(folder / "home"), "SELECT 1") == (1,)
+    assert volume.stat().st_ino == before
+
+
 AS_THE_OWNER = """
 import os, sys
 from pathlib import Path
