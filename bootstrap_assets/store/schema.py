@@ -183,7 +183,7 @@ def _migrate(url: str, direction: str, revision: str) -> None:
 
 
 def _try_to_migrate(url: str, direction: str, revision: str) -> bool:
-    """Migrate in one transaction; False where somebody held a lock for longer than others may wait behind us."""
+    """Migrate, as far as one gets; False where somebody held a lock for longer than others may wait behind us."""
     # Alembic and SQLAlchemy take half a second to import, and most commands find nothing to migrate.
     import sqlalchemy
     from alembic import command
@@ -195,10 +195,10 @@ def _try_to_migrate(url: str, direction: str, revision: str) -> bool:
     config = _config()
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            connection.commit()  # each migration begins a transaction of its own
             config.attributes["connection"] = connection
             getattr(command, direction)(config, revision)
-            connection.commit()
     except CommandError as error:
         raise SchemaError(f"cannot {direction} the schema to {revision!r}: {error}") from None
     except (psycopg.errors.LockNotAvailable, sqlalchemy.exc.OperationalError) as error:

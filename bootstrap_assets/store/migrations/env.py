@@ -1,4 +1,4 @@
-"""Alembic's entry: migrate on the connection that `store.schema` hands over, in its transaction."""
+"""Alembic's entry: migrate on the connection that `store.schema` hands over, each migration in a transaction of its own."""
 
 from alembic import context
 
@@ -8,6 +8,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     version_table=VERSION_TABLE,
     transactional_ddl=True,
+    transaction_per_migration=True,  # the locks of one are not kept for the minutes that another takes
 )
 with context.begin_transaction():
     context.run_migrations()
