@@ -1,4 +1,4 @@
-"""Alembic's entry: migrate on the connection that `store.schema` hands over, each migration in a transaction of its own."""
+"""Alembic's entry: migrate on the connection that `store.schema` hands over, a transaction for each migration."""
 
 from alembic import context
 
