@@ -26,6 +26,7 @@ _SETTINGS = (
     _Setting("backslash_quote", "safe_encoding", always=True),
     _Setting("array_nulls", "on", always=True),
     _Setting("transform_null_equals", "off", always=True),
+    _Setting("gin_fuzzy_search_limit", "0", always=True),  # else a search of words finds some, by lot
     _Setting("bytea_output", "hex", always=True),
     _Setting("extra_float_digits", "1", always=True),
     _Setting("DateStyle", "ISO, MDY", always=True),
