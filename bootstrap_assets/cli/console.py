@@ -36,7 +36,7 @@ READABLE = 20
 
 
 class Number(click.FloatRange):
-    """A number in a range; FloatRange by itself takes `nan` for one that is in every range."""
+    """A number of an option; FloatRange by itself takes `nan` and `inf` for one, and no budget is above `nan`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number that somebody typed."""

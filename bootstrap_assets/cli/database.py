@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import click
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import out, print_exactly
@@ -53,6 +54,10 @@ def psql(arguments: tuple[str, ...]) -> None:
     if path is None:
         raise ConfigurationError("psql is not installed")
     sys.stdout.flush()
+    parts = conninfo_to_dict(address)
+    password = str(parts.pop("password", None) or "")
+    if password:  # arguments are seen by every user of the machine
+        address, os.environ["PGPASSWORD"] = make_conninfo("", **parts), password
     os.execv(path, [path, address, *arguments])
 
 

@@ -21,6 +21,9 @@ def make(data: Path, account: programs.Account | None, lock: int) -> None:
     """Make a database. It is made beside its place and then moved there: half of one is never found."""
     if data.exists() and any(data.iterdir()) and not is_unfinished(data):
         raise ConfigurationError(f"BOOTSTRAP_HOME: {data} holds files, and no database of PostgreSQL")
+    if data.is_symlink() or data.is_mount():  # to a disk of its own, whose place nothing can be moved to
+        _make_in_place(data, account, lock)
+        return
     for left in data.parent.glob(f"{data.name}.new-*"):  # of somebody who was killed: we have the lock
         shutil.rmtree(left)
     new = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
@@ -34,6 +37,19 @@ def make(data: Path, account: programs.Account | None, lock: int) -> None:
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
+
+
+def _make_in_place(data: Path, account: programs.Account | None, lock: int) -> None:
+    """What is killed meanwhile is recognised the next time, by `is_unfinished`."""
+    data.resolve().mkdir(parents=True, exist_ok=True)
+    for left in data.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    if account:
+        os.chown(data, *account)
+    programs.initialize(data, account, lock)
 
 
 def is_unfinished(data: Path) -> bool:

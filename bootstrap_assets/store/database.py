@@ -35,16 +35,17 @@ PATIENCE = 60.0
 
 def database_url(settings: Settings) -> str:
     """The connection string: the user's server, or the embedded one, made and started if need be."""
-    if settings.database_url:
-        return connection_string.read(settings.database_url.get_secret_value())
-    return server.start(settings.root)
+    return _users_url(settings) or server.start(settings.root)
 
 
 def existing_database_url(settings: Settings) -> str:
     """The same for whoever only looks: NoCorpusError where there is no embedded server yet; nothing is made."""
-    if settings.database_url:
-        return settings.database_url.get_secret_value()
-    return server.existing(settings.root)
+    return _users_url(settings) or server.existing(settings.root)
+
+
+def _users_url(settings: Settings) -> str | None:
+    given = settings.database_url
+    return connection_string.read(given.get_secret_value()) if given else None
 
 
 _PARAMETERS: dict[str, Any] = {
@@ -73,7 +74,9 @@ def connect(url: str, *, autocommit: bool = False) -> Connection:
         raise ConfigurationError(connection_string.UNREADABLE)
     try:
         connection = _once_more(lambda: _open(url))
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate:
+            raise  # of our statements, not of the connection string
         raise refusals.classify(url, describe(url), error) from None
     connection.autocommit = autocommit
     return connection

@@ -77,7 +77,7 @@ def let_in(folder: Path, account: Account | None) -> None:
     if account is None:
         return
     installed = program("postgres")
-    for path in (*folder.parents, *installed.parents):
+    for path in (*folder.parents, *folder.resolve().parents, *installed.parents):
         state = path.stat()
         if state.st_uid != account.uid and not state.st_mode & stat.S_IXOTH:
             path.chmod(stat.S_IMODE(state.st_mode) | stat.S_IXOTH)

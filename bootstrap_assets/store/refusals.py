@@ -18,8 +18,12 @@ _FOR_NOW = re.compile(
 """What passes by itself, besides a server that just starts: it is full, an administrator keeps everybody out for a
 while, or a proxy waits for the server behind."""
 
-_OF_TLS = re.compile(r"certificate|does not support (SSL|GSSAPI)|private key file|could not load|no SSL error")
-"""What libpq or OpenSSL say of a connection that is not to be had as it was asked for."""
+_AS_ASKED = re.compile(
+    r"certificate|does not support (SSL|GSSAPI)|private key file|could not load|no SSL error|"
+    r"invalid \S+ value|bad value for|definition of service|service file|could not match|weak sslmode|requirepeer|"
+    r"could not parse network address|socket path .* too long"
+)
+"""What libpq, OpenSSL or psycopg say of a connection that is not to be had as it was asked for."""
 
 
 def classify(url: str, place: str, error: Exception) -> BootstrapError:
@@ -29,7 +33,7 @@ def classify(url: str, place: str, error: Exception) -> BootstrapError:
         if _FOR_NOW.search(said) or _is_starting(url):
             return DatabaseUnavailable(f"PostgreSQL at {place} takes no connection now: {said}{_advice(said)}")
         return DatabaseRefused(f"PostgreSQL at {place} refuses the connection: {said}")
-    if _OF_TLS.search(said):
+    if _AS_ASKED.search(said):
         return DatabaseRefused(f"no connection to PostgreSQL at {place} as the connection string wants it: {said}")
     return DatabaseUnavailable(f"no answer from PostgreSQL at {place}: {said}")
 

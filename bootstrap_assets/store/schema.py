@@ -12,6 +12,7 @@ from psycopg import sql
 from bootstrap_assets.errors import ConfigurationError, DatabaseBusy, SchemaError
 from bootstrap_assets.store.database import Connection, advisory_lock, connect, is_pooled_by_transaction
 from bootstrap_assets.store.locks import LOCK_SECONDS, PAUSE
+from bootstrap_assets.store.search_path import OUR_SCHEMA
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -37,7 +38,8 @@ _LOCK = 0x626F6F74  # "boot": held while migrating
 
 def current(connection: Connection) -> str | None:
     """The database's schema version, None for an empty one."""
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (VERSION_TABLE,)).fetchone()
+    query = f"SELECT to_regclass(quote_ident(({OUR_SCHEMA})) || '.' || %s) IS NOT NULL"
+    row = connection.execute(query, (VERSION_TABLE,)).fetchone()
     if not row or not row[0]:
         return None
     version = connection.execute(
@@ -183,7 +185,7 @@ def _migrate(url: str, direction: str, revision: str) -> None:
 
 
 def _try_to_migrate(url: str, direction: str, revision: str) -> bool:
-    """Migrate in one transaction; False where somebody held a lock for longer than others may wait behind us."""
+    """Migrate, as far as one gets; False where somebody held a lock for longer than others may wait behind us."""
     # Alembic and SQLAlchemy take half a second to import, and most commands find nothing to migrate.
     import sqlalchemy
     from alembic import command
@@ -195,10 +197,10 @@ def _try_to_migrate(url: str, direction: str, revision: str) -> bool:
     config = _config()
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            connection.commit()
             config.attributes["connection"] = connection
             getattr(command, direction)(config, revision)
-            connection.commit()
     except CommandError as error:
         raise SchemaError(f"cannot {direction} the schema to {revision!r}: {error}") from None
     except (psycopg.errors.LockNotAvailable, sqlalchemy.exc.OperationalError) as error:
@@ -215,6 +217,12 @@ def _require_rights(connection: Connection) -> None:
     role, database, namespace, temporary, create = row or ("", "", None, True, True)
     if namespace is None:
         raise SchemaError(f"{role} may use no schema of its search_path: {_ASK} `GRANT USAGE ON SCHEMA ...`")
+    other = connection.execute(_OTHER_CORPUS).fetchone()
+    if other:
+        raise SchemaError(
+            f"the schema {namespace} has no corpus, and cannot have one: the extension vector is in the schema "
+            f"{other[0]}, where another corpus is. Name another database, or leave the schema {namespace} out"
+        )
     needed = [] if temporary else [sql.SQL("TEMPORARY ON DATABASE {}").format(sql.Identifier(database))]
     if not create:
         needed.append(sql.SQL("CREATE ON SCHEMA {}").format(sql.Identifier(namespace)))
@@ -230,6 +238,13 @@ _RIGHTS = """
 SELECT current_user, current_database(), current_schema(),
        has_database_privilege(current_database(), 'TEMPORARY'),
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+"""
+
+# What the session looks into for the type vector alone: store/search_path.py.
+_OTHER_CORPUS = """
+SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = 'bootstrap_schema_version'
+  AND quote_ident(n.nspname) = split_part(current_setting('search_path'), ', pg_temp, ', 2)
 """
 
 _SCHEMA_RIGHTS = """

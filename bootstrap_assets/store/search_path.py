@@ -8,6 +8,15 @@ from typing import Any
 
 import psycopg
 
+OUR_SCHEMA = """
+SELECT coalesce((
+    SELECT ours.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace ours ON ours.oid = c.relnamespace
+    WHERE c.oid = pg_catalog.to_regclass('bootstrap_schema_version') AND pg_catalog.quote_ident(ours.nspname)
+        <> pg_catalog.split_part(pg_catalog.current_setting('search_path'), ', pg_temp, ', 2)
+), pg_catalog.current_schema())
+"""
+"""Where our tables are, or will be made. What sessions.py added for the type vector may hold another corpus."""
+
 # Of our schema, then of the vector type; temporary tables last. Nothing where the schema was not made yet.
 _KEEP = """
 SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', pg_catalog.quote_ident(ours.nspname), (
@@ -16,6 +25,8 @@ SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', pg_catalo
        ), 'pg_temp'), %(local)s)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace ours ON ours.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass('bootstrap_schema_version')
+  AND pg_catalog.quote_ident(ours.nspname)
+      <> pg_catalog.split_part(pg_catalog.current_setting('search_path'), ', pg_temp, ', 2)
   AND (%(local)s OR pg_catalog.pg_backend_pid() = %(backend)s)
 """
 

@@ -215,6 +215,9 @@ def _alone(data: Path) -> Iterator[int]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         lock = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        if os.geteuid() == 0:  # in somebody's home: they have to be able to take it, too
+            owner = (data if data.exists() else home).stat()
+            os.fchown(lock, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise ConfigurationError(f"BOOTSTRAP_HOME: {home} cannot be made a folder: {error}") from None
     try:

@@ -26,6 +26,7 @@ _SETTINGS = (
     _Setting("backslash_quote", "safe_encoding", always=True),
     _Setting("array_nulls", "on", always=True),
     _Setting("transform_null_equals", "off", always=True),
+    _Setting("gin_fuzzy_search_limit", "0", always=True),  # else a search of words finds some, by lot
     _Setting("bytea_output", "hex", always=True),
     _Setting("extra_float_digits", "1", always=True),
     _Setting("DateStyle", "ISO, MDY", always=True),
@@ -44,14 +45,15 @@ _SETTINGS = (
 )
 
 # A setting that the server does not know is left out. Those of the connection string and of libpq's variables have
-# the source `client`. The type vector may stand in a schema that the role does not look into.
+# the source `client`. The type vector may stand in a schema that the role does not look into: it comes after
+# pg_temp, by which store/search_path.py knows that a corpus which is there is not this one.
 STATEMENT = """
 SELECT set_config(s.name, ours.value, false)
 FROM unnest(%(names)s::text[], %(values)s::text[], %(always)s::boolean[]) AS ours (name, value, always)
 JOIN pg_settings s ON s.name = ours.name
 WHERE ours.always OR s.source <> 'client'
 UNION ALL
-SELECT set_config('search_path', current_setting('search_path') || ', ' || quote_ident(n.nspname), false)
+SELECT set_config('search_path', current_setting('search_path') || ', pg_temp, ' || quote_ident(n.nspname), false)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'vector' AND current_schema() IS NOT NULL AND n.nspname <> ALL (current_schemas(true))
 """

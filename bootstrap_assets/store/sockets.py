@@ -35,6 +35,7 @@ def choose(data: Path, port: int, account: Account | None) -> Path:
         (data / _RECORD).write_bytes(b"\n".join(map(os.fsencode, (data, folder))))
     if account:
         os.chown(folder, *account)
+        os.chown(data / _RECORD, *account)
     return folder
 
 

@@ -68,7 +68,8 @@ def _make(connection: Connection, provider: str, model: str, dimensions: int) ->
         connection.execute(statement("add_space"), named)
         space = find(connection, provider, model, dimensions)
         assert space is not None
-        if connection.execute("SELECT WHERE to_regclass(%s) IS NOT NULL", (space.table,)).rowcount:
+        query = "SELECT WHERE to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%s)) IS NOT NULL"
+        if connection.execute(query, (space.table,)).rowcount:
             raise SchemaError(
                 f"there is a table {space.table} that bootstrap-assets did not make: rename it; the vectors of "
                 f"{model} need its name"

@@ -109,6 +109,19 @@ def test_dagster_too_refuses_a_server_without_tls_and_tells_no_password(external
     assert_no_secret(str(refused.value))
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc tells the arguments")
+def test_a_password_is_none_of_the_arguments_of_psql_which_everybody_sees(
+    filled: External, tmp_path: Path
+) -> None:
+    url = filled.url("corpus", "contracts", application_name="their name")
+    arguments = shell(url, tmp_path, "db", "psql", "-c", r"\! tr '\0' '\n' < /proc/$PPID/cmdline")
+    assert arguments.returncode == 0, arguments.stderr
+    assert "dbname=contracts" in arguments.stdout
+    assert_no_secret(arguments.stdout)
+    asked = shell(url, tmp_path, "db", "psql", "-Atc", "SELECT current_user, current_setting('application_name')")
+    assert asked.stdout == "corpus|their name\n"
+
+
 def test_a_wrong_password_is_told_without_the_password(external: External) -> None:
     with pytest.raises(DatabaseRefused, match="password authentication failed") as refused:
         connect(external.url("corpus", "contracts", password=PASSWORD + "x"))

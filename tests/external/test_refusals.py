@@ -85,6 +85,24 @@ def test_a_refusal_in_another_language_is_one() -> None:
         connect(f"postgresql://me@127.0.0.1:{port}/x")
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "connect_timeout=10s",
+        "channel_binding=perhaps",
+        "target_session_attrs=any-one",
+        "ssl_min_protocol_version=3",
+        "service=of-nobody",
+        "port=1,2,3",
+    ],
+)
+def test_a_value_that_no_connection_can_be_made_with_is_no_want_of_an_answer(asked: str) -> None:
+    with pytest.raises(DatabaseRefused, match="as the connection string wants it") as refused:
+        connect(f"postgresql://me:hunter2@127.0.0.1,127.0.0.1/corpus?{asked}")
+    assert not is_transient(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_nobody_there_is_no_answer() -> None:
     with pytest.raises(DatabaseUnavailable, match=r"no answer from PostgreSQL at 127\.0\.0\.1:1/x: "):
         connect("postgresql://me:secret@127.0.0.1:1/x")

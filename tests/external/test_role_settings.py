@@ -41,6 +41,7 @@ THEIRS = {
     "extra_float_digits": "0",
     "array_nulls": "off",
     "row_security": "off",
+    "gin_fuzzy_search_limit": "5",
 }
 OURS = {
     "statement_timeout": "0",
@@ -59,6 +60,7 @@ OURS = {
     "extra_float_digits": "1",
     "array_nulls": "on",
     "row_security": "on",
+    "gin_fuzzy_search_limit": "0",
 }
 QUERY = "SELECT json_object_agg(name, current_setting(name))::text FROM unnest(ARRAY[{}]) AS name".format(
     ", ".join(f"'{name}'" for name in THEIRS)

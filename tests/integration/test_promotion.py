@@ -249,6 +249,21 @@ def test_nobody_waits_while_a_migration_waits_for_a_long_reader(database_url: st
     assert upgrading.end() == schema.head()
 
 
+def test_a_migration_keeps_no_lock_of_the_ones_before_it(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0010 writes every text anew, which takes minutes; 0008 locks a table that each search reads."""
+    load(corpus, contracts(1))
+    url = corpus.database.url
+    schema.downgrade(url, "0007")
+    monkeypatch.setattr(schema, "LOCK_PATIENCE", 0)
+    with connect(url) as writer, connect(url) as reader:
+        writer.execute("SELECT FROM reference_texts FOR UPDATE")
+        with pytest.raises(DatabaseBusy):
+            schema.upgrade(url)
+        assert schema.current(reader) == "0009"
+        writer.rollback()
+    assert schema.upgrade(url) == schema.head()
+
+
 def test_an_invalid_text_index_is_replaced_while_somebody_reads_the_table(corpus: Corpus) -> None:
     pipeline.build_index(filled(corpus))
     with corpus.database.connection() as connection:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.errors import NoCorpusError
-from tests.integration.test_cli import invoke, shell
+from tests.integration.test_cli import environ, invoke, shell  # noqa: F401
 
 LOOKING = (
     "status",
@@ -89,3 +89,20 @@ def test_with_a_server_of_ones_own_they_make_no_home(
     for command in ("status", "cost", "events", "doctor"):
         assert invoke(command).exit_code == 0
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["status", "search liability", "db url", "cost", "failures list", "events"])
+def test_what_only_looks_reads_the_connection_string_as_a_run_does(
+    environ: dict[str, str],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+) -> None:
+    address = environ["BOOTSTRAP_DATABASE_URL"].removeprefix("postgresql:")
+    as_it_is = invoke(*shlex.split(line))
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", f" 'postgresql+psycopg:{address}'\n")
+    told = invoke(*shlex.split(line))
+    assert (told.exit_code, told.stdout, str(told.exception)) == (
+        as_it_is.exit_code,
+        as_it_is.stdout,
+        str(as_it_is.exception),
+    )

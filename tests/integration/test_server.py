@@ -449,3 +449,59 @@ def test_a_second_user_of_the_machine_has_a_home_of_their_own_and_not_ours(folde
     assert str(theirs) in url
     assert stopped == "True"
     assert server.is_running(home)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_data_folder_may_be_a_link_to_another_disk(folder: Path, *, is_there: bool) -> None:
+    home, disk = folder / "home", folder / "disk"
+    home.mkdir()
+    disk.mkdir(mode=0o700)
+    if is_there:
+        (disk / "data").mkdir()
+    (home / "postgres").symlink_to(disk / "data")
+    assert not server.is_running(home)
+    assert ask(server.start(home), "SELECT 1") == (1,)
+    assert server.stop(home)
+    assert ask(server.start(home), "SELECT 1") == (1,)
+    assert (home / "postgres").is_symlink()
+    assert (disk / "data" / "PG_VERSION").exists()
+    assert [path.name for path in disk.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("left", [[], ["PG_VERSION", "base/1/112", "global/1213"]])
+def test_the_data_folder_may_be_a_volume_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, left: list[str]
+) -> None:
+    volume = folder / "home" / "postgres"
+    volume.mkdir(parents=True)
+    for name in left:  # by an initdb that was killed
+        (volume / name).parent.mkdir(parents=True, exist_ok=True)
+        (volume / name).touch()
+    before = volume.stat().st_ino
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == volume)
+    assert ask(server.start(folder / "home"), "SELECT 1") == (1,)
+    assert volume.stat().st_ino == before
+
+
+AS_THE_OWNER = """
+import os, sys
+from pathlib import Path
+from bootstrap_assets.store import server
+os.setgroups([]), os.setgid(12345), os.setuid(12345)
+print(server.stop(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can be somebody else")
+@pytest.mark.parametrize("place", ["theirs", "-".join(["far"] * 40)])
+def test_what_root_left_in_a_home_does_not_keep_its_owner_out(folder: Path, home: Path, place: str) -> None:
+    folder.chmod(0o755)
+    theirs = copy(home, folder / place)
+    (theirs / "server.lock").unlink()  # a restored backup may lack it
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    server.start(theirs)
+    command = [sys.executable, "-c", AS_THE_OWNER, str(theirs)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.stdout == "True\n", told.stderr
+    assert {path.stat().st_uid for path in (theirs, *theirs.rglob("*"))} == {12345}

@@ -11,7 +11,7 @@ WITH (m = {m}, ef_construction = {ef_construction})
 CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} USING gin ({column})
 
 -- name: text_index
-SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(%(name)s)
+SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(name)s))
 
 -- name: is_counted
 SELECT counted_of = reference_corpus_version()

@@ -38,7 +38,7 @@ CREATE TABLE {vectors} (
 ALTER TABLE {vectors} SET (parallel_workers = 2)
 
 -- name: column_dimensions
-SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = 'embedding'
+SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s)) AND attname = 'embedding'
 
 -- name: count_vectors
 SELECT count(*) FROM {vectors}
