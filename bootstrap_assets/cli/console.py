@@ -3,6 +3,7 @@
 import codecs
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,17 @@ WIDE = 1_000_000
 
 READABLE = 20
 """Columns that a terminal has to have left for what is broken over lines."""
+
+
+class Number(click.FloatRange):
+    """A number of an option; FloatRange by itself takes `nan` and `inf` for one, and no budget is above `nan`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that somebody typed."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 class _Output(Console):

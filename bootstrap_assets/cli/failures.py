@@ -11,6 +11,7 @@ from rich.markup import escape
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import (
     WITH_FAILURES,
+    Number,
     check_place,
     open_corpus_database,
     out,
@@ -108,7 +109,7 @@ def export(file: Path, source: str | None, error_class: str | None, closed: bool
 @failures.command()
 @of_source
 @of_class
-@click.option("--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Stop before that.")
+@click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before that.")
 def retry(source: str | None, error_class: str | None, max_cost: float | None) -> None:
     """Embed the texts of the dead letters again, and nothing else."""
     _read(source, None)  # an unknown source is told before anything starts

@@ -18,6 +18,7 @@ from bootstrap_assets.cli.console import (
     FAILED,
     TIMED_OUT,
     WITH_FAILURES,
+    Number,
     errors,
     open_corpus_database,
     out,
@@ -107,7 +108,7 @@ def resume(number: int) -> None:
 
 @click.command()
 @click.argument("numbers", nargs=-1, type=int, metavar="[NUMBER]...")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Then give up, with code 5.")
+@click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="Then give up, with code 5.")
 @as_json
 def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
     """Wait until requests (none: all under way) have ended, with all their sources and the index.

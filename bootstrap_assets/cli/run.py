@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, errors, out
+from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, Number, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
 from bootstrap_assets.cli.status import print_status, read_status
@@ -38,9 +38,7 @@ POLL = 0.2
 @click.option("--data", metavar="sample|official|DIR", help="What to load; DIR holds <source>/<archives>.")
 @click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
 @click.option("--allow-deletes", is_flag=True, help="Let a source lose more than a fifth of its records.")
-@click.option(
-    "--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Stop before it costs more."
-)
+@click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before it costs more.")
 def run(
     sources: tuple[str, ...], data: str | None, force_refresh: bool, allow_deletes: bool, max_cost: float | None
 ) -> None:

@@ -1,20 +1,18 @@
 """`bootstrap search`: the best records for a question."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
 
 import click
 from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from bootstrap_assets.cli.console import out, print_block, print_json
+from bootstrap_assets.cli.console import Number, out, print_block, print_json
 from bootstrap_assets.records import SAMPLE, Granularity, NliLabel, clean_text
 from bootstrap_assets.search.query import PHRASE, Filters, Hit, Mode, Ranking
 from bootstrap_assets.search.query import search as find
@@ -26,17 +24,6 @@ from bootstrap_assets.store.database import Connection, Database, existing_datab
 from bootstrap_assets.store.statements import statement
 
 RANKING = Ranking()
-
-
-class Weight(click.FloatRange):
-    """A number from 0 on; FloatRange by itself takes `nan` and `inf` for one."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number that somebody typed."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number", param, ctx)
-        return number
 
 
 @click.command()
@@ -65,7 +52,7 @@ class Weight(click.FloatRange):
 @click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="Leave out what scores less. A score is 0 to 1 and compares across queries; what is marked weak has few "
     "of the words and is not near.",
 )
@@ -74,14 +61,14 @@ class Weight(click.FloatRange):
 )
 @click.option(
     "--vector-weight",
-    type=Weight(min=0),
+    type=Number(min=0),
     default=RANKING.vector_weight,
     show_default=True,
     help="What the cosine of the vectors counts in the score.",
 )
 @click.option(
     "--text-weight",
-    type=Weight(min=0),
+    type=Number(min=0),
     default=RANKING.text_weight,
     show_default=True,
     help="What the words count in the score.",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from psycopg.types.json import Jsonb
 
 from bootstrap_assets.events import Event
+from bootstrap_assets.records import storable
 from bootstrap_assets.store.database import Connection, connect, is_pooled_by_transaction
 from bootstrap_assets.store.statements import statement
 
@@ -26,7 +27,7 @@ class Row(NamedTuple):
 
 def emit(connection: Connection, event: Event) -> int:
     """Write an event in the transaction of the change it tells of; returns its id."""
-    named = {"name": event.name, "payload": Jsonb(event.model_dump())}
+    named = {"name": event.name, "payload": Jsonb(storable(event.model_dump(), []))}
     row = connection.execute(statement("add_event"), named).fetchone()
     assert row
     return int(row[0])

@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from bootstrap_assets.records import clean_text
 from bootstrap_assets.store.database import Connection
 from bootstrap_assets.store.spaces import Space
 from bootstrap_assets.store.statements import statement
@@ -21,7 +22,7 @@ def bury(connection: Connection, space: Space, source: str, digest: bytes, stage
         "hash": digest,
         "stage": stage,
         "class": type(error).__name__,
-        "message": " ".join(str(error).split())[:MAX_MESSAGE],
+        "message": clean_text(" ".join(str(error).split())[:MAX_MESSAGE]),
     }
     row = connection.execute(statement("bury_text"), named).fetchone()
     return int(row[0]) if row else 0

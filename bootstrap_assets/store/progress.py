@@ -13,6 +13,7 @@ import psycopg
 
 from bootstrap_assets.errors import BootstrapError, StoppedError, explain
 from bootstrap_assets.events import SourceCompleted, SourceProcess, SourceProgress
+from bootstrap_assets.records import clean_text
 from bootstrap_assets.store import spaces
 from bootstrap_assets.store.corpus import Loaded
 from bootstrap_assets.store.database import Connection, Database
@@ -77,7 +78,7 @@ def _begin(connection: Connection, source: str, *, afresh: bool) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    return explain(error) if isinstance(error, Exception) else "stopped"
+    return clean_text(explain(error)) if isinstance(error, Exception) else "stopped"
 
 
 def beat(connection: Connection, source: str) -> None:
@@ -163,7 +164,8 @@ def enter(
 ) -> None:
     """Move batches to a stage of their life, with the time; `only_own`: those that no other process took over."""
     by = owner() if stage == "embedding" else None
-    named = {"source": source, "batches": list(batches), "stage": stage, "owner": by, "error": error}
+    named = {"source": source, "batches": list(batches), "stage": stage, "owner": by}
+    named["error"] = None if error is None else clean_text(error)
     named["last_owner"] = owner() if only_own else None
     connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
     connection.execute(statement("enter_stage"), named)

@@ -12,6 +12,7 @@ import psycopg
 
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.events import IngestCancelled, IngestCompleted, IngestRequested, IngestResume
+from bootstrap_assets.records import clean_text
 from bootstrap_assets.store.database import Connection, Database
 from bootstrap_assets.store.events import emit
 from bootstrap_assets.store.statements import statement
@@ -130,7 +131,7 @@ def end(connection: Connection, number: int, status: str, message: str | None = 
     if status == "completed" and failures:
         status = "completed_with_failures"
     row = connection.execute(
-        statement("end_request"), {"id": number, "status": status, "message": message}
+        statement("end_request"), {"id": number, "status": status, "message": message and clean_text(message)}
     ).fetchone()
     if row is None:
         return False

@@ -188,6 +188,18 @@ def test_a_weight_that_is_no_number_from_nought_on_is_wrong_usage(
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-1"])
+@pytest.mark.parametrize(
+    "line",
+    ["search liability --min-score", "run --max-cost", "failures retry --max-cost", "wait --timeout"],
+)
+def test_a_limit_that_is_no_number_is_wrong_usage(environ: dict[str, str], line: str, number: str) -> None:
+    result = invoke(*line.split(), number)
+    assert result.exit_code == 2
+    assert line.split()[-1] in result.stderr
+    assert result.stdout == ""
+
+
 def test_a_phrase_that_is_nowhere_is_told(small: Corpus) -> None:
     after = "word for word: without the quotes the words are looked for one by one"
     printed = invoke("search", 'liability "crowns million one" "each party"').stdout
