@@ -196,7 +196,7 @@ def test_a_weight_that_is_no_number_from_nought_on_is_wrong_usage(
 def test_a_limit_that_is_no_number_is_wrong_usage(environ: dict[str, str], line: str, number: str) -> None:
     result = invoke(*line.split(), number)
     assert result.exit_code == 2
-    assert line.split()[-1] in result.stderr
+    assert line.rsplit(maxsplit=1)[-1] in result.stderr
     assert result.stdout == ""
 
 
