@@ -214,6 +214,17 @@ def test_without_a_phrase_that_asks_for_anything_there_is_no_word_of_phrases(sma
         assert invoke("search", query, "--mode", "text").stdout == "nothing found\n"
 
 
+def test_a_query_of_stop_words_alone_is_told(small: Corpus) -> None:
+    printed = invoke("search", "the of and", "--mode", "text").stdout.splitlines()
+    assert printed[0] == "nothing found"
+    assert printed[1].startswith("the query has no words but those that are everywhere")
+
+
+def test_a_tenant_that_no_document_is_of_is_told(small: Corpus) -> None:
+    printed = invoke("search", "liability", "--tenant", "nobody").stdout.splitlines()
+    assert printed == ["nothing found", "no document is of the tenant 'nobody'"]
+
+
 def test_a_category_that_no_record_has_is_told_with_those_that_are_near(small: Corpus) -> None:
     with small.database.connection() as connection:
         connection.execute(
