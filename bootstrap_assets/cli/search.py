@@ -177,7 +177,7 @@ def _print(hit: Hit, part: str | None) -> None:
     for told, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
         if records:
             counts = Counter(f"{record['source']} {record['granularity']}" for record in records)
-            places = ", ".join(f"{count} {what}" for what, count in counts.items())
+            places = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
             out.print(f"   [dim]{told}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
     snippet = Text(style="")
     for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", part or shortened(hit.content)):
