@@ -1,10 +1,12 @@
 """What a run would embed and cost, before anything is paid.
 
 The records are really parsed, and compared with what is in the database in memory. Nothing is written, no lock is
-taken, and no space is made: a run that is at work goes on, and a database that may only be read will do.
+taken, and no space is made: a run that is at work goes on, and a database that may only be read will do. Where no
+embedded server was ever made, none is made for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -13,15 +15,15 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.batches import pack
 from bootstrap_assets.embed.choose import choose_model
 from bootstrap_assets.embed.protocol import Model
+from bootstrap_assets.errors import NoCorpusError
 from bootstrap_assets.fill import MARGIN
 from bootstrap_assets.pipeline import Archive
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.spec import Source
 from bootstrap_assets.store import batching, ledger, outline, schema, spaces
 from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store.database import Connection, connect, database_url
+from bootstrap_assets.store.database import Connection, connect, existing_database_url
 from bootstrap_assets.store.outline import Outline
-from bootstrap_assets.store.spaces import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,20 @@ def estimate(
 ) -> tuple[Model, list[Estimate]]:
     """The model that would embed, and what it would take for each of some sources, in this order.
 
-    SchemaError where the database has an older or a newer schema; one that has none is an empty corpus.
+    SchemaError where the database has an older or a newer schema; one that has none, or is not made yet, is an
+    empty corpus.
     """
     choose_model(settings)  # what is wrong in any case is said before a server is started
     counted: set[bytes] = set()
     estimates = []
-    with connect(database_url(settings)) as connection:
-        with connection.transaction():
-            known = [] if schema.current(connection) is None else spaces.known(connection)
+    with _corpus(settings) as connection:
+        known = []
+        if connection:
+            with connection.transaction():
+                known = spaces.known(connection)
+            connection.read_only = True
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         model = choose_model(settings, known)
-        connection.read_only = True
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         for source in sources:
             archives = pipeline.fetch(settings, source)
             plan = _Plan(connection, settings, source, archives, allow_deletes=allow_deletes)
@@ -72,12 +77,27 @@ def estimate(
     return model, estimates
 
 
+@contextmanager
+def _corpus(settings: Settings) -> Iterator[Connection | None]:
+    """A connection to the corpus, or None where there is none yet."""
+    url = None
+    with suppress(NoCorpusError):
+        url = existing_database_url(settings)
+    if url is None:
+        yield None
+        return
+    with connect(url) as connection:
+        with connection.transaction():
+            is_blank = schema.current(connection) is None
+        yield None if is_blank else connection
+
+
 class _Plan:
     """A source's archives against the database, in short transactions: none is open while they are parsed."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection | None,
         settings: Settings,
         source: Source,
         archives: Sequence[Archive],
@@ -88,9 +108,8 @@ class _Plan:
         self._source = source
         self._allow_deletes = allow_deletes
         self._invented = any(archive.invented for archive in archives)
-        with connection.transaction():
-            self._is_blank = schema.current(connection) is None
-            if not self._is_blank:
+        if connection:
+            with connection.transaction():
                 schema.require_current(connection)
                 batching.check(connection, settings.batches)
         self._outline = self._loaded(settings, archives) or outline.parsed(
@@ -101,7 +120,7 @@ class _Plan:
 
     def _loaded(self, settings: Settings, archives: Sequence[Archive]) -> Outline | None:
         """What is in the corpus, where that is what these archives give."""
-        if self._is_blank:
+        if self._connection is None:
             return None
         options = pipeline.options_of(settings, self._source)
         fingerprint = pipeline.fingerprint_of(self._source, options, archives)
@@ -112,13 +131,14 @@ class _Plan:
 
     def estimate(self, model: Model, counted: set[bytes]) -> Estimate:
         limit, refused, pace = int(model.context * MARGIN), None, None
-        if self._is_blank:
+        if self._connection is None:
             found = outline.missing(self._outline, {}, limit=limit)
         else:
             with self._connection.transaction():
                 space = spaces.find(self._connection, model.provider, model.name, model.dimensions)
                 found = outline.foresee(self._connection, space, self._source.name, self._outline, limit=limit)
-                refused, pace = self._refused(), self._pace(space)
+                refused = self._refused(self._connection)
+                pace = ledger.tokens_per_second(self._connection, space) if space else None
         texts = [text for text in found.send if text.content_hash not in counted]
         counted.update(text.content_hash for text in texts)
         tokens = sum(text.tokens for text in texts)
@@ -139,14 +159,11 @@ class _Plan:
             invented=self._invented,
         )
 
-    def _refused(self) -> str | None:
+    def _refused(self, connection: Connection) -> str | None:
         name = self._source.name
-        before, vanishing = outline.vanishing(self._connection, name, self._outline)
+        before, vanishing = outline.vanishing(connection, name, self._outline)
         refusal = corpus_store.refusal(name, len(self._outline.records), before, vanishing)
         return str(refusal) if refusal and not self._allow_deletes else None
-
-    def _pace(self, space: Space | None) -> float | None:
-        return ledger.tokens_per_second(self._connection, space) if space else None
 
 
 def _minutes(model: Model, requests: int, tokens: int, pace: float | None) -> float | None:

@@ -81,7 +81,8 @@ class SourceCompleted(Event):
 class IngestCompleted(Event):
     """A request has ended, all its sources and the index with it, or it failed or was cancelled.
 
-    `totals` are what is there of its sources now: records, those with a vector (embedded_records), and errors.
+    `totals`: `embedded_records` of its sources got their vector since the request was begun. The others are what
+    is there of these sources now: `records`, `records_with_vectors`, `errors`.
     """
 
     name: ClassVar[str] = "bootstrap/ingest.completed"

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
-from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
+from bootstrap_assets.cli.console import errors, open_corpus_database, out, print_json, print_table, table
 from bootstrap_assets.cli.run import settings_for
 from bootstrap_assets.embed.protocol import Model
+from bootstrap_assets.errors import NoCorpusError
 from bootstrap_assets.estimate import Estimate, estimate
 from bootstrap_assets.records import SAMPLE
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.store import ledger
+from bootstrap_assets.store.database import existing_database_url
 
 COUNTS = ("requests", "failed", "limited", "unanswered", "texts", "tokens")
 COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "requests", "dollars", "minutes")
@@ -30,7 +32,12 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
     Reads the archives and asks the database; changes nothing there, pays for nothing and needs no key.
     """
     chosen = [get_source(name) for name in sources] or list(SOURCES.values())
-    model, estimates = estimate(settings_for(data), chosen, allow_deletes=allow_deletes)
+    settings = settings_for(data)
+    model, estimates = estimate(settings, chosen, allow_deletes=allow_deletes)
+    try:
+        existing_database_url(settings)
+    except NoCorpusError as nothing:
+        errors.print(f"this is for an empty corpus: {nothing}", soft_wrap=True, markup=False)
     if as_json:
         print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
         return

@@ -117,7 +117,7 @@ def search(
             fold=not unfolded,
         )
         parts = snippets(database, text, [hit.content for hit in hits])
-        hints = [] if hits else database.transact(partial(_hints, query=text, categories=categories))
+        hints = [] if hits else database.transact(partial(_hints, query=text, mode=Mode(mode), filters=filters))
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})
         return
@@ -133,14 +133,22 @@ def search(
         out.print(escape(hint), soft_wrap=True)
 
 
-def _hints(connection: Connection, query: str, categories: Sequence[str]) -> list[str]:
+def _hints(connection: Connection, query: str, mode: Mode, filters: Filters) -> list[str]:
     """Why nothing was found, where that can be told."""
+    tenants = {tenant for (tenant,) in connection.execute(statement("tenants"))}
+    if absent := [tenant for tenant in filters.tenants if tenant not in tenants]:
+        return [f"no document is of the tenant {tenant!r}" for tenant in absent]
     rows = connection.execute(statement("categories"))
     known = {category.lower(): category for (category,) in rows}
-    unknown = [name for name in categories if name.lower() not in known]
+    unknown = [name for name in filters.categories if name.lower() not in known]
     if unknown:
         return [
             _unknown(name, [known[near] for near in get_close_matches(name.lower(), known)]) for name in unknown
+        ]
+    words = connection.execute(statement("words_looked_for"), {"words": [clean_text(query)]}).fetchall()
+    if mode is Mode.TEXT and not any(forms for _, forms in words):
+        return [
+            "the query has no words but those that are everywhere, such as 'the' and 'of': they are not looked for"
         ]
     phrases = PHRASE.findall(clean_text(query))
     held = connection.execute(statement("phrases"), {"phrases": phrases}).fetchall()
@@ -169,7 +177,7 @@ def _print(hit: Hit, part: str | None) -> None:
     for told, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
         if records:
             counts = Counter(f"{record['source']} {record['granularity']}" for record in records)
-            places = ", ".join(f"{count} {what}" for what, count in counts.items())
+            places = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
             out.print(f"   [dim]{told}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
     snippet = Text(style="")
     for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", part or shortened(hit.content)):

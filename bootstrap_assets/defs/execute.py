@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster_shared.error import SerializableErrorInfo
 
 from bootstrap_assets.defs.jobs import assets_of, job_for, sources_tag
 from bootstrap_assets.defs.launcher import this_host
@@ -47,6 +48,9 @@ def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             metadata = event.materialization.metadata
             values = {name: value.value for name, value in metadata.items() if hasattr(value, "value")}
             done.setdefault(event.asset_key.to_user_string(), {}).update(values)
+        elif event.event_type is DagsterEventType.RUN_FAILURE and not failures:  # before any step
+            error = event.job_failure_data.error
+            failures.append({"asset": event.job_name, "message": _innermost(error), "error": None})
     return {"failures": failures, "assets": done}
 
 
@@ -55,7 +59,10 @@ def reason_of(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    error = data.error
+    return _innermost(data.error)
+
+
+def _innermost(error: SerializableErrorInfo | None) -> str:
     while error is not None and error.cause is not None and not _OUR_CLASS.match(error.message):
         error = error.cause
     return _OUR_CLASS.sub("", error.message.strip()) if error else "unknown"

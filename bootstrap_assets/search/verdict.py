@@ -40,8 +40,12 @@ def _task(name: str, task: Mapping[str, Any]) -> str:
     worse = [told for told, by in gains.items() if by["high"] < 0]
     alike = [told for told in gains if told not in better + worse]
     said = [
-        f"{word} {' and '.join(parts)}"
-        for word, parts in (("better than", better), ("no better than", alike), ("worse than", worse))
+        f"{word} {between.join(parts)}"
+        for word, between, parts in (
+            ("better than", " and ", better),
+            ("no better than", " or ", alike),
+            ("worse than", " and ", worse),
+        )
         if parts
     ]
     share = task["hybrid"]["R@5"]["mean"]

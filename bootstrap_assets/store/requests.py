@@ -125,9 +125,10 @@ def end(connection: Connection, number: int, status: str, message: str | None = 
     `completed` becomes `completed_with_failures` where one of its sources has dead letters.
     """
     request = get(connection, number)
-    records, embedded, errors, failures = connection.execute(
-        statement("source_totals"), {"sources": request.sources}
-    ).fetchone() or (0, 0, 0, False)
+    named = {"sources": request.sources, "since": request.started_at or request.requested_at}
+    found = connection.execute(statement("source_totals"), named).fetchone()
+    records, held, errors, failures = found or (0, 0, 0, False)
+    [embedded] = connection.execute(statement("embedded_since"), named).fetchone() or (0,)
     if status == "completed" and failures:
         status = "completed_with_failures"
     row = connection.execute(
@@ -135,7 +136,7 @@ def end(connection: Connection, number: int, status: str, message: str | None = 
     ).fetchone()
     if row is None:
         return False
-    totals = {"records": records, "embedded_records": embedded, "errors": errors}
+    totals = {"records": records, "embedded_records": embedded, "records_with_vectors": held, "errors": errors}
     emit(connection, IngestCompleted(request=number, status=status, totals=totals, duration_ms=row[1]))
     return True
 

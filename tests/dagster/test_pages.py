@@ -118,6 +118,16 @@ def deployed(environ: None, settings: Settings, monkeypatch: pytest.MonkeyPatch)
     return dg.DagsterInstance.get()
 
 
+def test_a_run_that_fails_before_its_first_step_says_why(deployed: dg.DagsterInstance) -> None:
+    with deployed:
+        done = execute(["bonterms"], {"max_cost": -1.0})
+    assert not done["success"]
+    [failure] = done["failures"]
+    assert failure["asset"] == "bootstrap_bonterms"
+    assert "max_cost" in failure["message"]
+    assert "greater than 0" in failure["message"]
+
+
 def test_a_run_from_the_shell_tells_what_it_was_for_and_where_it_belongs(deployed: dg.DagsterInstance) -> None:
     """Dagster's timeline leaves out runs without a code location."""
     with deployed:

@@ -1,7 +1,8 @@
 """An HTTP server that speaks the Voyage embeddings API, on loopback, for tests, benchmarks and trying things.
 
 By hand:  python tests/fakes/voyage_server.py --port 8765 --latency 0.1
-then:     VOYAGE_API_KEY=any BOOTSTRAP_VOYAGE_BASE_URL=http://127.0.0.1:8765/v1 bootstrap run
+then:     export VOYAGE_API_KEY=any BOOTSTRAP_VOYAGE_BASE_URL=http://127.0.0.1:8765/v1
+          BOOTSTRAP_HOME=.bootstrap/trial bootstrap run
 
 A text's vector is drawn from the hash of the text: the same text always gets the same unit vector. The server
 counts what it was paid for, at /stats, keeps to limits per minute, and fails as it is told to: by `faults.py`,

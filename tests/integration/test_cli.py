@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bootstrap_assets.cli import environment
 from bootstrap_assets.cli.console import errors
 from bootstrap_assets.cli.signals import Signalled, raising_signals, stopping_signals
 from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.store import schema
 from bootstrap_assets.store.database import connect
@@ -109,6 +111,16 @@ def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
         "others",
         "records",
     }
+
+
+def test_a_hit_counts_the_others_in_words(small: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"source": "bonterms", "granularity": "clause"}
+    [hit] = find(small.database, small.settings, "liability", k=1)
+    others = (record, record, record | {"granularity": "section"})
+    told = replace(hit, others=others)
+    monkeypatch.setattr(sys.modules["bootstrap_assets.cli.search"], "find", lambda *_, **__: [told])
+    printed = invoke("search", "liability").stdout
+    assert "says the same, 3 more: 2 bonterms clauses, 1 bonterms section" in printed
 
 
 def test_search_prints_hits_for_people(small: Corpus) -> None:
@@ -212,6 +224,17 @@ def test_a_phrase_that_is_nowhere_is_told(small: Corpus) -> None:
 def test_without_a_phrase_that_asks_for_anything_there_is_no_word_of_phrases(small: Corpus) -> None:
     for query in ("zeppelin", '"of the" zeppelin'):
         assert invoke("search", query, "--mode", "text").stdout == "nothing found\n"
+
+
+def test_a_query_of_stop_words_alone_is_told(small: Corpus) -> None:
+    printed = invoke("search", "the of and", "--mode", "text").stdout.splitlines()
+    assert printed[0] == "nothing found"
+    assert printed[1].startswith("the query has no words but those that are everywhere")
+
+
+def test_a_tenant_that_no_document_is_of_is_told(small: Corpus) -> None:
+    printed = invoke("search", "liability", "--tenant", "nobody").stdout.splitlines()
+    assert printed == ["nothing found", "no document is of the tenant 'nobody'"]
 
 
 def test_a_category_that_no_record_has_is_told_with_those_that_are_near(small: Corpus) -> None:

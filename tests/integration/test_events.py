@@ -270,8 +270,19 @@ def test_a_request_ends_with_the_failures_of_its_sources(corpus: Corpus, voyage:
         assert requests.get(connection, number).status == "completed_with_failures"
     name, payload = told(corpus.database)[-1]
     assert name == "bootstrap/ingest.completed"
-    assert payload["totals"] == {"records": 20, "embedded_records": 19, "errors": 1}
+    assert payload["totals"] == {"records": 20, "embedded_records": 19, "records_with_vectors": 19, "errors": 1}
     assert payload["duration_ms"] >= 0
+
+
+def test_a_request_that_embedded_nothing_does_not_say_that_it_did(corpus: Corpus) -> None:
+    load(corpus, contracts(5))
+    pipeline.embed(corpus, MADE_UP)
+    number, _ = ask(corpus.database, "made_up")
+    pipeline.embed(corpus, MADE_UP)
+    with corpus.database.connection() as connection:
+        requests.end(connection, number, "completed")
+    _, payload = told(corpus.database)[-1]
+    assert payload["totals"] == {"records": 20, "embedded_records": 0, "records_with_vectors": 20, "errors": 0}
 
 
 def test_a_request_does_not_end_with_the_failures_of_other_sources(corpus: Corpus, voyage: VoyageServer) -> None:
@@ -287,8 +298,8 @@ def test_a_request_does_not_end_with_the_failures_of_other_sources(corpus: Corpu
         assert requests.get(connection, number).status == "completed"
         assert requests.get(connection, everything).status == "completed_with_failures"
     (_, own), (_, both) = told(corpus.database)[-2:]
-    assert own["totals"] == {"records": 0, "embedded_records": 0, "errors": 0}
-    assert both["totals"] == {"records": 20, "embedded_records": 19, "errors": 1}
+    assert own["totals"] == {"records": 0, "embedded_records": 0, "records_with_vectors": 0, "errors": 0}
+    assert both["totals"] == {"records": 20, "embedded_records": 0, "records_with_vectors": 19, "errors": 1}
 
 
 def test_the_most_urgent_request_comes_first(database: Database) -> None:

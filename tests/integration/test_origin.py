@@ -156,6 +156,13 @@ def test_a_plan_says_which_sources_would_hold_the_sample(
     assert SAMPLE not in command(local, monkeypatch, "plan", "bonterms", "--data", str(tmp_path)).output
 
 
+def test_the_table_of_labels_says_that_the_sample_s_are_invented(local: Corpus) -> None:
+    load(local, "contract_nli")
+    pipeline.embed(local, SOURCES["contract_nli"])
+    pipeline.build_index(local)
+    assert f"ContractNLI ({SAMPLE}): evidence by statement and label" in section(report(local), "corpus")
+
+
 def test_figures_measured_on_the_sample_claim_nothing_of_real_contracts(
     local: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +180,8 @@ def test_figures_measured_on_the_sample_claim_nothing_of_real_contracts(
     assert "Right among the first five, CUAD v1 (sample)" in top
     assert "lawyers" not in section(written, "corpus").replace("no lawyer", "")
     assert f"no real contract ({SAMPLE}: cuad)" in section(written, "quality")
-    assert "CUAD v1 (sample, invented) Invented texts" in section(written, "corpus")
+    assert "CUAD v1 (sample, invented) Invented texts in the form of" in section(written, "corpus")
+    assert f"Finding the clause (CUAD) · {SAMPLE}" in section(written, "quality")
     assert not [name for name in OFFICIAL[:5] if name in section(written, "corpus")]
 
 

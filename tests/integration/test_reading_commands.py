@@ -1,5 +1,6 @@
 """Commands that only look make nothing: in the wrong folder they say where they looked."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -64,6 +65,15 @@ def test_stopping_what_is_not_there_makes_nothing(elsewhere: Path) -> None:
     assert told.exit_code == 0
     assert told.stdout == f"the embedded server was not running in {elsewhere / '.bootstrap'}\n"
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_plan_starts_no_server_and_says_that_it_is_for_an_empty_corpus(elsewhere: Path) -> None:
+    told = shell("plan", "bonterms", "--json")
+    assert told.returncode == 0, told.stderr
+    [one] = json.loads(told.stdout)["sources"]
+    assert (one["already"], one["send"]) == (0, one["texts"])
+    assert f"this is for an empty corpus: there is no corpus in {elsewhere / '.bootstrap'}" in told.stderr
+    assert not (elsewhere / ".bootstrap" / "postgres").exists()
 
 
 def test_the_doctor_makes_nothing(elsewhere: Path) -> None:

@@ -217,3 +217,13 @@ def test_a_verdict_says_what_the_figures_mean(baseline: dict[str, object], failu
     assert "68% is among the first 5 hits" in told
     assert "better than words alone, worse than vectors alone" in told
     assert "no labelled contract" in verdict({"baseline": {"measured_at": None}, "failures": []})
+
+
+def test_what_the_hybrid_does_not_beat_is_joined_by_or() -> None:
+    document = {
+        "baseline": {"measured_at": None, "falls": [], "judged": False},
+        "failures": [],
+        "cuad": _task_document(-0.1, 0.2)
+        | {"hybrid_minus_text": {"MRR": {"mean": 0.0, "low": -0.1, "high": 0.1}}},
+    }
+    assert "the hybrid is no better than vectors alone or words alone." in verdict(document)

@@ -58,6 +58,16 @@ def test_every_command_line_is_accepted(line: str) -> None:
     command.make_context("bootstrap", words, resilient_parsing=False)
 
 
+def test_the_voyage_path_is_tried_in_a_home_of_its_own() -> None:
+    """After `make run` the home has local vectors, and a key that is set later does not replace them."""
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "voyage_server.py" in block]
+    before, run, after = block.partition(" bootstrap run\n")
+    assert run
+    assert "export BOOTSTRAP_HOME=" in before
+    assert "bootstrap db down" in after
+    assert "unset BOOTSTRAP_HOME" in after
+
+
 def test_every_source_and_every_dependency_has_a_row() -> None:
     for source in SOURCES:
         assert re.search(rf"^\| `{source}` \|", README, re.MULTILINE)

@@ -56,3 +56,8 @@ SELECT cancelled OR attempt <> coalesce(%(attempt)s::int, attempt) FROM bootstra
 SELECT coalesce(sum(total_records), 0)::bigint, coalesce(sum(embedded_records), 0)::bigint,
        coalesce(sum(error_count), 0)::bigint, coalesce(bool_or(status = 'completed_with_failures'), false)
 FROM bootstrap_progress WHERE source = ANY(%(sources)s) OR %(sources)s::text[] = '{}'
+
+-- name: embedded_since
+SELECT coalesce(sum((payload->>'embedded_records')::bigint), 0)::bigint FROM bootstrap_events
+WHERE name = 'bootstrap/source.completed' AND created_at >= %(since)s
+    AND (payload->>'source' = ANY(%(sources)s) OR %(sources)s::text[] = '{}')

@@ -24,6 +24,9 @@ SELECT word, tsvector_to_array(reference_tsvector(word)) FROM unnest(%(words)s::
 -- name: categories
 SELECT DISTINCT category FROM reference_records WHERE category IS NOT NULL
 
+-- name: tenants
+SELECT DISTINCT tenant_id FROM reference_documents WHERE tenant_id IS NOT NULL
+
 -- name: phrases
 -- Phrases with whether any text holds them; without those of stop words alone, which ask for nothing.
 SELECT phrase, EXISTS (SELECT FROM reference_texts WHERE content_tsv @@ query)
