@@ -167,7 +167,7 @@ def test_what_was_not_evaluated_says_how_to(local: Corpus) -> None:
     execute(local, f"UPDATE embedding_spaces SET quality = '{json.dumps(quality)}'")
     written = report(local)
     assert section(written, "quality").count("Not evaluated yet") == 2
-    assert "80 99.3% 97.0% 2.0 in use" in section(written, "quality")
+    assert "80 99.3% 97.0% 2.00 in use" in section(written, "quality")
     assert "22 November 2026, 08:00 UTC" in section(written, "quality")
     assert "R@5 fell" in words(written)
 
