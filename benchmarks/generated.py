@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.records import Document, Granularity, ParsedDocument, Record
+from bootstrap_assets.corpus.records import Document, Granularity, ParsedDocument, Record
 from bootstrap_assets.sample.generate import clause_texts
 from bootstrap_assets.sources import registry
 from bootstrap_assets.sources.spec import Remote, Source

@@ -13,21 +13,23 @@ from pgvector.psycopg import register_vector
 
 from benchmarks.generated import SOURCE
 from bootstrap_assets import pipeline
-from bootstrap_assets.batches import Text, pack
-from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.embed.dispatch import dispatch
-from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.records import content_hash, estimate_tokens
+from bootstrap_assets.database.connection import database_url
+from bootstrap_assets.embedding import context
+from bootstrap_assets.embedding.batches import Text, pack
+from bootstrap_assets.embedding.choose import choose_embedder
+from bootstrap_assets.embedding.dispatch import dispatch
+from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store.database import database_url
+from bootstrap_assets.texts.content import content_hash, estimate_tokens
 
 
 def main() -> None:
     settings = load_settings()
-    with pipeline.open_corpus(settings) as corpus:
+    with context.open_corpus(settings) as corpus:
         started = time.monotonic()
-        loaded = pipeline.load(corpus, SOURCE, pipeline.fetch(settings, SOURCE))
+        loaded = pipeline.load(corpus, SOURCE, locate.fetch(settings, SOURCE))
         filled_at = time.monotonic()
         filled = pipeline.embed(corpus, SOURCE)
         done = time.monotonic()
@@ -56,7 +58,7 @@ def floor() -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE floor (content_hash bytea, embedding vector(1024))")
     started = time.monotonic()
-    archives = pipeline.fetch(settings, SOURCE)
+    archives = locate.fetch(settings, SOURCE)
     parsed = SOURCE.parse([archive.path for archive in archives], {})
     contents = {content_hash(record.content): record.content for entry in parsed for record in entry.records}
     texts = [Text(digest, content, estimate_tokens(content)) for digest, content in contents.items()]

@@ -26,9 +26,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import generated  # noqa: E402
 from bootstrap_assets.cli.environment import prepare_environment  # noqa: E402
+from bootstrap_assets.database.connection import connect, database_url  # noqa: E402
+from bootstrap_assets.database.embedded import server  # noqa: E402
 from bootstrap_assets.settings import Settings, load_settings  # noqa: E402
-from bootstrap_assets.store import server  # noqa: E402
-from bootstrap_assets.store.database import connect, database_url  # noqa: E402
 
 VECTORS = "reference_vectors_voyage_voyage_4_large_1024"
 BARE_SETTINGS = [("64MB", 0), ("64MB", 2), ("1GB", 0), ("1GB", 2)]

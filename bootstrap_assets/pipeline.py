@@ -6,101 +6,34 @@
 Each stage hands over through rows in PostgreSQL, so any stage can run again, alone, or on another machine.
 """
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from uuid import uuid4
 
-from bootstrap_assets import sample
-from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.embed.protocol import Embedder, Fitting
-from bootstrap_assets.errors import ArchiveError, ConfigurationError, StoppedError
-from bootstrap_assets.fill import MARGIN, BatchDone, Filled, Filler
-from bootstrap_assets.gate import limiter_of
-from bootstrap_assets.records import Finding, ParsedDocument, content_hash
-from bootstrap_assets.sample import provenance
-from bootstrap_assets.send import Patience
+from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.corpus.load import Loaded
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.embedding import failures, spaces, stages
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.fill import MARGIN, BatchDone, Filled, Filler
+from bootstrap_assets.embedding.providers.protocol import Fitting
+from bootstrap_assets.embedding.vectors import Work
+from bootstrap_assets.errors import StoppedError
+from bootstrap_assets.operations import progress, retention
+from bootstrap_assets.operations.heartbeat import beating
+from bootstrap_assets.operations.progress import Tally
+from bootstrap_assets.search import index
+from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources import download
-from bootstrap_assets.sources.passages import cut
+from bootstrap_assets.sources.fetch.locate import Archive, fetch
+from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.sources.spec import SHARED_VERSION, Parsed, Source, describe_folder, find_archives
-from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import batching, failures, index, progress, retention, schema, spaces
-from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store.corpus import Loaded
-from bootstrap_assets.store.database import Connection, Database, database_url
-from bootstrap_assets.store.heartbeat import beating
-from bootstrap_assets.store.index import Indexed
-from bootstrap_assets.store.ledger import Payer
-from bootstrap_assets.store.progress import Tally
-from bootstrap_assets.store.spaces import Space
-from bootstrap_assets.store.vectors import Work
+from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.texts.passages import parts_of
 
 FITTED_ON = 5_000
 """Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """A file of a source, as published: where it lies, its size in bytes and its SHA-256.
-
-    `invented`: it is not, but written by our own sample or generator.
-    """
-
-    path: Path
-    size: int
-    sha256: str
-    invented: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """What every stage works with: settings, an open database, an embedder and its space.
-
-    `run_id` names the run in the ledger, where what it spent is counted against `max_cost` (dollars). Setting
-    `stop`, from another thread, ends the work at its next safe point with StoppedError.
-    """
-
-    settings: Settings
-    database: Database
-    embedder: Embedder
-    space: Space
-    run_id: str = field(default_factory=lambda: uuid4().hex)
-    max_cost: float | None = None
-    stop: Stop = field(default_factory=Stop)
-
-    @property
-    def payer(self) -> Payer:
-        """On whose account this run's requests go."""
-        return Payer(limiter_of(self.embedder), self.run_id, self.max_cost)
-
-
-@contextmanager
-def open_corpus(
-    settings: Settings, *, run_id: str | None = None, max_cost: float | None = None, stop: Stop | None = None
-) -> Iterator[Corpus]:
-    """Open the database, started and migrated if need be, and the space of the embedder for it."""
-    choose_embedder(settings)  # what is wrong in any case is said before a server is started
-    url = database_url(settings)
-    schema.upgrade(url)
-    with Database(url, size=settings.embed_workers + 4) as database:
-        with database.connection() as connection:
-            batching.require(connection, settings.batches)
-            embedder = embedder_for(connection, settings)
-            model = embedder.model
-            space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
-        yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
-
-
-def embedder_for(connection: Connection, settings: Settings) -> Embedder:
-    """The embedder for a database, by its settings and the vectors that it has (embed/choose.py has the rule)."""
-    return choose_embedder(settings, spaces.known(connection))
 
 
 def bootstrap(
@@ -113,14 +46,6 @@ def bootstrap(
         load(corpus, source, archives, allow_deletes=allow_deletes)
         filled[source.name] = embed(corpus, source)
     return filled, build_index(corpus)
-
-
-def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Archive]:
-    """The archives of a source: bundled, downloaded, or lying in a folder. ArchiveError where there are none.
-
-    `force` downloads again what has changed on the server.
-    """
-    return [_describe(path) for path in _locate(settings, source, force=force)]
 
 
 def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_deletes: bool = False) -> Loaded:
@@ -138,7 +63,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
     )
     with _at_work(corpus, source.name, afresh=True):
         result = corpus.database.transact(loaded)
-        corpus.database.transact(partial(progress.settle, space=corpus.space, source=source.name))
+        corpus.database.transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
 
@@ -238,16 +163,7 @@ def _filler(
         requested=list(batches) if batches is not None else None,
         only=only,
     )
-    return Filler(
-        corpus.database,
-        corpus.embedder,
-        work,
-        payer=corpus.payer,
-        patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
-        workers=settings.embed_workers,
-        on_batch=on_batch,
-        stop=corpus.stop.child(),
-    )
+    return Filler(corpus, work, on_batch=on_batch)
 
 
 def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
@@ -256,7 +172,7 @@ def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
             filled = filler.run()
         finally:
             tally.embedded = filler.embedded
-        end = partial(progress.end, space=corpus.space, source=source, tally=tally)
+        end = partial(stages.end, space=corpus.space, source=source, tally=tally)
         filled.status = corpus.database.transact(end).status
     return filled
 
@@ -269,79 +185,6 @@ def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[T
         beating(corpus.database, source, every=every),
     ):
         yield tally
-
-
-def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
-    if settings.data == "official":
-        return _download(settings, source, force=force)
-    if settings.data == "sample":
-        written = sample.write_sample(settings.root / "sample")
-        return [path for path in written if path.parent.name == source.name]
-    folder = Path(settings.data).expanduser()
-    if not folder.is_dir():
-        raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
-    found = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
-    if not found:
-        raise ArchiveError(
-            f"{source.name}: no archive in {folder / source.name}; "
-            f"put {', '.join(remote.filename for remote in source.remotes)} there "
-            f"({describe_folder(folder / source.name)})"
-        )
-    return found
-
-
-def _download(settings: Settings, source: Source, *, force: bool) -> list[Path]:
-    folder = settings.root / "downloads" / source.name
-    lock = download.ChecksumLock(folder)
-    return [download.fetch(remote, folder, lock=lock, force=force).path for remote in source.remotes]
-
-
-def _describe(path: Path) -> Archive:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Archive(path, path.stat().st_size, digest, provenance.is_invented(path))
-
-
-def parse(source: Source, archives: Sequence[Archive], options: Mapping[str, object]) -> Parsed:
-    """What a source's archives hold; documents from invented ones say so, also where others lie beside them."""
-    entries = source.parse([archive.path for archive in archives], options)
-    invented = [archive.path for archive in archives if archive.invented]
-    if not invented:
-        return entries
-    if len(invented) == len(archives):
-        return (_owned(entry) for entry in entries)
-    # By their texts: of two documents with one id, the second gets another.
-    ours = {text for entry in source.parse(invented, options) if (text := _text_of(entry))}
-    return (_owned(entry) if _text_of(entry) in ours else entry for entry in entries)
-
-
-def _text_of(entry: ParsedDocument | Finding) -> bytes | None:
-    return content_hash(entry.document.text) if isinstance(entry, ParsedDocument) else None
-
-
-def _owned(entry: ParsedDocument | Finding) -> ParsedDocument | Finding:
-    return provenance.own(entry) if isinstance(entry, ParsedDocument) else entry
-
-
-def options_of(settings: Settings, source: Source) -> dict[str, object]:
-    """What a source is parsed with."""
-    return dict(source.options) | settings.source_options.get(source.name, {})
-
-
-def parts_of(text: str) -> list[str]:
-    """The passages that a text too long for a model is pooled from."""
-    return [text[passage.start : passage.end] for passage in cut(text)]
-
-
-def fingerprint_of(source: Source, options: dict[str, object], archives: Sequence[Archive]) -> str:
-    """What tells whether a source's records would come out the same: archives, the parser's versions, options."""
-    parts = [
-        SHARED_VERSION,
-        source.version,
-        options,
-        [[archive.path.name, archive.sha256] for archive in archives],
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:

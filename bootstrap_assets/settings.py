@@ -127,7 +127,7 @@ class Settings(BaseSettings):
 
     @property
     def provider(self) -> Literal["local", "voyage"]:
-        """The embedder that `auto` stands for in a database without vectors; see embed/choose.py for others."""
+        """The embedder that `auto` stands for in a database without vectors: others, see embedding/choose.py."""
         if self.embedder == "auto":
             return "voyage" if self.voyage_api_key else "local"
         return self.embedder

@@ -12,11 +12,13 @@ import psycopg
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.database.embedded import server
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.choose import choose_embedder
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store import schema, server, spaces
-from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import VoyageServer
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.records import Document, Finding, Granularity, ParsedDocument, Record, Severity
+from bootstrap_assets.corpus.records import Document, Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.sources.spec import Parsed, Remote, Source
 
 

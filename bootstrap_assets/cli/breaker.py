@@ -4,8 +4,8 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
+from bootstrap_assets.embedding import breakers
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.store import breakers
 
 COLOURS = {"open": "red", "half-open": "yellow", "closed": "green"}
 

@@ -16,10 +16,10 @@ from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, connect, existing_database_url
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Connection, connect, existing_database_url
 
 FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED, TIMED_OUT = 1, 2, 3, 4, 5
 """Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""

@@ -9,13 +9,13 @@ import click
 
 from bootstrap_assets.cli.console import errors, open_corpus_database, out, print_json, print_table, table
 from bootstrap_assets.cli.run import settings_for
-from bootstrap_assets.embed.protocol import Model
+from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.database.connection import existing_database_url
+from bootstrap_assets.embedding import ledger
+from bootstrap_assets.embedding.providers.protocol import Model
 from bootstrap_assets.errors import NoCorpusError
-from bootstrap_assets.estimate import Estimate, estimate
-from bootstrap_assets.records import SAMPLE
+from bootstrap_assets.plan import Estimate, estimate
 from bootstrap_assets.sources.registry import SOURCES, get_source
-from bootstrap_assets.store import ledger
-from bootstrap_assets.store.database import existing_database_url
 
 COUNTS = ("requests", "failed", "limited", "unanswered", "texts", "tokens")
 COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "requests", "dollars", "minutes")

@@ -9,10 +9,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import out, print_exactly
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect, database_url, describe, existing_database_url
+from bootstrap_assets.database.embedded import server
+from bootstrap_assets.embedding import batching
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store import batching, schema, server
-from bootstrap_assets.store.database import connect, database_url, describe, existing_database_url
 
 
 @click.group()
@@ -106,9 +108,7 @@ def reset(yes: bool) -> None:
 
 
 def _reset(settings: Settings, address: str) -> None:
-    schema.upgrade(address)
-    schema.downgrade(address, "base")
-    schema.upgrade(address)
+    schema.reset(address)
     with connect(address, autocommit=True) as connection:
         schema.empty_schema(connection, schema.DAGSTER_SCHEMA)
 

@@ -15,21 +15,23 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from rich.markup import escape
 
-from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import out, print_exactly
-from bootstrap_assets.embed.choose import SpaceModel, choose_embedder, remarks
-from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
-from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import schema, server, spaces
-from bootstrap_assets.store.database import (
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import (
     advisory_lock,
     connect,
     database_url,
     describe,
     existing_database_url,
 )
+from bootstrap_assets.database.embedded import server
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.choose import SpaceModel, choose_embedder, remarks
+from bootstrap_assets.embedding.providers.protocol import InputType
+from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.sources.registry import SOURCES
 
 _LOCK = 0x656E7669  # "envi": held while the Dagster home and schema are made
 
@@ -183,7 +185,7 @@ def _data(settings: Settings) -> str:
         return "official: downloaded when needed"
     if settings.data == "sample":
         return "sample: written into the home when needed"
-    found = [Path(a.path).name for source in SOURCES.values() for a in pipeline.fetch(settings, source)]
+    found = [Path(a.path).name for source in SOURCES.values() for a in locate.fetch(settings, source)]
     return f"{settings.data}: {', '.join(found)}"
 
 

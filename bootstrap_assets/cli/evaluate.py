@@ -10,12 +10,14 @@ from rich.markup import escape
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import FAILED, errors, out, print_json, print_table, table
 from bootstrap_assets.cli.run import settings_for
-from bootstrap_assets.search.baseline import FEWEST
-from bootstrap_assets.search.evaluation import CUAD, NLI, Evaluation, Scope, evaluate, measured_on
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, existing_database_url
+from bootstrap_assets.embedding import context
+from bootstrap_assets.evaluation.baseline import FEWEST
+from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, measured_on
+from bootstrap_assets.evaluation.questions import CUAD, NLI, Scope
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources.contract_nli import SPLITS
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, existing_database_url
+from bootstrap_assets.sources.contract_nli.source import SPLITS
 
 WORST = 5
 """How many hypotheses and categories are shown, those found worst."""
@@ -53,7 +55,7 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
         raise click.UsageError("--accept takes an evaluation of everything: without --limit and --split")
     settings = settings_for(data)
     if data:
-        with pipeline.open_corpus(settings) as corpus:
+        with context.open_corpus(settings) as corpus:
             pipeline.bootstrap(corpus)
     found = _evaluate(settings, Scope(limit, split), accept=accept)
     if as_json:

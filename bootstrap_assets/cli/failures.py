@@ -20,10 +20,11 @@ from bootstrap_assets.cli.console import (
     table,
 )
 from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.embedding import context
+from bootstrap_assets.embedding import failures as letters
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
-from bootstrap_assets.store import failures as letters
 
 SHOWN = 100
 """Rows that `list` prints; --json gives all."""
@@ -113,7 +114,7 @@ def export(file: Path, source: str | None, error_class: str | None, closed: bool
 def retry(source: str | None, error_class: str | None, max_cost: float | None) -> None:
     """Embed the texts of the dead letters again, and nothing else."""
     _read(source, None)  # an unknown source is told before anything starts
-    with stopping_signals() as stop, pipeline.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
+    with stopping_signals() as stop, context.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
         done = pipeline.retry_failures(corpus, source=source, error_class=error_class)
     stored = sum(filled.texts + filled.pooled for filled in done.values())
     with open_corpus_database() as connection:

@@ -7,8 +7,8 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import check_place, errors, out
+from bootstrap_assets.database.connection import Database, describe, existing_database_url
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store.database import Database, describe, existing_database_url
 
 STDOUT = Path("-")
 

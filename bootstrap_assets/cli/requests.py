@@ -24,15 +24,15 @@ from bootstrap_assets.cli.console import (
     out,
     print_json,
 )
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
-from bootstrap_assets.events import EVENTS, MAX_PRIORITY, IngestRequested
+from bootstrap_assets.operations import outbox, requests
+from bootstrap_assets.operations.events import EVENTS, MAX_PRIORITY, IngestRequested
+from bootstrap_assets.operations.outbox import Row
+from bootstrap_assets.operations.requests import Request
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
-from bootstrap_assets.store import events as outbox
-from bootstrap_assets.store import requests, schema
-from bootstrap_assets.store.database import Connection, Database, database_url, existing_database_url
-from bootstrap_assets.store.events import Row
-from bootstrap_assets.store.requests import Request
 
 PRIORITY = click.IntRange(-MAX_PRIORITY, MAX_PRIORITY)
 NOBODY = "no `bootstrap ui` is at work here: the request waits for one"

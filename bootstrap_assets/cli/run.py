@@ -16,18 +16,19 @@ import psycopg
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, Number, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
 from bootstrap_assets.cli.status import print_status, read_status
-from bootstrap_assets.embed.choose import choose_embedder
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect, database_url
+from bootstrap_assets.embedding import batching, context
+from bootstrap_assets.embedding.choose import choose_embedder
+from bootstrap_assets.embedding.gate import limiter_of
+from bootstrap_assets.embedding.status import server_time, sources_since
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
-from bootstrap_assets.gate import limiter_of
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
-from bootstrap_assets.store import batching, schema
-from bootstrap_assets.store.database import connect, database_url
 
 POLL = 0.2
 """Seconds between two looks at the progress."""
@@ -59,7 +60,7 @@ def run(
     schema.upgrade(url)
     with connect(url) as connection:
         batching.require(connection, settings.batches)
-        pipeline.embedder_for(connection, settings)
+        context.embedder_for(connection, settings)
     resource = {"data": settings.data, "force_refresh": force_refresh, "allow_deletes": allow_deletes}
     answer = _execute(
         settings, {"sources": list(sources), "resource": resource | ({"max_cost": max_cost} if max_cost else {})}
@@ -164,21 +165,13 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
     # Without the display the run goes on: it is the child that knows how it ends.
     with suppress(psycopg.Error, BootstrapError), display, connect(url, autocommit=True) as connection:
         tasks = {name: display.add_task(name, total=None, start=False, told="waiting") for name in sources}
-        limiter = limiter_of(pipeline.embedder_for(connection, settings))
-        (since,) = connection.execute("SELECT now()").fetchone() or (None,)  # the server's clock, not ours
+        limiter = limiter_of(context.embedder_for(connection, settings))
+        since = server_time(connection)
         while child.poll() is None:
             try:
                 child.wait(POLL)
             except subprocess.TimeoutExpired:
-                _refresh(display, tasks, connection.execute(_PROGRESS, (limiter, since)).fetchall())
-
-
-_PROGRESS = """
-SELECT source, status, total_records, processed_records, embedded_records,
-       (SELECT ceil(extract(epoch FROM greatest(paused_until, full_until) - now())) FROM embedding_limiters
-        WHERE name = %s AND greatest(paused_until, full_until) > now())
-FROM bootstrap_progress WHERE started_at >= %s
-"""
+                _refresh(display, tasks, sources_since(connection, limiter, since))
 
 
 def _refresh(display: Progress, tasks: dict[str, TaskID], rows: list[tuple[Any, ...]]) -> None:

@@ -2,9 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
-from difflib import get_close_matches
 from functools import partial
 
 import click
@@ -13,15 +11,15 @@ from rich.padding import Padding
 from rich.text import Text
 
 from bootstrap_assets.cli.console import Number, out, print_block, print_json
-from bootstrap_assets.records import SAMPLE, Granularity, NliLabel, clean_text
-from bootstrap_assets.search.query import PHRASE, Filters, Hit, Mode, Ranking
+from bootstrap_assets.corpus.records import SAMPLE, Granularity, NliLabel
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, existing_database_url
+from bootstrap_assets.search.hints import why_nothing
+from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.search.snippets import MARK, shortened, snippets
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Connection, Database, existing_database_url
-from bootstrap_assets.store.statements import statement
 
 RANKING = Ranking()
 
@@ -117,7 +115,9 @@ def search(
             fold=not unfolded,
         )
         parts = snippets(database, text, [hit.content for hit in hits])
-        hints = [] if hits else database.transact(partial(_hints, query=text, mode=Mode(mode), filters=filters))
+        hints = (
+            [] if hits else database.transact(partial(why_nothing, query=text, mode=Mode(mode), filters=filters))
+        )
     if as_json:
         print_json({"query": text, "mode": mode, "results": [asdict(hit) for hit in hits]})
         return
@@ -131,38 +131,6 @@ def search(
         hints = [f"nothing scores {min_score:g} or more: without --min-score weaker matches are shown too"]
     for hint in hints:
         out.print(escape(hint), soft_wrap=True)
-
-
-def _hints(connection: Connection, query: str, mode: Mode, filters: Filters) -> list[str]:
-    """Why nothing was found, where that can be told."""
-    tenants = {tenant for (tenant,) in connection.execute(statement("tenants"))}
-    if absent := [tenant for tenant in filters.tenants if tenant not in tenants]:
-        return [f"no document is of the tenant {tenant!r}" for tenant in absent]
-    rows = connection.execute(statement("categories"))
-    known = {category.lower(): category for (category,) in rows}
-    unknown = [name for name in filters.categories if name.lower() not in known]
-    if unknown:
-        return [
-            _unknown(name, [known[near] for near in get_close_matches(name.lower(), known)]) for name in unknown
-        ]
-    words = connection.execute(statement("words_looked_for"), {"words": [clean_text(query)]}).fetchall()
-    if mode is Mode.TEXT and not any(forms for _, forms in words):
-        return [
-            "the query has no words but those that are everywhere, such as 'the' and 'of': they are not looked for"
-        ]
-    phrases = PHRASE.findall(clean_text(query))
-    held = connection.execute(statement("phrases"), {"phrases": phrases}).fetchall()
-    if not held:
-        return []
-    told = "nothing holds " + " or ".join(f'"{phrase}"' for phrase, somewhere in held if not somewhere)
-    if all(somewhere for _, somewhere in held):
-        told = "nothing that was searched holds " + " and ".join(f'"{phrase}"' for phrase, _ in held)
-    return [f"{told} word for word: without the quotes the words are looked for one by one"]
-
-
-def _unknown(category: str, near: Sequence[str]) -> str:
-    told = f"no record has the category {category!r}"
-    return f"{told}: did you mean {' or '.join(map(repr, near))}?" if near else told
 
 
 def _print(hit: Hit, part: str | None) -> None:

@@ -6,11 +6,15 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import out, print_json, print_table, table
-from bootstrap_assets.records import Granularity
+from bootstrap_assets.corpus import overview
+from bootstrap_assets.corpus.records import Granularity
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect, existing_database_url
+from bootstrap_assets.embedding import breakers
+from bootstrap_assets.embedding.status import describe_corpus
+from bootstrap_assets.search import index
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import breakers, index, overview, progress, schema
-from bootstrap_assets.store.database import connect, existing_database_url
 
 COLOURS = {
     "completed": "green",
@@ -38,7 +42,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         if schema.current(connection) is None:
             return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
         schema.require_current(connection)
-        document = _completed(progress.status(connection), index.state(connection))
+        document = _completed(describe_corpus(connection), index.state(connection))
         for name, told in overview.invented(connection).items():
             document["sources"][name] |= {"invented": True, "origin": told}
         found = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]

@@ -21,10 +21,10 @@ from bootstrap_assets.cli.children import Child
 from bootstrap_assets.cli.console import out
 from bootstrap_assets.cli.environment import prepare_environment
 from bootstrap_assets.cli.signals import Signalled, raising_signals
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import database_url
 from bootstrap_assets.errors import ConfigurationError, PermanentError
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import database_url
 from bootstrap_assets.web import local_session
 
 LOCATION = "bootstrap_assets"

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from bootstrap_assets.records import SAMPLE
+from bootstrap_assets.corpus.records import SAMPLE
 from bootstrap_assets.sample import provenance
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.spec import Source
@@ -106,9 +106,9 @@ _COLUMNS = {
         ("char_end", "integer", "Character after the last one"),
         ("metadata", "jsonb", "Whatever else the source says"),
         ("label_tsv", "tsvector", "Words of the label, for full-text search"),
+        ("section_hash", "bytea", "The text of the section that it stands in"),
         ("created_at", "timestamp with time zone", "When it came"),
         ("updated_at", "timestamp with time zone", "When it last changed"),
-        ("section_hash", "bytea", "The text of the section that it stands in"),
     ),
     "reference_embeddings": (
         ("id", "uuid", "The record's id"),

@@ -1,4 +1,4 @@
-"""Asset checks. What they ask stands in store/checks.py; when an answer is bad, and how bad, in verdicts.py.
+"""Asset checks. What they ask stands in corpus/checks.py; when an answer is bad, and how bad, in verdicts.py.
 
 Three sets (on a source's records, on its vectors, on the index), each one step of a run. A blocking check that
 fails keeps what is downstream from running, so that a bad state does not reach the index.
@@ -13,9 +13,10 @@ from pydantic import Field
 from bootstrap_assets.defs import verdicts
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
+from bootstrap_assets.embedding import completeness
+from bootstrap_assets.search.recall import MIN_RECALL, RECALL_AT, RECALL_QUERIES
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.store import checks
 
 
 class RecordsCheckConfig(dg.Config):
@@ -67,8 +68,8 @@ def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
         "vectors_complete": "Every record has a vector or is a dead letter. A run over some batches answers for "
         "those: records of others without a vector are a warning.",
         "vectors_sane": "Every vector is finite and of unit length.",
-        "error_rate": f"Dead letters are at most {checks.WARN_ABOVE:.0%} of the records "
-        f"(above {checks.ERROR_ABOVE:.0%} it is an error).",
+        "error_rate": f"Dead letters are at most {completeness.WARN_ABOVE:.0%} of the records "
+        f"(above {completeness.ERROR_ABOVE:.0%} it is an error).",
     }
 
     @dg.multi_asset_check(
@@ -108,8 +109,8 @@ def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             "recall",
             asset="reference_index",
-            description=f"The index finds at least {checks.MIN_RECALL:.0%} of the true nearest {checks.RECALL_AT} "
-            f"(mean over {checks.RECALL_QUERIES} vectors of the corpus, against an exact search).",
+            description=f"The index finds at least {MIN_RECALL:.0%} of the true nearest {RECALL_AT} "
+            f"(mean over {RECALL_QUERIES} vectors of the corpus, against an exact search).",
         ),
     ],
     can_subset=True,

@@ -10,8 +10,9 @@ from bootstrap_assets.defs.about import KINDS, OWNERS, code, table, tags
 from bootstrap_assets.defs.metadata import indexed_metadata
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
+from bootstrap_assets.embedding import versions
+from bootstrap_assets.search import index
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import index, overview
 
 _IS = dg.AutomationCondition
 _Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
@@ -74,7 +75,7 @@ def reference_index(
     """Build or keep the index, and promote the space when it covers the corpus."""
     with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         indexed = pipeline.build_index(opened, rebuild=config.rebuild)
-        version = opened.database.transact(partial(overview.vectors_version, space=opened.space))
+        version = opened.database.transact(partial(versions.vectors_version, space=opened.space))
     return dg.MaterializeResult(metadata=indexed_metadata(indexed), data_version=dg.DataVersion(version))
 
 

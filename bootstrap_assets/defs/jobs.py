@@ -12,12 +12,12 @@ import dagster as dg
 from pydantic import Field
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import overview
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
 from bootstrap_assets.defs.partitions import ALL_BATCHES
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import overview
 
 WARM = ["bootstrap_assets.definitions"]
 """Modules that the process which steps are forked from has imported."""

@@ -20,9 +20,9 @@ from dagster._core.execution.plan.execute_step import (
     _get_input_provenance_data,
 )
 
-from bootstrap_assets.batches import batch_key
 from bootstrap_assets.defs.metadata import Metadata, batch_metadata
-from bootstrap_assets.fill import BatchDone
+from bootstrap_assets.embedding.batches import batch_key
+from bootstrap_assets.embedding.fill import BatchDone
 
 EVERY = 1.0
 """Seconds that a mark may wait for others."""

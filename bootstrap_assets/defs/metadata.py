@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from bootstrap_assets.fill import BatchDone, Filled
-from bootstrap_assets.pipeline import Archive
-from bootstrap_assets.records import SAMPLE
+from bootstrap_assets.corpus.load import Loaded
+from bootstrap_assets.corpus.overview import Held
+from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.embedding.fill import BatchDone, Filled
 from bootstrap_assets.sample import provenance
-from bootstrap_assets.store.corpus import Loaded
-from bootstrap_assets.store.index import Indexed
-from bootstrap_assets.store.overview import Held
+from bootstrap_assets.search.index import Indexed
+from bootstrap_assets.sources.fetch.locate import Archive
 
 Metadata = dict[str, dg.MetadataValue]
 

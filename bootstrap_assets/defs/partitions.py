@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from bootstrap_assets.batches import batch_keys
+from bootstrap_assets.embedding.batches import batch_keys
 from bootstrap_assets.settings import load_settings
 
 KEYS = batch_keys(load_settings().batches)

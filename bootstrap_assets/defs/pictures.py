@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.store.database import Connection
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.embedding.context import Corpus
 
 
 def quality_pictures(corpus: Corpus) -> dict[str, dg.MetadataValue]:

@@ -8,15 +8,16 @@ from typing import Any
 
 import dagster as dg
 
+from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.defs.about import KINDS, OWNERS, code, table, tags
 from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
-from bootstrap_assets.search.ann import WANTED
-from bootstrap_assets.search.evaluation import CUAD, NLI, evaluate, is_of_this_corpus, kept, measured_on
-from bootstrap_assets.search.ranking import LISTS
-from bootstrap_assets.search.tasks import PARTS
-from bootstrap_assets.store.database import Connection
+from bootstrap_assets.evaluation.ann import WANTED
+from bootstrap_assets.evaluation.evaluation import evaluate, is_of_this_corpus, kept, measured_on
+from bootstrap_assets.evaluation.questions import CUAD, NLI
+from bootstrap_assets.evaluation.ranking import LISTS
+from bootstrap_assets.evaluation.tasks import PARTS
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 

@@ -13,12 +13,12 @@ from dagster._core.errors import DagsterExecutionInterruptedError, DagsterUserCo
 from dagster_shared.error import SerializableErrorInfo
 from pydantic import Field, PrivateAttr
 
-from bootstrap_assets import pipeline
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import BootstrapError, StoppedError, explain, is_transient
+from bootstrap_assets.operations import requests
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import requests
-from bootstrap_assets.store.database import Connection
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 """What a step is told of its run."""
@@ -51,13 +51,13 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._request = attempt_of(context.run.tags) if context.run else None
 
     @contextmanager
-    def open(self, run_id: str) -> Iterator[pipeline.Corpus]:
+    def open(self, run_id: str) -> Iterator[context.Corpus]:
         """The corpus, for one step of a run; all its steps spend from one budget.
 
         Where the run is for a request that is cancelled, the work ends at its next safe point.
         """
         stop = STOP.child()
-        with pipeline.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost, stop=stop) as corpus:
+        with context.open_corpus(self.settings(), run_id=run_id, max_cost=self.max_cost, stop=stop) as corpus:
             if self._request is None:
                 yield corpus
                 return
@@ -86,7 +86,7 @@ def attempt_of(tags: Mapping[str, str]) -> Attempt | None:
 
 
 @contextmanager
-def heeding(corpus: pipeline.Corpus, wanted: Attempt, run_id: str, *, every: float = 1.0) -> Iterator[None]:
+def heeding(corpus: context.Corpus, wanted: Attempt, run_id: str, *, every: float = 1.0) -> Iterator[None]:
     """Tell that a run works on a request, and stop the corpus's work when the request is cancelled."""
     database = corpus.database
     database.transact(partial(_start, wanted=wanted, run_id=run_id))

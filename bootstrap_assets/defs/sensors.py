@@ -7,19 +7,20 @@ import dagster as dg
 import requests as http
 from dagster import DagsterEventType
 
-from bootstrap_assets import events, web
+from bootstrap_assets import web
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, connect, database_url
 from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.defs.jobs import BOOTSTRAP, SOURCE_JOBS, assets_of, job_for, sources_tag
 from bootstrap_assets.defs.partitions import ALL_BATCHES
 from bootstrap_assets.defs.resources import ATTEMPT_TAG, REQUEST_TAG, attempt_of
 from bootstrap_assets.errors import BootstrapError
+from bootstrap_assets.operations import events, progress, requests
+from bootstrap_assets.operations.outbox import emit
+from bootstrap_assets.operations.requests import Request
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.sources import download
+from bootstrap_assets.sources.fetch import download
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import progress, requests, schema
-from bootstrap_assets.store.database import Connection, connect, database_url
-from bootstrap_assets.store.events import emit
-from bootstrap_assets.store.requests import Request
 
 JOBS = [BOOTSTRAP, *SOURCE_JOBS]
 """What sensors make runs of."""

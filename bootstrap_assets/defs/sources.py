@@ -7,14 +7,16 @@ from functools import partial
 import dagster as dg
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import overview
 from bootstrap_assets.defs.about import KINDS, OWNERS, code, describe, links, table, tags
 from bootstrap_assets.defs.marks import marking
 from bootstrap_assets.defs.metadata import archive_metadata, loaded_metadata, source_metadata
 from bootstrap_assets.defs.partitions import BATCHES, KEYS
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
+from bootstrap_assets.embedding import versions
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.store import overview
 
 RETRY = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -29,12 +31,12 @@ def archive_asset(*, source: Source) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds=KINDS["archives"],
         tags=tags("archives", source),
-        metadata={**links(source), **code(pipeline.fetch)},
+        metadata={**links(source), **code(locate.fetch)},
         retry_policy=RETRY,
     )
     def archive(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
         with failing_for_good(context):
-            archives = pipeline.fetch(corpus.settings(), source, force=corpus.force_refresh)
+            archives = locate.fetch(corpus.settings(), source, force=corpus.force_refresh)
         version = "-".join(archive.sha256[: overview.VERSION_LENGTH] for archive in archives)
         return dg.MaterializeResult(metadata=archive_metadata(archives), data_version=dg.DataVersion(version))
 
@@ -63,7 +65,7 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
     def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
         started = time.monotonic()
         with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-            archives = pipeline.fetch(opened.settings, source)
+            archives = locate.fetch(opened.settings, source)
             loaded = pipeline.load(opened, source, archives, allow_deletes=corpus.allow_deletes)
             held = opened.database.transact(partial(overview.held, source=source.name))
             version = opened.database.transact(partial(overview.records_version, source=source.name))
@@ -98,8 +100,10 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         batches = [int(key) for key in context.partition_keys]
         with failing_for_good(context), corpus.open(context.run.run_id) as opened:
             transact, name = opened.database.transact, source.name
-            versions = transact(partial(overview.batch_versions, space=opened.space, source=name, count=len(KEYS)))
-            with marking(context, versions) as marks:
+            of_batches = transact(
+                partial(versions.batch_versions, space=opened.space, source=name, count=len(KEYS))
+            )
+            with marking(context, of_batches) as marks:
                 filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
             held = transact(partial(overview.held, source=name))
         last = context.partition_keys[-1]

@@ -21,12 +21,12 @@ from dagster._core.storage.tags import (
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 
+from bootstrap_assets.database import sessions
+from bootstrap_assets.database.libpq import forget_environment
+from bootstrap_assets.database.schema import DAGSTER_SCHEMA
 from bootstrap_assets.defs.environment import refuse
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import dagster_url, load_settings
-from bootstrap_assets.store import sessions
-from bootstrap_assets.store.libpq import forget_environment
-from bootstrap_assets.store.schema import DAGSTER_SCHEMA
 
 
 class InItsSchema:

@@ -1,4 +1,4 @@
-"""When an answer of store/checks.py is bad, how bad, and how it is told to a person."""
+"""When an answer of corpus/checks.py is bad, how bad, and how it is told to a person."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -6,13 +6,18 @@ from uuid import UUID
 
 import dagster as dg
 
-from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import checks, overview
+from bootstrap_assets.corpus.records import ParsedDocument
 from bootstrap_assets.defs.partitions import KEYS
+from bootstrap_assets.embedding import completeness
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import PermanentError
-from bootstrap_assets.pipeline import Archive, Corpus
-from bootstrap_assets.records import ParsedDocument
+from bootstrap_assets.search import index
+from bootstrap_assets.search.recall import MIN_RECALL, measure_recall
+from bootstrap_assets.sources import reading
+from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.sources.fetch.locate import Archive
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.store import checks, overview
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -61,10 +66,10 @@ def loaded_archives(corpus: Corpus, source: Source) -> list[Archive]:
     if settings.data == "official" and not all((folder / remote.filename).exists() for remote in source.remotes):
         return []  # they would be downloaded
     try:
-        archives = pipeline.fetch(settings, source)
+        archives = locate.fetch(settings, source)
     except PermanentError:  # no such folder, nothing in it, a damaged file
         return []
-    return archives if pipeline.fingerprint_of(source, _options(corpus, source), archives) == loaded else []
+    return archives if reading.fingerprint_of(source, _options(corpus, source), archives) == loaded else []
 
 
 def manifest(corpus: Corpus, source: Source, archives: Sequence[Archive]) -> dict[UUID, str]:
@@ -104,7 +109,9 @@ def vectors_complete(
     corpus: Corpus, source: Source, batches: Collection[int] | None = None
 ) -> dg.AssetCheckResult:
     """Records without vector or dead letter: an error in the batches of the run, else a warning."""
-    asked = partial(checks.coverage, space=corpus.space, source=source.name, count=len(KEYS), batches=batches)
+    asked = partial(
+        completeness.coverage, space=corpus.space, source=source.name, count=len(KEYS), batches=batches
+    )
     coverage = corpus.database.transact(asked)
     return dg.AssetCheckResult(
         passed=coverage.ok,
@@ -128,7 +135,7 @@ def vectors_complete(
 
 def vectors_sane(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     """Vectors that are not of unit length."""
-    bad = corpus.database.transact(partial(checks.insane, space=corpus.space, source=source.name))
+    bad = corpus.database.transact(partial(completeness.insane, space=corpus.space, source=source.name))
     return dg.AssetCheckResult(
         passed=not bad,
         severity=ERROR,
@@ -139,10 +146,10 @@ def vectors_sane(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
 
 def error_rate(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     """Dead letters against records."""
-    errors = corpus.database.transact(partial(checks.errors, space=corpus.space, source=source.name))
+    errors = corpus.database.transact(partial(completeness.errors, space=corpus.space, source=source.name))
     return dg.AssetCheckResult(
-        passed=errors.rate <= checks.WARN_ABOVE,
-        severity=ERROR if errors.rate > checks.ERROR_ABOVE else WARN,
+        passed=errors.rate <= completeness.WARN_ABOVE,
+        severity=ERROR if errors.rate > completeness.ERROR_ABOVE else WARN,
         description=f"{len(errors.letters):,} of {errors.records:,} records are dead letters ({errors.rate:.2%})."
         + (f" `bootstrap failures list --source {source.name}` tells why." if errors.letters else ""),
         metadata={
@@ -155,7 +162,7 @@ def error_rate(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
 
 def index_valid(corpus: Corpus) -> dg.AssetCheckResult:
     """Whether the index is there and whole."""
-    state = corpus.database.transact(partial(checks.index_state, space=corpus.space))
+    state = corpus.database.transact(partial(index.index_state, space=corpus.space))
     what = "is valid" if state.valid else "is invalid: build it anew" if state.exists else "does not exist"
     return dg.AssetCheckResult(
         passed=state.valid,
@@ -167,7 +174,7 @@ def index_valid(corpus: Corpus) -> dg.AssetCheckResult:
 
 def index_complete(corpus: Corpus) -> dg.AssetCheckResult:
     """Whether the index covers the corpus."""
-    state = corpus.database.transact(partial(checks.index_state, space=corpus.space))
+    state = corpus.database.transact(partial(index.index_state, space=corpus.space))
     return dg.AssetCheckResult(
         passed=not state.uncovered,
         severity=ERROR,
@@ -178,13 +185,13 @@ def index_complete(corpus: Corpus) -> dg.AssetCheckResult:
 
 def recall(corpus: Corpus) -> dg.AssetCheckResult:
     """Recall of the index against an exact search."""
-    found = corpus.database.transact(partial(checks.recall, space=corpus.space))
+    found = corpus.database.transact(partial(measure_recall, space=corpus.space))
     worst = [f"{digest.hex()[:16]}…: {share:.0%}" for digest, share in found.worst]
     return dg.AssetCheckResult(
-        passed=found.mean >= checks.MIN_RECALL,
+        passed=found.mean >= MIN_RECALL,
         severity=ERROR,
         description=f"Recall@{found.k} is {found.mean:.3f} over {len(found.found)} queries; "
-        f"{checks.MIN_RECALL} is wanted.",
+        f"{MIN_RECALL} is wanted.",
         metadata={"recall": found.mean, "queries": len(found.found), **_offenders("worst", worst)},
     )
 

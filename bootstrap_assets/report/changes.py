@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bootstrap_assets.store.corpus import CHANGE_EXCERPT
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.statements import statement
+from bootstrap_assets.corpus.load import CHANGE_EXCERPT
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+
+statement = statements_of(__name__)
 
 CHANGED, OTHERS = 5, 2
 """How many changed texts of a source are shown, and how many new and deleted ones each."""

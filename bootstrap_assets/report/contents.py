@@ -8,13 +8,16 @@ import pandas as pd
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from bootstrap_assets.corpus import overview
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding import breakers, ledger
+from bootstrap_assets.embedding import failures as letters
+from bootstrap_assets.embedding.breakers import Breaker
+from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import breakers, ledger, overview
-from bootstrap_assets.store import failures as letters
-from bootstrap_assets.store.breakers import Breaker
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.spaces import Space
-from bootstrap_assets.store.statements import statement
+
+statement = statements_of(__name__)
 
 GRANULARITIES = ("document", "template", "section", "clause", "span")
 """From the largest unit to the smallest."""

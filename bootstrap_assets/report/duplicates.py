@@ -18,9 +18,11 @@ from uuid import UUID
 
 from rapidfuzz.distance import Indel
 
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.report.changes import Piece, between
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.statements import statement
+
+statement = statements_of(__name__)
 
 ALIKE = 0.8
 """From here on two texts are nearly the same. It is twice the words that they have in common, in their order,

@@ -13,9 +13,11 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.spaces import Space
-from bootstrap_assets.store.statements import statement
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding.spaces import Space
+
+statement = statements_of(__name__)
 
 SAMPLE = 2_000
 """Texts on the map. Twice as many take three times as long and are no easier to read."""

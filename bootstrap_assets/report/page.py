@@ -1,16 +1,19 @@
 """All of the report on one HTML page that needs nothing else: no script, no font, no request."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
 
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, look_at_one_moment
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.spaces import Space
+from bootstrap_assets.evaluation import evaluation, questions
 from bootstrap_assets.report import changes, contents, duplicates, pictures, quality
 from bootstrap_assets.report import map as mapping
 from bootstrap_assets.report.changes import Changes
@@ -18,11 +21,21 @@ from bootstrap_assets.report.contents import Contents
 from bootstrap_assets.report.duplicates import Duplicates, Group
 from bootstrap_assets.report.map import Map
 from bootstrap_assets.report.quality import MODES, Quality, Task
-from bootstrap_assets.search import evaluation, query
+from bootstrap_assets.report.words import (
+    bar,
+    code,
+    dollars,
+    moment,
+    moment_of,
+    number,
+    picture,
+    rows,
+    seconds,
+    share,
+    shortened,
+)
+from bootstrap_assets.search import query
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import schema, spaces
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.spaces import Space
 
 GROUPS = 3
 """Groups of near-identical clauses that are shown of each source, and twice as many of those over several."""
@@ -52,7 +65,7 @@ def gather(connection: Connection, database: str) -> Report:
 
     `database` names it for people, without a password. `connection` knows the vector type.
     """
-    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    look_at_one_moment(connection)
     made_at = datetime.now(UTC)
     if schema.current(connection) is None:
         return Report(made_at, database)
@@ -79,16 +92,16 @@ def render(report: Report) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
     environment.filters |= {
-        "number": _number,
-        "share": _share,
-        "dollars": _dollars,
-        "seconds": _seconds,
-        "moment": _moment,
+        "number": number,
+        "share": share,
+        "dollars": dollars,
+        "seconds": seconds,
+        "moment": moment,
         "minute": lambda value: "–" if value is None else f"{value.astimezone(UTC):%d %b %Y, %H:%M}",
         "words": lambda name: str(name).replace("_", " "),
-        "cut": _cut,
-        "code": _code,
-        "told_moment": _told_moment,
+        "cut": shortened,
+        "code": code,
+        "told_moment": moment_of,
     }
     template = environment.from_string(files(__package__).joinpath(PAGE).read_text(encoding="utf-8"))
     return template.render(_told(report))
@@ -96,7 +109,7 @@ def render(report: Report) -> str:
 
 def _told(report: Report) -> dict[str, Any]:
     """The names that the template knows."""
-    told: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": _picture, "bar": _bar}
+    told: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": picture, "bar": bar}
     told["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
     if report.space is None or report.contents is None:
         return told
@@ -114,7 +127,7 @@ def _told(report: Report) -> dict[str, Any]:
         "retry": _retry,
         "groups": _chosen(report.duplicates.groups),
         "group_counts": Counter(group.sources for group in report.duplicates.groups).most_common(),
-        "rows": _rows,
+        "rows": rows,
         "tasks": TASKS,
         "modes": MODES,
         "outdated": OUTDATED,
@@ -123,7 +136,7 @@ def _told(report: Report) -> dict[str, Any]:
     }
 
 
-NOT_SOURCES = {query.SOURCE: "searches", evaluation.SOURCE: "evaluation"}
+NOT_SOURCES = {query.SOURCE: "searches", questions.SOURCE: "evaluation"}
 """What else the ledger and the dead letters name as a source."""
 
 OUTDATED = "Measured on an earlier state of the corpus: `bootstrap evaluate` measures it again."
@@ -211,7 +224,7 @@ ANSWERS = {
 def _answers(found: Quality | None) -> list[tuple[str, str]]:
     """For each task: what it is called on a tile, and the share of what is right among the first five."""
     tasks = found.tasks if found else {}
-    return [(name, _share(_first_five(tasks.get(name)))) for name in TASKS]
+    return [(name, share(_first_five(tasks.get(name)))) for name in TASKS]
 
 
 def _first_five(task: Task | None) -> float | None:
@@ -273,72 +286,3 @@ def _chosen(groups: Sequence[Group]) -> list[Group]:
         if seen[group.sources] <= GROUPS * (1 + (len(group.sources) > 1)):
             chosen.append(group)
     return chosen
-
-
-def _rows(frame: pd.DataFrame) -> list[Mapping[str, Any]]:
-    """A frame's rows for a template, None where a value is missing."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def _picture(figure: Any, alternative: str) -> Markup:
-    image = Markup('<img src="{}" alt="{}">')
-    return image.format(Markup(pictures.address(figure)), alternative)
-
-
-def _bar(value: float, longest: float) -> Markup:
-    """A bar beside a number. Drawn, not a background, so that printers keep it."""
-    width = 100 * value / longest if longest else 0
-    return Markup(
-        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect width="{:.1f}" height="10"/></svg>'
-    ).format(max(width, 0.8))
-
-
-def _number(value: Any) -> str:
-    return f"{int(value):,}"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _dollars(value: float) -> str:
-    if 0 < value < 0.0001:
-        return "< $0.0001"
-    return f"${value:,.2f}" if value >= 1 or not value else f"${value:.4f}"
-
-
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return "–"
-    if value < 90:
-        return f"{value:,.1f} s"
-    return f"{value / 60:,.0f} min" if value < 5400 else f"{value / 3600:,.1f} h"
-
-
-def _moment(value: datetime | None) -> str:
-    return "–" if value is None else f"{value.astimezone(UTC):%d %B %Y, %H:%M} UTC"
-
-
-def _told_moment(told: str) -> str:
-    """A moment that JSON told, where it can be read; else as it was told."""
-    try:
-        moment = datetime.fromisoformat(told)
-    except ValueError:
-        return told
-    return _moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
-def _code(sentence: str) -> Markup:
-    """A sentence with what stands in backticks as code."""
-    parts = sentence.split("`")
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
-    )
-
-
-def _cut(text: str, length: int) -> str:
-    """A text in one line, cut at a word."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[:length].rsplit(" ", 1)[0] + " …"

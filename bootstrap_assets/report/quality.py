@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bootstrap_assets.search import evaluation
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.spaces import Space
-from bootstrap_assets.store.statements import statement
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding.spaces import Space
+from bootstrap_assets.evaluation import evaluation
+
+statement = statements_of(__name__)
 
 MODES = {
     "vector": "meaning (vectors)",

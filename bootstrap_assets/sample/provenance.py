@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from bootstrap_assets.records import INVENTED, ParsedDocument
+from bootstrap_assets.corpus.records import INVENTED, ParsedDocument
 
 MARK = b"Invented by the authors of bootstrap-assets. Licence: Apache-2.0"
 """Comment of every archive that is written here."""

@@ -13,20 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from bootstrap_assets.embed.choose import embedder_of
-from bootstrap_assets.embed.protocol import Embedder, InputType
+from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.choose import embedder_of
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.providers.protocol import Embedder, InputType
+from bootstrap_assets.embedding.spaces import Space
+from bootstrap_assets.embedding.vectors import Vectors, check, complaint, sound
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.gate import limiter_of
-from bootstrap_assets.records import clean_text, estimate_tokens
-from bootstrap_assets.send import Patience, Sender
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import spaces
-from bootstrap_assets.store.database import Connection, Database
-from bootstrap_assets.store.ledger import Payer
-from bootstrap_assets.store.spaces import Space
-from bootstrap_assets.store.statements import statement
-from bootstrap_assets.store.vectors import Vectors, check, complaint, sound
+from bootstrap_assets.texts.content import clean_text, estimate_tokens
+
+statement = statements_of(__name__)
 
 PHRASE = re.compile('["“”„«»]([^"“”„«»]+)["“”„«»]')
 """What must occur as it stands, in quotes as people and their keyboards write them."""
@@ -223,15 +222,7 @@ def _ask(database: Database, settings: Settings, embedder: Embedder, space: Spac
 
 
 def _pay(database: Database, settings: Settings, embedder: Embedder, space: Space, query: str) -> Vectors:
-    sender = Sender(
-        database,
-        embedder,
-        space,
-        SOURCE,
-        payer=Payer(limiter_of(embedder), SOURCE),
-        patience=Patience(settings.retries, settings.retry_seconds, settings.breaker_seconds),
-        stop=Stop(),
-    )
+    sender = Corpus(settings, database, embedder, space, run_id=SOURCE).sender(SOURCE)
     answer = sender.send([query], estimate_tokens(query), InputType.QUERY)
     database.transact(answer.settle)
     return answer.vectors

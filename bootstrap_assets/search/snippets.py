@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bootstrap_assets.records import clean_text
-from bootstrap_assets.store.database import Database
-from bootstrap_assets.store.statements import statement
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.texts.content import clean_text
+
+statement = statements_of(__name__)
 
 MARK = ("\x02", "\x03")
 """What a matched word stands between. A text may hold such a character: it is left out of a snippet."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bootstrap_assets.corpus.records import MOST_DEPTH, Finding, Severity
 from bootstrap_assets.errors import FormatError
-from bootstrap_assets.records import MOST_DEPTH, Finding, Severity
-from bootstrap_assets.sources.archive import Archive, open_archive, read_file
+from bootstrap_assets.sources.fetch.archive import Archive, open_archive, read_file
 
 T = TypeVar("T")
 

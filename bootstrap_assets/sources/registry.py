@@ -1,7 +1,10 @@
 """The only list of sources. A new one is a module beside this one and a line here."""
 
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.sources import bonterms, commonaccord, contract_nli, cuad
+from bootstrap_assets.sources.bonterms import source as bonterms
+from bootstrap_assets.sources.commonaccord import source as commonaccord
+from bootstrap_assets.sources.contract_nli import source as contract_nli
+from bootstrap_assets.sources.cuad import source as cuad
 from bootstrap_assets.sources.spec import Source
 
 SOURCES: dict[str, Source] = {

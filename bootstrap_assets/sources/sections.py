@@ -1,7 +1,8 @@
 """The records that every contract has, whatever its labels: itself, whole, and its passages."""
 
-from bootstrap_assets.records import Document, Granularity, Record, content_hash
-from bootstrap_assets.sources.passages import cut
+from bootstrap_assets.corpus.records import Document, Granularity, Record
+from bootstrap_assets.texts.content import content_hash
+from bootstrap_assets.texts.passages import cut
 
 
 def whole_and_sections(document: Document) -> list[Record]:

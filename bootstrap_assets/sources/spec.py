@@ -6,13 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.records import Finding, ParsedDocument
-from bootstrap_assets.sources.zip_members import is_litter
-
-SHARED_VERSION = 1
-"""Raised whenever what sources share (passages, headings, sections, archives, token estimates, ids, storing) would
-make other records of the same archives: every source is then loaded anew, and what did not change keeps its
-vectors. tests/unit/test_versions.py says when it is due."""
+from bootstrap_assets.corpus.records import Finding, ParsedDocument
+from bootstrap_assets.sources.fetch.zip_members import is_litter
 
 Parsed = Iterator[ParsedDocument | Finding]
 """Documents in a stable order, and findings that belong to no document."""

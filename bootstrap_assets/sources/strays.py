@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bootstrap_assets.corpus.records import Finding, Severity
 from bootstrap_assets.errors import ForeignFileError, FormatError, NotAnArchiveError
-from bootstrap_assets.records import Finding, Severity
 
 
 class Strays:

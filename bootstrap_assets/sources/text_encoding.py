@@ -10,7 +10,8 @@ import codecs
 import re
 from typing import NamedTuple
 
-from bootstrap_assets.records import REPLACEMENT, Finding, Severity
+from bootstrap_assets.corpus.records import Finding, Severity
+from bootstrap_assets.texts.content import REPLACEMENT
 
 UTF_8 = "UTF-8"
 WINDOWS_1252 = "Windows-1252"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.embedding.context import Corpus
 from tests.browser.chromium import look_at, require_chromium
 from tests.integration.test_index import local_space
 from tests.integration.test_report import fill, keep_quality, measured, report

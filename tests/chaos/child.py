@@ -17,11 +17,12 @@ from pathlib import Path
 import voyageai.api_resources  # noqa: F401  (a second to import: the fork server does it once for all)
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.embed.protocol import Embedder, Embeddings, InputType
+from bootstrap_assets.embedding import context, ledger
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.providers.protocol import Embedder, Embeddings, InputType
 from bootstrap_assets.errors import BootstrapError
-from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.store import ledger
+from bootstrap_assets.sources.fetch import locate
 from tests.chaos import corpus as made_up
 
 ORPHANED = 70
@@ -88,7 +89,7 @@ def main(orders: Orders) -> None:
 def _work(orders: Orders) -> None:
     enter = _Stages(Path(orders.stage_file)).enter
     enter("open")
-    with pipeline.open_corpus(load_settings()) as opened:
+    with context.open_corpus(load_settings()) as opened:
         corpus = replace(opened, embedder=SmallRequests(opened.embedder, orders.request_texts))
         if orders.action == "retry":
             enter("embed")
@@ -103,7 +104,7 @@ def _work(orders: Orders) -> None:
 def _source(corpus: Corpus, orders: Orders, name: str, enter: Callable[[str], None]) -> None:
     source = made_up.source(name)
     enter("download")
-    archives = pipeline.fetch(corpus.settings, source)
+    archives = locate.fetch(corpus.settings, source)
     enter("load")
     pipeline.load(corpus, source, archives)
     enter("embed")

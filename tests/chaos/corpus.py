@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.records import ParsedDocument, estimate_tokens
+from bootstrap_assets.corpus.records import ParsedDocument
 from bootstrap_assets.sample.generate import clause_texts
 from bootstrap_assets.sources.spec import Remote, Source
+from bootstrap_assets.texts.content import estimate_tokens
 from tests.made_up_source import parsed_document
 
 NAMES = ("chaos_one", "chaos_two")

@@ -10,8 +10,8 @@ from random import Random
 
 import psycopg
 
-from bootstrap_assets.records import content_hash
-from bootstrap_assets.store import server
+from bootstrap_assets.database.embedded import server
+from bootstrap_assets.texts.content import content_hash
 from tests.chaos.corpus import NAMES, Plan, plain, write
 from tests.chaos.ground import Ground, Tell, own_ground
 from tests.chaos.inspection import faults

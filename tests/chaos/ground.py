@@ -11,9 +11,9 @@ from typing import Any
 
 import psycopg
 
-from bootstrap_assets.pipeline import open_corpus
+from bootstrap_assets.database.embedded import server
+from bootstrap_assets.embedding.context import open_corpus
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.store import server
 from tests.chaos.corpus import Plan
 from tests.chaos.inspection import faults
 from tests.chaos.processes import Crew

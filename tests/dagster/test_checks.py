@@ -11,14 +11,16 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from bootstrap_assets import sample
+from bootstrap_assets.corpus import checks
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import verdicts
 from bootstrap_assets.defs.checks import batches_of
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.embedding import failures
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.search.recall import Recall
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources import download
+from bootstrap_assets.sources.fetch import download
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import checks, failures
 
 ONE = ("bonterms_archive", "bonterms_records", "bonterms")
 RECORDS, VECTORS = {"no_record_lost", "offsets_exact"}, {"vectors_complete", "vectors_sane", "error_rate"}
@@ -212,7 +214,7 @@ def test_what_is_wrong_with_records_and_index_fails_their_checks(
     assert run(instance, "bonterms_archive", "bonterms_records").success
     assert verdicts.offsets_exact(corpus, SOURCES["bonterms"]).passed
     break_it(local, "UPDATE reference_records SET char_start = char_start + 1 WHERE char_end > char_start + 1")
-    poor = checks.Recall(10, {b"one": 1.0, b"other": 0.8})
+    poor = Recall(10, {b"one": 1.0, b"other": 0.8})
     monkeypatch.setattr(checks, "recall", lambda connection, space: poor)
     found = [
         verdicts.offsets_exact(corpus, SOURCES["bonterms"]),

@@ -8,11 +8,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from bootstrap_assets.database.connection import Database
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.jobs import JOB_TAG
 from bootstrap_assets.defs.launcher import HOST_TAG
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store.database import Database
 
 STAGES = ("_archive", "_records", "")
 STAGES_OF_FLOW = ("archives", "records", "sources", "index", "quality")

@@ -21,13 +21,14 @@ from dagster._core.launcher import WorkerStatus
 from psycopg import sql
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.batches import batch_keys
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.database.embedded import server
 from bootstrap_assets.defs.jobs import job_tags
 from bootstrap_assets.defs.launcher import WatchedRunLauncher, this_host
+from bootstrap_assets.embedding.batches import batch_keys
 from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import server
-from bootstrap_assets.store.database import Database
 from tests.conftest import TEMPLATE, open_for_test
 from tests.dagster.deployment import PATIENCE, Client, Running, Valves, bootstrap, started_ui, wait_for
 from tests.fakes.voyage_server import VoyageServer
@@ -46,7 +47,7 @@ PIECE = 4
 SMALL_REQUESTS = f"""
 from dataclasses import replace
 from bootstrap_assets import fill
-from bootstrap_assets.embed import models
+from bootstrap_assets.embedding.providers import models
 
 fill._READ_TEXTS = {2 * PIECE}
 law = models._VOYAGE["voyage-4-large"]
@@ -127,7 +128,7 @@ def running(
     with Database(url) as database:
         corpus = open_for_test(deployed, database)
         for source in SOURCES.values():
-            pipeline.load(corpus, source, pipeline.fetch(deployed, source))
+            pipeline.load(corpus, source, locate.fetch(deployed, source))
         valves.source_of = dict(database.transact(texts_with_source))
     with started_ui(environment, tmp_path_factory.mktemp("elsewhere")) as up:
         yield up

@@ -18,6 +18,7 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._utils.error import SerializableErrorInfo
 
 from bootstrap_assets.cli.environment import prepare_environment
+from bootstrap_assets.database.connection import Database
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.defs.launcher import CLOCK, HOST_TAG, WatchedRunLauncher, is_alive, this_host
@@ -25,7 +26,6 @@ from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.errors import MassDeleteError, TransientError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import Refusal, VoyageServer
 
 
@@ -78,7 +78,7 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
 ) -> None:
     from dataclasses import replace
 
-    from bootstrap_assets.embed import models
+    from bootstrap_assets.embedding.providers import models
 
     law = models._VOYAGE["voyage-4-large"]
     monkeypatch.setitem(models._VOYAGE, "voyage-4-large", replace(law, model=replace(law.model, request_texts=40)))

@@ -6,9 +6,9 @@ import dagster as dg
 import pytest
 
 from bootstrap_assets.cli.environment import prepare_environment
+from bootstrap_assets.corpus.records import SAMPLE
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.execute import execute
-from bootstrap_assets.records import SAMPLE
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.registry import SOURCES
 from tests.dagster.test_job import environ, instance, run
@@ -105,7 +105,7 @@ def test_a_reached_budget_ends_the_run_as_canceled_and_is_told_in_one_line(
 def test_a_mistake_of_ours_is_shown_with_its_trace(
     environ: None, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bootstrap_assets.pipeline.fetch", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("bootstrap_assets.sources.fetch.locate.fetch", lambda *_, **__: 1 / 0)
     [failed] = [event for event in run(instance, STAGES[0]).all_events if event.is_step_failure]
     assert "ZeroDivisionError" in trace(failed)
 

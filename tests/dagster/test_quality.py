@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import quality
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.embedding.context import Corpus
 from tests.integration.test_evaluation import filled, rewrite
 from tests.integration.test_index import local_space
 

@@ -16,18 +16,19 @@ from click.testing import CliRunner
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from bootstrap_assets import cli, pipeline
+from bootstrap_assets.database.connection import Database
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import sensors
 from bootstrap_assets.defs.execute import reason_of
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import AccessError, BudgetError
-from bootstrap_assets.events import IngestRequested, RunFailed
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.operations import outbox as events
+from bootstrap_assets.operations import requests
+from bootstrap_assets.operations.events import IngestRequested, RunFailed
+from bootstrap_assets.operations.requests import Request
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources import download
+from bootstrap_assets.sources.fetch import download, locate
 from bootstrap_assets.sources.spec import Remote
-from bootstrap_assets.store import events, requests
-from bootstrap_assets.store.database import Database
-from bootstrap_assets.store.requests import Request
 from tests.dagster.test_pages import trace
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 
@@ -312,7 +313,7 @@ def test_what_costs_money_unasked_is_off_until_turned_on() -> None:
 
 def test_unfinished_work_is_gone_on_with(environ: None, instance: dg.DagsterInstance, corpus: Corpus) -> None:
     source = pipeline.SOURCES["bonterms"]
-    pipeline.load(corpus, source, pipeline.fetch(corpus.settings, source))
+    pipeline.load(corpus, source, locate.fetch(corpus.settings, source))
     pipeline.embed(corpus, source, batches=[0, 1])
     assert tick(sensors.unfinished_batches, instance) == []  # it was at work a moment ago
     let_time_pass(corpus.database)
@@ -330,7 +331,7 @@ def test_work_that_reached_its_budget_is_not_gone_on_with(
     environ: None, instance: dg.DagsterInstance, corpus: Corpus, voyage: VoyageServer
 ) -> None:
     source, poor = pipeline.SOURCES["bonterms"], replace(corpus, max_cost=1e-7)
-    pipeline.load(poor, source, pipeline.fetch(corpus.settings, source))
+    pipeline.load(poor, source, locate.fetch(corpus.settings, source))
     with pytest.raises(BudgetError):
         pipeline.embed(poor, source)
     let_time_pass(corpus.database)
@@ -345,7 +346,7 @@ def test_work_on_a_source_whose_request_was_cancelled_between_two_steps_is_not_g
     environ: None, instance: dg.DagsterInstance, corpus: Corpus
 ) -> None:
     source = pipeline.SOURCES["bonterms"]
-    pipeline.load(corpus, source, pipeline.fetch(corpus.settings, source))
+    pipeline.load(corpus, source, locate.fetch(corpus.settings, source))
     pipeline.embed(corpus, source, batches=[0, 1])
     with corpus.database.connection() as connection:
         connection.execute("UPDATE bootstrap_batches SET stage = 'planned' WHERE batch = 1")
@@ -357,7 +358,7 @@ def test_work_on_a_source_whose_request_was_cancelled_between_two_steps_is_not_g
             requests.cancel(connection, number)
             connection.commit()
             assert len(tick(sensors.unfinished_batches, instance)) == (sources == ["cuad"])
-    pipeline.load(corpus, source, pipeline.fetch(corpus.settings, source))  # somebody went on with it
+    pipeline.load(corpus, source, locate.fetch(corpus.settings, source))  # somebody went on with it
     let_time_pass(corpus.database)
     assert len(tick(sensors.unfinished_batches, instance)) == 1
 
@@ -370,7 +371,7 @@ def test_work_that_gets_nowhere_is_tried_once_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = pipeline.SOURCES["bonterms"]
-    pipeline.load(corpus, source, pipeline.fetch(corpus.settings, source))
+    pipeline.load(corpus, source, locate.fetch(corpus.settings, source))
     voyage.faults = Always(Fault.unauthorized)
     with pytest.raises(AccessError):
         pipeline.embed(replace(corpus, settings=corpus.settings.model_copy(update={"batches": 128})), source)

@@ -24,9 +24,10 @@ from click.testing import CliRunner, Result
 from psycopg import sql
 
 from bootstrap_assets import cli, pipeline
+from bootstrap_assets.database.embedded import programs, server
+from bootstrap_assets.embedding import context
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import programs, server
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "external-postgres.md"
 ADMIN_PASSWORD = "adm:n/@ %"
@@ -253,7 +254,7 @@ def make_schemas(external: External, database: str) -> None:
 
 def fill(settings: Settings) -> None:
     """One source of the sample: loaded, embedded, indexed."""
-    with pipeline.open_corpus(settings) as corpus:
+    with context.open_corpus(settings) as corpus:
         pipeline.bootstrap(corpus, [SOURCES["bonterms"]])
 
 

@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy
 
 from bootstrap_assets.cli.environment import dagster_url
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, connect, describe
 from bootstrap_assets.defs.event_log import BatchingEventLogStorage
 from bootstrap_assets.defs.storage import RunStorage, ScheduleStorage
+from bootstrap_assets.embedding.leases import Leases
 from bootstrap_assets.errors import ConfigurationError, DatabaseRefused
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, connect, describe
-from bootstrap_assets.store.leases import Leases
 from tests.external.server import (
     PASSWORD,
     External,

@@ -14,17 +14,19 @@ import pytest
 import sqlalchemy
 
 from bootstrap_assets.cli.environment import dagster_url
+from bootstrap_assets.database import connection as store
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, connect, is_pooled_by_transaction
 from bootstrap_assets.defs.storage import RunStorage
+from bootstrap_assets.embedding.leases import Leases
 from bootstrap_assets.errors import ConfigurationError, DatabaseRefused
-from bootstrap_assets.events import IngestRequested
+from bootstrap_assets.operations import outbox as events
+from bootstrap_assets.operations import requests
+from bootstrap_assets.operations.events import IngestRequested
 from bootstrap_assets.search.query import search
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import database as store
-from bootstrap_assets.store import events, requests, schema
-from bootstrap_assets.store.database import Database, connect, is_pooled_by_transaction
-from bootstrap_assets.store.leases import Leases
 from tests.external.server import (
     PASSWORD,
     External,

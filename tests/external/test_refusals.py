@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bootstrap_assets.database import refusals, schema
+from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.errors import DatabaseRefused, DatabaseUnavailable, SchemaError, is_transient
-from bootstrap_assets.store import refusals, schema
-from bootstrap_assets.store.database import Database, connect
 from tests.external.server import PASSWORD, External, assert_no_secret, shell
 
 
@@ -111,7 +111,7 @@ def test_nobody_there_is_no_answer() -> None:
 def test_a_password_that_changes_under_way_is_told_after_the_wait(
     external: External, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bootstrap_assets.store.database.PATIENCE", 0.5)
+    monkeypatch.setattr("bootstrap_assets.database.connection.PATIENCE", 0.5)
     with Database(external.url("corpus", other), size=1) as database, external.admin() as administrator:
         administrator.execute("ALTER ROLE corpus NOLOGIN")
         administrator.execute(

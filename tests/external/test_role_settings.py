@@ -9,11 +9,11 @@ import sqlalchemy
 from psycopg import sql
 
 from bootstrap_assets.cli.environment import dagster_url
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.defs.event_log import BatchingEventLogStorage
 from bootstrap_assets.defs.storage import RunStorage, ScheduleStorage
 from bootstrap_assets.errors import SchemaError, explain, is_transient
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, connect
 from tests.external.server import (
     PASSWORD,
     External,

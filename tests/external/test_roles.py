@@ -8,11 +8,11 @@ import psycopg
 import pytest
 import sqlalchemy
 
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, Database, connect
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.search.query import search
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Connection, Database, connect
 from tests.external.server import (
     External,
     command,
@@ -88,7 +88,7 @@ def test_the_schema_goes_down_and_up_and_a_reset_keeps_the_extension(
     for arguments in (
         ["db", "up"],
         ["env"],
-        ["db", "downgrade", "0001", "--yes"],
+        ["db", "downgrade", "base", "--yes"],
         ["db", "upgrade"],
         ["db", "reset", "--yes"],
     ):

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.store import checks, failures, overview
-from bootstrap_assets.store.database import Connection
-from bootstrap_assets.store.statements import statement
+from bootstrap_assets.corpus import checks, overview
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding import completeness, failures
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.versions import batch_versions
+from bootstrap_assets.search import index
+from bootstrap_assets.search.recall import MIN_RECALL, measure_recall
 from tests.integration.test_fill import load
 from tests.made_up_source import MADE_UP, contracts
 
@@ -31,7 +35,11 @@ def execute(corpus: Corpus, query: str, *parameters: object) -> None:
 
 
 def ids(connection: Connection) -> dict[object, str]:
-    return dict(connection.execute(statement("stored_records"), {"source": SOURCE}).fetchall())
+    return dict(
+        connection.execute(
+            statements_of("bootstrap_assets.corpus")("stored_records"), {"source": SOURCE}
+        ).fetchall()
+    )
 
 
 def test_a_good_corpus_passes_everything(filled: Corpus) -> None:
@@ -39,11 +47,13 @@ def test_a_good_corpus_passes_everything(filled: Corpus) -> None:
     with filled.database.connection() as connection:
         assert checks.lost(connection, SOURCE) == checks.Lost(24, 24)
         assert checks.lost(connection, SOURCE, ids(connection)).ok  # type: ignore[arg-type]
-        assert checks.coverage(connection, filled.space, SOURCE, count=COUNT) == checks.Coverage(24, 24)
-        assert checks.insane(connection, filled.space, SOURCE) == {}
-        assert checks.errors(connection, filled.space, SOURCE).rate == 0
+        assert completeness.coverage(connection, filled.space, SOURCE, count=COUNT) == completeness.Coverage(
+            24, 24
+        )
+        assert completeness.insane(connection, filled.space, SOURCE) == {}
+        assert completeness.errors(connection, filled.space, SOURCE).rate == 0
         assert checks.offsets(connection, SOURCE).wrong == ()
-        assert checks.index_state(connection, filled.space) == checks.IndexState(True, True, 24, 0)
+        assert index.index_state(connection, filled.space) == index.IndexState(True, True, 24, 0)
 
 
 def test_a_record_that_vanished_after_the_load_is_lost(filled: Corpus) -> None:
@@ -135,11 +145,11 @@ def test_a_missing_vector_is_named_and_a_dead_letter_is_not(filled: Corpus) -> N
         ).fetchone() or ("", b"")
     execute(filled, "DELETE FROM VECTORS WHERE content_hash = %s", digest)
     with filled.database.connection() as connection:
-        found = checks.coverage(connection, filled.space, SOURCE, count=COUNT)
-        assert found == checks.Coverage(24, 23, missing=(name,))
+        found = completeness.coverage(connection, filled.space, SOURCE, count=COUNT)
+        assert found == completeness.Coverage(24, 23, missing=(name,))
         failures.bury(connection, filled.space, SOURCE, digest, "embed", ValueError("poison"))
-        assert checks.coverage(connection, filled.space, SOURCE, count=COUNT).ok
-        errors = checks.errors(connection, filled.space, SOURCE)
+        assert completeness.coverage(connection, filled.space, SOURCE, count=COUNT).ok
+        errors = completeness.errors(connection, filled.space, SOURCE)
         assert errors.rate == pytest.approx(1 / 24)
         assert errors.letters[0][1:] == (name, "ValueError")
 
@@ -148,8 +158,8 @@ def test_records_of_batches_that_were_not_asked_for_are_told_apart(corpus: Corpu
     load(corpus, contracts(6))
     pipeline.embed(corpus, MADE_UP, batches=[0, 1, 2, 3])
     with corpus.database.connection() as connection:
-        found = checks.coverage(connection, corpus.space, SOURCE, count=COUNT, batches=range(4))
-        everything = checks.coverage(connection, corpus.space, SOURCE, count=COUNT)
+        found = completeness.coverage(connection, corpus.space, SOURCE, count=COUNT, batches=range(4))
+        everything = completeness.coverage(connection, corpus.space, SOURCE, count=COUNT)
     assert found.missing == ()
     assert len(found.elsewhere) == 24 - found.embedded > 0
     assert everything.missing == found.elsewhere
@@ -160,7 +170,7 @@ def test_an_ignored_dead_letter_does_not_count_as_an_error(filled: Corpus) -> No
         [digest] = connection.execute("SELECT content_hash FROM reference_records LIMIT 1").fetchone() or (b"",)
         failures.bury(connection, filled.space, SOURCE, digest, "embed", ValueError("poison"))
         failures.ignore(connection, source=SOURCE)
-        assert checks.errors(connection, filled.space, SOURCE).rate == 0
+        assert completeness.errors(connection, filled.space, SOURCE).rate == 0
 
 
 def test_a_vector_that_is_not_of_unit_length_is_insane(filled: Corpus) -> None:
@@ -170,7 +180,7 @@ def test_a_vector_that_is_not_of_unit_length_is_insane(filled: Corpus) -> None:
         "WHERE content_hash = (SELECT min(content_hash) FROM VECTORS)",
     )
     with filled.database.connection() as connection:
-        [length] = checks.insane(connection, filled.space, SOURCE).values()
+        [length] = completeness.insane(connection, filled.space, SOURCE).values()
     assert length == pytest.approx(3, abs=0.01)
 
 
@@ -197,7 +207,7 @@ def test_labels_that_no_record_carries_are_named(filled: Corpus) -> None:
 
 def test_a_missing_and_an_invalid_index_are_told(filled: Corpus) -> None:
     with filled.database.connection() as connection:
-        assert not checks.index_state(connection, filled.space).exists
+        assert not index.index_state(connection, filled.space).exists
     pipeline.build_index(filled)
     execute(
         filled,
@@ -205,7 +215,7 @@ def test_a_missing_and_an_invalid_index_are_told(filled: Corpus) -> None:
         "JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'hnsw')",
     )
     with filled.database.connection() as connection:
-        state = checks.index_state(connection, filled.space)
+        state = index.index_state(connection, filled.space)
     assert (state.exists, state.valid) == (True, False)
 
 
@@ -228,7 +238,7 @@ def at_random(corpus: Corpus, count: int) -> None:
 def test_recall_is_full_where_the_graph_is_searched_wide_enough(filled: Corpus) -> None:
     pipeline.build_index(filled)
     with filled.database.connection() as connection:
-        found = checks.recall(connection, filled.space)
+        found = measure_recall(connection, filled.space)
     assert len(found.found) == 24
     assert found.mean == 1.0
     assert found.worst == []
@@ -241,9 +251,9 @@ def test_a_poor_graph_has_a_poor_recall(corpus: Corpus) -> None:
         "CREATE INDEX ON VECTORS USING hnsw (embedding vector_cosine_ops) WITH (m = 2, ef_construction = 4)",
     )
     with corpus.database.connection() as connection:
-        found = checks.recall(connection, corpus.space)
+        found = measure_recall(connection, corpus.space)
     assert len(found.found) == 50
-    assert found.mean < checks.MIN_RECALL
+    assert found.mean < MIN_RECALL
     assert found.worst[0][1] <= found.worst[-1][1] < 1
 
 
@@ -254,19 +264,19 @@ def test_recall_is_that_of_the_effort_which_the_search_takes(corpus: Corpus) -> 
     for effort in (10, 400):
         execute(corpus, "UPDATE embedding_spaces SET quality = jsonb_build_object('ef_search', %s::int)", effort)
         with corpus.database.connection() as connection:
-            means.append(checks.recall(connection, corpus.space).mean)
+            means.append(measure_recall(connection, corpus.space).mean)
     assert means[0] < means[1] - 0.1
 
 
 def test_the_recall_of_an_empty_space_is_full(corpus: Corpus) -> None:
     with corpus.database.connection() as connection:
-        assert checks.recall(connection, corpus.space).mean == 1.0
+        assert measure_recall(connection, corpus.space).mean == 1.0
 
 
 def test_a_batch_s_version_changes_with_its_texts_and_only_then(filled: Corpus) -> None:
     def versions() -> list[str]:
         with filled.database.connection() as connection:
-            return overview.batch_versions(connection, filled.space, SOURCE, COUNT)
+            return batch_versions(connection, filled.space, SOURCE, COUNT)
 
     before = versions()
     assert len(before) == COUNT

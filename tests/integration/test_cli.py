@@ -19,11 +19,13 @@ from bootstrap_assets import cli, pipeline
 from bootstrap_assets.cli import environment
 from bootstrap_assets.cli.console import errors
 from bootstrap_assets.cli.signals import Signalled, raising_signals, stopping_signals
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.embedding import context
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import connect
+from bootstrap_assets.sources.fetch import locate
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 from tests.integration.test_index import local_space
 
@@ -56,7 +58,7 @@ def small(corpus: Corpus, environ: dict[str, str]) -> Corpus:
     """A corpus with one source of the sample in it."""
     local = local_space(corpus)
     source = pipeline.SOURCES["bonterms"]
-    pipeline.load(local, source, pipeline.fetch(local.settings, source))
+    pipeline.load(local, source, locate.fetch(local.settings, source))
     pipeline.embed(local, source)
     pipeline.build_index(local)
     return local
@@ -328,7 +330,7 @@ def paid(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, voyage: Voyag
 def test_a_run_with_dead_letters_ends_with_a_code_of_its_own(paid: VoyageServer) -> None:
     source = pipeline.SOURCES["bonterms"]
     settings = load_settings()
-    parsed = source.parse([archive.path for archive in pipeline.fetch(settings, source)], {})
+    parsed = source.parse([archive.path for archive in locate.fetch(settings, source)], {})
     first = next(record for document in parsed for record in document.records if record.granularity == "clause")
     paid.poison = {first.content}
     ended = shell("run", "bonterms")
@@ -385,8 +387,8 @@ def test_a_plan_tells_what_a_run_then_does_and_changes_nothing(
     monkeypatch.setenv("VOYAGE_API_KEY", "key")
     for name, told in sources.items():
         source = pipeline.SOURCES[name]
-        with pipeline.open_corpus(load_settings()) as corpus:
-            pipeline.load(corpus, source, pipeline.fetch(corpus.settings, source))
+        with context.open_corpus(load_settings()) as corpus:
+            pipeline.load(corpus, source, locate.fetch(corpus.settings, source))
             filled = pipeline.embed(corpus, source)
         assert (filled.records, filled.texts, filled.requests) == (told["records"], told["send"], told["requests"])
         assert told["dollars"] == pytest.approx(filled.cost, rel=0.25)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from bootstrap_assets.corpus import load as corpus
+from bootstrap_assets.corpus.load import Loaded
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record, Severity
+from bootstrap_assets.database.connection import Database
 from bootstrap_assets.errors import FormatError, MassDeleteError
-from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Record, Severity
-from bootstrap_assets.store import corpus
-from bootstrap_assets.store.corpus import Loaded
-from bootstrap_assets.store.database import Database
 from tests.made_up_source import contracts, parsed_document
 
 Entry = ParsedDocument | Finding

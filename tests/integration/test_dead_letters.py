@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap_assets import cli, pipeline
+from bootstrap_assets.embedding import stages
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.fill import BatchDone
 from bootstrap_assets.errors import ConfigurationError, MassDeleteError
-from bootstrap_assets.fill import BatchDone
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.records import content_hash, estimate_tokens
-from bootstrap_assets.store import progress
+from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.texts.content import content_hash, estimate_tokens
 from tests.fakes.voyage_server import Fault, Refusal, VoyageServer
 from tests.integration.test_fill import OTHER, column, in_parallel, load
 from tests.made_up_source import MADE_UP, contracts
@@ -257,7 +258,7 @@ def test_another_source_tries_the_same_text_for_itself(
     pipeline.retry_failures(corpus, source="other")
     assert column(corpus, OPEN) == [0]  # the vectors are there for both
     with corpus.database.connection() as connection:
-        assert progress.count_embedded(connection, corpus.space, "made_up").status == "completed"
+        assert stages.count_embedded(connection, corpus.space, "made_up").status == "completed"
 
 
 def test_the_failures_command_lists_shows_exports_ignores_and_retries(
@@ -343,7 +344,7 @@ def test_a_guarded_load_keeps_its_dead_letters(
     from tests.made_up_source import write
 
     folder = write(tmp_path / "small", contracts(5))
-    archives = pipeline.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
+    archives = locate.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
     with pytest.raises(MassDeleteError):
         pipeline.load(corpus, MADE_UP, archives)
     assert column(corpus, OPEN) == [3]

@@ -10,15 +10,17 @@ from click.testing import CliRunner
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
-from bootstrap_assets.embed.local import LocalEmbedder
-from bootstrap_assets.embed.protocol import Embeddings, InputType
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.providers.local import LocalEmbedder
+from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType
 from bootstrap_assets.errors import BudgetError, ConfigurationError, RefusedError, SchemaError, StoppedError
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, is_of_this_corpus
+from bootstrap_assets.evaluation.questions import Scope
 from bootstrap_assets.report import quality
-from bootstrap_assets.search.evaluation import Evaluation, Scope, evaluate, is_of_this_corpus
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store.database import Database
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration import labelled_contracts
 from tests.integration.labelled_contracts import HYPOTHESES, QUESTIONS
@@ -33,7 +35,7 @@ def filled(corpus: Corpus, *sources: str) -> Corpus:
     folder = labelled_contracts.write(corpus.settings.root / "data", CONTRACTS)
     settings = corpus.settings.model_copy(update={"data": str(folder)})
     for name in sources or ("contract_nli", "cuad"):
-        pipeline.load(corpus, SOURCES[name], pipeline.fetch(settings, SOURCES[name]))
+        pipeline.load(corpus, SOURCES[name], locate.fetch(settings, SOURCES[name]))
         pipeline.embed(corpus, SOURCES[name])
     pipeline.build_index(corpus)
     return corpus

@@ -13,13 +13,22 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap_assets import cli, pipeline
+from bootstrap_assets.database import connection as store_database
+from bootstrap_assets.database.connection import Connection, Database, connect
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.events import EVENTS, Event, IngestCancelled, IngestRequested, SourceCompleted, parse
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.operations import outbox as events
+from bootstrap_assets.operations import requests
+from bootstrap_assets.operations.events import (
+    EVENTS,
+    Event,
+    IngestCancelled,
+    IngestRequested,
+    SourceCompleted,
+    parse,
+)
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import database as store_database
-from bootstrap_assets.store import events, requests, spaces
-from bootstrap_assets.store.database import Connection, Database, connect
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 from tests.integration.test_fill import in_parallel, load
 from tests.made_up_source import MADE_UP, contracts

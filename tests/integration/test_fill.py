@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.embed.protocol import Embeddings, InputType, Model
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.fill import BatchDone
+from bootstrap_assets.embedding.leases import leasing
+from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType, Model
 from bootstrap_assets.errors import AnswerError, TransientError, VectorError
-from bootstrap_assets.fill import BatchDone
-from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.store.database import Database
-from bootstrap_assets.store.leases import leasing
+from bootstrap_assets.sources.fetch import locate
 from tests.conftest import open_for_test
 from tests.fakes.voyage_server import Refusal, VoyageServer
 from tests.made_up_source import MADE_UP, contracts, write
@@ -24,7 +25,7 @@ OTHER = replace(MADE_UP, name="other")
 
 def load(corpus: Corpus, documents: dict[str, dict[str, str]]) -> None:
     folder = write(corpus.settings.root / "data", documents)
-    archives = pipeline.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
+    archives = locate.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
     pipeline.load(corpus, MADE_UP, archives, allow_deletes=True)
 
 

@@ -8,12 +8,13 @@ from datetime import datetime
 import pytest
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.fill import BatchDone
+from bootstrap_assets.embedding.leases import leasing
+from bootstrap_assets.embedding.status import describe_corpus
 from bootstrap_assets.errors import ProviderError
-from bootstrap_assets.fill import BatchDone
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.store import progress
-from bootstrap_assets.store.database import connect
-from bootstrap_assets.store.leases import leasing
+from bootstrap_assets.operations import progress
 from tests.fakes.voyage_server import Always, Fault, VoyageServer
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
@@ -55,11 +56,11 @@ def test_stale_work_is_shown_in_the_status(corpus: Corpus, voyage: VoyageServer)
             "WHERE batch < 3"
         )
         connection.execute("UPDATE bootstrap_progress SET heartbeat_at = now() - interval '31 minutes'")
-        told = progress.status(connection)["sources"]["made_up"]
+        told = describe_corpus(connection)["sources"]["made_up"]
         assert told["batches"]["stale"] == 3
         assert not told["stale"]
         connection.execute("UPDATE bootstrap_progress SET status = 'in_progress'")
-        assert progress.status(connection)["sources"]["made_up"]["stale"]
+        assert describe_corpus(connection)["sources"]["made_up"]["stale"]
 
 
 def test_stale_batches_are_found_by_an_index(corpus: Corpus) -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.store import index, spaces
-from bootstrap_assets.store.index import build_memory_mb
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.choose import choose_embedder
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.search import index
+from bootstrap_assets.search.index import build_memory_mb
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts

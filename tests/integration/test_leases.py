@@ -5,10 +5,10 @@ import os
 import psycopg
 import pytest
 
-from bootstrap_assets.store import leases as module
-from bootstrap_assets.store import progress
-from bootstrap_assets.store.database import connect
-from bootstrap_assets.store.leases import Leases
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.embedding import leases as module
+from bootstrap_assets.embedding.leases import Leases
+from bootstrap_assets.operations import progress
 
 
 def cut(url: str, leases: Leases) -> None:

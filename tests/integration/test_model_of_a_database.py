@@ -5,13 +5,13 @@ from click.testing import CliRunner, Result
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.context import Corpus, open_corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.estimate import estimate
-from bootstrap_assets.pipeline import Corpus, open_corpus
+from bootstrap_assets.plan import estimate
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import spaces
-from bootstrap_assets.store.database import Database
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts

@@ -1,17 +1,21 @@
 """No statement and no function of ours touches what is the user's own and only called like something of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+import bootstrap_assets
 from bootstrap_assets import pipeline
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.search.labelled import Span
-from bootstrap_assets.search.shadow import shadowed
-from bootstrap_assets.store import progress, schema, spaces
-from bootstrap_assets.store.database import Database, connect
-from bootstrap_assets.store.index import is_of_this_corpus
-from bootstrap_assets.store.statements import _all
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, connect
+from bootstrap_assets.database.statements import statements_in
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.status import describe_corpus
+from bootstrap_assets.evaluation.labelled import Span
+from bootstrap_assets.evaluation.shadow import shadowed
+from bootstrap_assets.search.index import is_of_this_corpus
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
@@ -42,9 +46,14 @@ def test_no_function_of_ours_means_something_else_under_the_callers_search_path(
     assert {name for (name,) in found} <= LOOKED_UP_BY_THE_CALLER
 
 
+def every_statement() -> Iterator[tuple[str, str]]:
+    for file in Path(bootstrap_assets.__file__).parent.glob("*/statements.sql"):
+        yield from statements_in(f"bootstrap_assets.{file.parent.name}").items()
+
+
 @pytest.mark.parametrize("table", [*STAGES, *SHADOWS])
 def test_every_temporary_table_is_named_as_one(table: str) -> None:
-    for name, statement in _all().items():
+    for name, statement in every_statement():
         told = [line for line in statement.splitlines() if not line.startswith("--")]
         assert "\n".join(told).replace(f"pg_temp.{table}", "").count(table) == 0, name
 
@@ -103,7 +112,7 @@ def test_a_schema_that_comes_first_in_the_search_path_is_left_alone(
         assert pipeline.build_index(again).promoted
         with database.connection() as connection:
             assert is_of_this_corpus(connection)
-            assert progress.status(connection)["sources"]["made_up"]["status"] == "completed"
+            assert describe_corpus(connection)["sources"]["made_up"]["status"] == "completed"
             assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
     assert namesakes() == [("mine",)] * len(OURS)
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from bootstrap_assets.embedding import failures, stages
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import FormatError, RefusedError
-from bootstrap_assets.events import IngestRequested, RunFailed
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.records import content_hash
-from bootstrap_assets.store import failures, progress, requests
-from bootstrap_assets.store.events import emit, listing
+from bootstrap_assets.operations import progress, requests
+from bootstrap_assets.operations.events import IngestRequested, RunFailed
+from bootstrap_assets.operations.outbox import emit, listing
+from bootstrap_assets.texts.content import content_hash
 from tests.integration.test_fill import column
 
 ODD = "caf\udce9 and a \x00"
@@ -26,7 +27,7 @@ def test_a_batch_tells_an_error_with_odd_signs(corpus: Corpus) -> None:
         connection.execute(
             "INSERT INTO bootstrap_batches (source, batch, stage) VALUES ('bonterms', 1, 'embedding')"
         )
-        progress.enter(connection, "bonterms", [1], "failed", error=ODD)
+        stages.enter(connection, "bonterms", [1], "failed", error=ODD)
     assert column(corpus, "SELECT last_error FROM bootstrap_batches") == [STORED]
 
 

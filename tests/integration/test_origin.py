@@ -9,14 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap_assets import cli, pipeline, sample
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.records import SAMPLE
+from bootstrap_assets.corpus import overview
+from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.sample import synthetic
 from bootstrap_assets.sample.generate import generate
 from bootstrap_assets.sample.markdown_formats import write_repository
 from bootstrap_assets.search.query import search
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import overview
 from tests.integration.test_index import local_space
 from tests.integration.test_report import report, section, words
 
@@ -30,7 +31,7 @@ def local(corpus: Corpus) -> Corpus:
 
 def load(corpus: Corpus, source: str, data: str | Path = "sample") -> None:
     settings = corpus.settings.model_copy(update={"data": str(data)})
-    archives = pipeline.fetch(settings, SOURCES[source])
+    archives = locate.fetch(settings, SOURCES[source])
     pipeline.load(corpus, SOURCES[source], archives, allow_deletes=True)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bootstrap_assets.database.connection import connect, database_url
+from bootstrap_assets.database.embedded import server
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.store import server
-from bootstrap_assets.store.database import connect, database_url
 from tests.integration.test_cli import shell
 from tests.integration.test_server import folder, home, template  # noqa: F401
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.store.database import Database
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.embedding.context import Corpus
 from tests.integration.test_cli import environ, invoke, shell, small  # noqa: F401
 
 BOOTSTRAP = str(Path(sys.executable).parent / "bootstrap")

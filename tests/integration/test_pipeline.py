@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.status import describe_corpus
 from bootstrap_assets.errors import ArchiveError, ConfigurationError, FormatError, MassDeleteError
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.operations import progress
 from bootstrap_assets.search.query import search
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import registry
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import progress
 from tests.conftest import SHARED_DATA
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_fill import column
@@ -56,7 +58,7 @@ def test_a_second_run_has_nothing_to_do(corpus: Corpus, voyage: VoyageServer) ->
 def test_status_tells_what_is_in_the_corpus(corpus: Corpus) -> None:
     pipeline.bootstrap(corpus)
     with corpus.database.connection() as connection:
-        status = progress.status(connection)
+        status = describe_corpus(connection)
     for source in status["sources"].values():
         assert source["status"] == "completed"
         assert source["embedded_records"] == source["total_records"] == source["processed_records"] > 0
@@ -71,7 +73,7 @@ STATUS = "SELECT concat_ws(' ', status, embedded_records, error_count) FROM boot
 def test_a_load_alone_leaves_a_complete_source_complete(corpus: Corpus, voyage: VoyageServer) -> None:
     folder = write(corpus.settings.root / "data", contracts(20))
     settings = corpus.settings.model_copy(update={"data": str(folder)})
-    archives = pipeline.fetch(settings, MADE_UP)
+    archives = locate.fetch(settings, MADE_UP)
     pipeline.load(corpus, MADE_UP, archives)
     assert column(corpus, STATUS) == ["pending 0 0"]
     voyage.poison = {contracts(20)["Contract 3"]["Category 1"]}
@@ -85,16 +87,16 @@ def test_a_load_alone_leaves_a_complete_source_complete(corpus: Corpus, voyage: 
     assert column(corpus, STATUS) == ["completed 80 0"]
     fewer = contracts(18) | {"Again": contracts(1)["Contract 0"]}
     write(folder, fewer)
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     assert column(corpus, STATUS) == ["completed 76 0"]
     write(folder, contracts(21))
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     assert column(corpus, STATUS) == ["pending 72 0"]
 
 
 def test_the_time_of_a_source_is_that_of_its_load_and_its_embedding(corpus: Corpus) -> None:
     folder = write(corpus.settings.root / "data", contracts(2))
-    archives = pipeline.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
+    archives = locate.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
     started = "SELECT started_at FROM bootstrap_progress"
     seen = set()
     for _ in range(2):  # also where the load finds nothing missing
@@ -111,7 +113,7 @@ def test_the_time_of_a_source_is_that_of_its_load_and_its_embedding(corpus: Corp
 def test_every_document_keeps_its_licence_attribution_and_address(corpus: Corpus) -> None:
     local = local_space(corpus)
     for source in SOURCES.values():
-        pipeline.load(local, source, pipeline.fetch(local.settings, source))
+        pipeline.load(local, source, locate.fetch(local.settings, source))
     query = """SELECT count(*) FROM reference_documents
         WHERE licence = '' OR attribution = '' OR (url = '') <> (metadata ? 'invented')"""  # which has no address
     assert column(local, query) == [0]
@@ -133,7 +135,7 @@ def test_a_fifth_source_is_one_module_and_one_line_in_the_registry(
 def test_the_same_archive_is_not_parsed_twice(corpus: Corpus) -> None:
     folder = write(corpus.settings.root / "data", contracts(20))
     settings = corpus.settings.model_copy(update={"data": str(folder)})
-    archives = pipeline.fetch(settings, MADE_UP)
+    archives = locate.fetch(settings, MADE_UP)
     assert not pipeline.load(corpus, MADE_UP, archives).unchanged_archive
     again = pipeline.load(corpus, MADE_UP, archives)
     assert again.unchanged_archive
@@ -142,7 +144,7 @@ def test_the_same_archive_is_not_parsed_twice(corpus: Corpus) -> None:
 
 def test_rows_that_somebody_deleted_come_back_though_the_archive_is_the_same(corpus: Corpus) -> None:
     folder = write(corpus.settings.root / "data", contracts(20))
-    archives = pipeline.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
+    archives = locate.fetch(corpus.settings.model_copy(update={"data": str(folder)}), MADE_UP)
     pipeline.load(corpus, MADE_UP, archives)
     with corpus.database.connection() as connection:
         connection.execute("DELETE FROM reference_documents WHERE title = 'Contract 3'")
@@ -152,13 +154,13 @@ def test_rows_that_somebody_deleted_come_back_though_the_archive_is_the_same(cor
 def test_a_failed_load_is_told_in_the_progress(corpus: Corpus) -> None:
     folder = write(corpus.settings.root / "data", contracts(20))
     settings = corpus.settings.model_copy(update={"data": str(folder)})
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     write(folder, contracts(2))
     with pytest.raises(MassDeleteError):
-        pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+        pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     assert column(corpus, "SELECT status FROM bootstrap_progress") == ["failed"]
     assert "--allow-deletes" in str(column(corpus, "SELECT message FROM bootstrap_progress")[0])
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP), allow_deletes=True)
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP), allow_deletes=True)
     pipeline.embed(corpus, MADE_UP)
     assert column(corpus, "SELECT status || coalesce(message, '') FROM bootstrap_progress") == ["completed"]
 
@@ -166,27 +168,27 @@ def test_a_failed_load_is_told_in_the_progress(corpus: Corpus) -> None:
 def test_a_refused_load_does_not_spoil_the_counts(corpus: Corpus) -> None:
     folder = write(corpus.settings.root / "data", contracts(20))
     settings = corpus.settings.model_copy(update={"data": str(folder)})
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     with corpus.database.connection() as connection:
         progress.parsed(connection, "made_up", 5_678)
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     assert column(corpus, "SELECT processed_records FROM bootstrap_progress") == [80]
 
 
 def test_a_missing_archive_names_the_folder_and_the_file(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"no archive in .*cuad; put CUAD_v1\.zip there"):
-        pipeline.fetch(settings.model_copy(update={"data": str(tmp_path)}), SOURCES["cuad"])
+        locate.fetch(settings.model_copy(update={"data": str(tmp_path)}), SOURCES["cuad"])
 
 
 def test_a_missing_folder_is_a_wrong_setting(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no folder"):
-        pipeline.fetch(settings.model_copy(update={"data": str(tmp_path / "none")}), SOURCES["cuad"])
+        locate.fetch(settings.model_copy(update={"data": str(tmp_path / "none")}), SOURCES["cuad"])
 
 
 def test_a_page_in_place_of_an_archive_leaves_the_corpus_alone(corpus: Corpus, tmp_path: Path) -> None:
     (tmp_path / "cuad").mkdir()
     (tmp_path / "cuad" / "CUAD_v1.zip").write_text("<!DOCTYPE html><title>Rate limited</title>")
-    archives = pipeline.fetch(corpus.settings.model_copy(update={"data": str(tmp_path)}), SOURCES["cuad"])
+    archives = locate.fetch(corpus.settings.model_copy(update={"data": str(tmp_path)}), SOURCES["cuad"])
     with pytest.raises((ArchiveError, FormatError), match=r"CUAD_v1\.zip"):
         pipeline.load(corpus, SOURCES["cuad"], archives)
     assert column(corpus, "SELECT count(*) FROM reference_records") == [0]
@@ -215,7 +217,7 @@ def test_the_real_archives_go_all_the_way(corpus: Corpus) -> None:
     _, indexed = pipeline.bootstrap(real)
     assert indexed.uncovered == 0
     with real.database.connection() as connection:
-        sources = progress.status(connection)["sources"]
+        sources = describe_corpus(connection)["sources"]
     assert (sources["cuad"]["documents"], sources["cuad"]["by_granularity"]["clause"]) == (94, 2_436)
     assert (sources["contract_nli"]["documents"], sources["contract_nli"]["by_granularity"]["span"]) == (
         111,

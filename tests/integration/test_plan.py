@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import FormatError, MassDeleteError, SchemaError
-from bootstrap_assets.estimate import Estimate, estimate
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.plan import Estimate, estimate
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources import registry
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store import schema, spaces
-from bootstrap_assets.store.database import connect
 from tests.fakes.faults import Always, Fault
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_events import invoke
@@ -72,8 +74,9 @@ def test_a_plan_makes_no_space_and_no_schema(corpus: Corpus, blank_database_url:
 
 
 def test_a_plan_on_an_older_schema_says_what_to_do(corpus: Corpus) -> None:
-    schema.downgrade(corpus.database.url, "0006")
-    with pytest.raises(SchemaError, match="bootstrap db upgrade"):
+    with connect(corpus.database.url) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0011'")
+    with pytest.raises(SchemaError, match="bootstrap db reset"):
         planned(corpus.settings, contracts(2))
 
 
@@ -83,7 +86,7 @@ def test_a_plan_foresees_that_a_run_refuses_a_mass_delete(corpus: Corpus) -> Non
     assert (one.records, one.already, one.send) == (40, 40, 0)
     settings = corpus.settings.model_copy(update={"data": str(corpus.settings.root / "data")})
     with pytest.raises(MassDeleteError) as refused:
-        pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP))
+        pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     assert one.refused == str(refused.value)
     assert planned(corpus.settings, allow_deletes=True).refused is None
     assert planned(corpus.settings, contracts(17)).refused is None
@@ -137,7 +140,7 @@ def test_a_plan_knows_dead_letters_and_the_parts_of_long_texts(corpus: Corpus, v
 def test_a_plan_of_the_sample_is_what_a_run_then_does(corpus: Corpus, source: str) -> None:
     local = local_space(corpus)
     [before] = estimate(local.settings, [SOURCES[source]])[1]
-    pipeline.load(local, SOURCES[source], pipeline.fetch(local.settings, SOURCES[source]))
+    pipeline.load(local, SOURCES[source], locate.fetch(local.settings, SOURCES[source]))
     done = pipeline.embed(local, SOURCES[source])
     assert (before.records, before.send) == (done.records, done.texts)
     [after] = estimate(local.settings, [SOURCES[source]])[1]

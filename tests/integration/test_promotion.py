@@ -10,14 +10,17 @@ import psycopg
 import pytest
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.database import locks, schema
+from bootstrap_assets.database.connection import Connection, connect
+from bootstrap_assets.embedding import context, spaces
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.spaces import table_of
+from bootstrap_assets.embedding.status import describe_corpus
 from bootstrap_assets.errors import DatabaseBusy, MassDeleteError, StoppedError
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.search import index
+from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.search.query import search
-from bootstrap_assets.store import corpus as corpus_store
-from bootstrap_assets.store import index, locks, progress, schema, spaces
-from bootstrap_assets.store.database import Connection, connect
-from bootstrap_assets.store.index import Indexed
-from bootstrap_assets.store.spaces import table_of
 from tests.conftest import open_for_test
 from tests.integration.test_corpus import parsed
 from tests.integration.test_fill import column, in_parallel, load
@@ -216,7 +219,7 @@ def test_opening_the_corpus_waits_for_nobody_where_there_is_nothing_to_make(corp
         busy.execute("LOCK TABLE reference_texts, reference_records, bootstrap_progress IN ACCESS EXCLUSIVE MODE")
         busy.execute("SELECT * FROM embedding_spaces FOR UPDATE")
         started = time.monotonic()
-        with pipeline.open_corpus(corpus.settings) as opened:
+        with context.open_corpus(corpus.settings) as opened:
             assert opened.space == corpus.space
         assert time.monotonic() - started < SOON
 
@@ -235,33 +238,18 @@ def test_a_space_that_is_made_during_a_load_keeps_no_writer_waiting(corpus: Corp
 
 
 def test_nobody_waits_while_a_migration_waits_for_a_long_reader(database_url: str) -> None:
-    schema.downgrade(database_url, "0007")
     with connect(database_url) as reader:
         reader.execute("SELECT count(*) FROM embedding_spaces").fetchone()
-        upgrading = Background(lambda: schema.upgrade(database_url))
-        upgrading.until_it_waits(database_url, "relation", "AccessExclusiveLock")
+        moving = Background(lambda: schema.downgrade(database_url, "base"))
+        moving.until_it_waits(database_url, "relation", "AccessExclusiveLock")
         for _ in range(3):
             started = time.monotonic()
             with connect(database_url) as another:
                 another.execute("SELECT count(*) FROM embedding_spaces").fetchone()
             assert time.monotonic() - started < SOON
         reader.commit()
-    assert upgrading.end() == schema.head()
-
-
-def test_a_migration_keeps_no_lock_of_the_ones_before_it(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0010 writes every text anew, which takes minutes; 0008 locks a table that each search reads."""
-    load(corpus, contracts(1))
-    url = corpus.database.url
-    schema.downgrade(url, "0007")
-    monkeypatch.setattr(schema, "LOCK_PATIENCE", 0)
-    with connect(url) as writer, connect(url) as reader:
-        writer.execute("SELECT FROM reference_texts FOR UPDATE")
-        with pytest.raises(DatabaseBusy):
-            schema.upgrade(url)
-        assert schema.current(reader) == "0009"
-        writer.rollback()
-    assert schema.upgrade(url) == schema.head()
+    moving.end()
+    assert schema.upgrade(database_url) == schema.head()
 
 
 def test_an_invalid_text_index_is_replaced_while_somebody_reads_the_table(corpus: Corpus) -> None:
@@ -292,7 +280,7 @@ def test_a_retired_space_that_is_filled_again_is_being_built(corpus: Corpus) -> 
     pipeline.embed(corpus, MADE_UP, batches=[1])
     assert column(corpus, "SELECT state FROM embedding_spaces ORDER BY id") == ["building", "active"]
     with corpus.database.connection() as connection:
-        building = progress.status(connection)["building"]
+        building = describe_corpus(connection)["building"]
     assert (building["provider"], building["state"]) == ("voyage", "building")
 
 

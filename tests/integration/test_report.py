@@ -11,12 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap_assets import cli, pipeline
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.pipeline import Corpus
+from bootstrap_assets.evaluation.baseline import corpus_version
 from bootstrap_assets.report import changes, contents, duplicates, page
 from bootstrap_assets.report import map as mapping
-from bootstrap_assets.search.baseline import corpus_version
-from bootstrap_assets.store.database import Database
+from bootstrap_assets.sources.fetch import locate
 from tests.integration.test_index import local_space
 from tests.made_up_source import MADE_UP, contracts, write
 
@@ -31,7 +32,7 @@ def local(corpus: Corpus) -> Corpus:
 
 def fill(corpus: Corpus, documents: dict[str, dict[str, str]], *, embed: bool = True) -> None:
     settings = corpus.settings.model_copy(update={"data": str(write(corpus.settings.root / "data", documents))})
-    pipeline.load(corpus, MADE_UP, pipeline.fetch(settings, MADE_UP), allow_deletes=True)
+    pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP), allow_deletes=True)
     if embed:
         pipeline.embed(corpus, MADE_UP)
         pipeline.build_index(corpus)

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.events import RunFailed
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.search.kept import Keeper
-from bootstrap_assets.store import ledger, retention
-from bootstrap_assets.store.database import connect
-from bootstrap_assets.store.events import emit
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.embedding import ledger
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.evaluation.kept import Keeper
+from bootstrap_assets.operations import retention
+from bootstrap_assets.operations.events import RunFailed
+from bootstrap_assets.operations.outbox import emit
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
 

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, SchemaError
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, connect
 
 _CATALOGUE = """
 SELECT 'column', table_name, column_name, data_type || coalesce(column_default, '') || is_nullable
@@ -39,7 +39,7 @@ def test_up_down_up_gives_the_same_schema(blank_database_url: str) -> None:
 
 
 def test_going_down_drops_the_vector_tables_too(database_url: str) -> None:
-    from bootstrap_assets.store import spaces
+    from bootstrap_assets.embedding import spaces
 
     with connect(database_url) as connection:
         space = spaces.ensure(connection, "local", "model", 8)
@@ -65,6 +65,19 @@ def test_a_newer_schema_is_refused(database_url: str) -> None:
         connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(SchemaError, match="newer than this version"):
         schema.upgrade(database_url)
+
+
+def test_a_database_of_a_version_before_the_first_release_is_refused_and_can_be_reset(database_url: str) -> None:
+    with connect(database_url) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0011'")
+        connection.execute("INSERT INTO reference_lexemes VALUES ('word', 1)")
+        connection.execute("DROP FUNCTION reference_fold")
+    with pytest.raises(SchemaError, match="before the first release"):
+        schema.upgrade(database_url)
+    schema.reset(database_url)
+    with connect(database_url) as connection:
+        assert schema.current(connection) == schema.head()
+        assert connection.execute("SELECT count(*) FROM reference_lexemes").fetchone() == (0,)
 
 
 def test_an_empty_database_is_told_from_a_migrated_one(blank_database_url: str) -> None:
@@ -151,8 +164,8 @@ def test_a_newer_schema_is_not_brought_down(database_url: str) -> None:
 
 
 def test_sql_and_python_agree_on_a_text_s_batch(database: Database) -> None:
-    from bootstrap_assets.batches import batch_of
-    from bootstrap_assets.records import content_hash
+    from bootstrap_assets.embedding.batches import batch_of
+    from bootstrap_assets.texts.content import content_hash
 
     digests = [content_hash(str(number)) for number in range(500)]
     with database.connection() as connection:

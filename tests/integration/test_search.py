@@ -7,15 +7,16 @@ import psycopg
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.embed.local import LocalEmbedder
-from bootstrap_assets.embed.protocol import InputType
+from bootstrap_assets.database.connection import Database
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.providers.local import LocalEmbedder
+from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.records import content_hash
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking, embed_query, search
 from bootstrap_assets.search.snippets import MARK, snippets
-from bootstrap_assets.store import spaces
-from bootstrap_assets.store.database import Database
+from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.texts.content import content_hash
 from tests.fakes.voyage_server import Fault, VoyageServer
 from tests.integration.test_fill import column, load
 from tests.integration.test_index import local_space
@@ -41,7 +42,7 @@ def searched(corpus: Corpus) -> Corpus:
     local = local_space(corpus)
     folder = write(local.settings.root / "data", DOCUMENTS)
     settings = local.settings.model_copy(update={"data": str(folder)})
-    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(local, MADE_UP)
     pipeline.build_index(local)
     return local
@@ -121,7 +122,7 @@ def test_a_filter_that_few_records_pass_still_gives_all_of_them(corpus: Corpus) 
     local = local_space(corpus)
     documents = contracts(400) | {"Rare": {"Rare": "Nothing like the others: zebras, violins and snow."}}
     settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", documents))})
-    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(local, MADE_UP)
     pipeline.build_index(local)
     with local.database.connection() as connection:
@@ -170,7 +171,7 @@ def test_an_empty_corpus_says_what_to_do(corpus: Corpus) -> None:
 def test_vectors_of_a_space_that_is_not_active_are_not_searched(corpus: Corpus) -> None:
     local = local_space(corpus)
     settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", DOCUMENTS))})
-    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(local, MADE_UP)
     assert column(local, "SELECT count(*) FROM VECTORS") == [8]
     with pytest.raises(ConfigurationError):
@@ -254,7 +255,7 @@ def test_a_text_of_several_records_is_one_hit_that_lists_them(corpus: Corpus) ->
     same = {"Governing Law": "Danish law applies."}
     documents = {"A": same | {"Cap": "Nobody pays."}, "B": same | {"Choice Of Law": "Danish law applies."}}
     settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", documents))})
-    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(local, MADE_UP)
     pipeline.build_index(local)
     first = find(local, "which law applies", granularities=("clause",))[0]
@@ -340,7 +341,7 @@ def test_feedback_finds_what_the_query_has_no_word_for(corpus: Corpus) -> None:
             "data": str(write(local.settings.root / "data", {f"D{n}": {"X": text} for n, text in enumerate(TALK)}))
         }
     )
-    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     with local.database.connection() as connection:
         connection.execute("UPDATE reference_records SET granularity = 'section' WHERE granularity = 'clause'")
         # Labels are matched with the query as it was asked: one that says "bees" is not found by "hives".
@@ -486,7 +487,7 @@ def test_what_is_learnt_of_the_corpus_follows_the_corpus(searched: Corpus) -> No
     settings = searched.settings.model_copy(
         update={"data": str(write(searched.settings.root / "data", documents))}
     )
-    pipeline.load(searched, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(searched, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(searched, MADE_UP)
     pipeline.build_index(searched)
     assert told()[0] != before[0]

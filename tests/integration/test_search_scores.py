@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.records import content_hash
+from bootstrap_assets.database.connection import Database, connect
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.search.query import Mode
 from bootstrap_assets.search.snippets import MARK, snippets
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.database import Database, connect
+from bootstrap_assets.sources.fetch import locate
 from tests.integration.test_index import local_space
 from tests.integration.test_search import find
 from tests.made_up_source import MADE_UP, write
@@ -55,7 +54,7 @@ LETTERS = {"Party": "The distributor/wholesaler gives its \ufb01nal con\u00adsen
 def loaded(corpus: Corpus, documents: dict[str, dict[str, str]]) -> Corpus:
     local = local_space(corpus)
     settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", documents))})
-    pipeline.load(local, MADE_UP, pipeline.fetch(settings, MADE_UP))
+    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(local, MADE_UP)
     pipeline.build_index(local)
     return local
@@ -70,25 +69,6 @@ def test_what_is_found_is_marked_and_the_text_stays_as_it_is(corpus: Corpus) -> 
         [snippet] = snippets(local.database, query, [hit.content])
         assert MARK[0] in str(snippet)
         assert "".join(str(snippet).split(MARK[0])).replace(MARK[1], "") == hit.content
-
-
-def test_an_upgrade_makes_the_words_of_an_older_corpus_anew_and_a_downgrade_takes_them_back(
-    database_url: str,
-) -> None:
-    schema.downgrade(database_url, "0007")
-    text = "the distributor/wholesaler"
-    with connect(database_url) as connection:
-        connection.execute(
-            "INSERT INTO reference_texts (content_hash, content, tokens) VALUES (%s, %s, 9)",
-            (content_hash(text), text),
-        )
-        connection.execute("INSERT INTO reference_text_totals (texts, mean_tokens, counted_of) VALUES (0, 1, 'x')")
-    held = "SELECT content_tsv @@ 'wholesal', counted_of = 'x' FROM reference_texts, reference_text_totals"
-    for move, expected in ((schema.upgrade, (True, False)), (schema.downgrade, (False, False))):
-        move(database_url, "0007" if move is schema.downgrade else "head")
-        with connect(database_url) as connection:
-            assert connection.execute(held).fetchone() == expected  # type: ignore[arg-type]
-    schema.upgrade(database_url)
 
 
 TERMS = {

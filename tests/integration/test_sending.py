@@ -10,6 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.database.connection import Database, connect
+from bootstrap_assets.embedding import breakers, ledger
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.send import Patience, Sender
 from bootstrap_assets.errors import (
     AccessError,
     BootstrapError,
@@ -18,12 +22,8 @@ from bootstrap_assets.errors import (
     ProviderError,
     RateLimitedError,
 )
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.send import Sender
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
-from bootstrap_assets.store import breakers, ledger
-from bootstrap_assets.store.database import Database, connect
 from tests.conftest import open_for_test
 from tests.fakes.voyage_server import Always, Fault, Refusal, VoyageServer
 from tests.integration.test_fill import OTHER, column, in_parallel, load
@@ -77,7 +77,7 @@ def test_the_waits_are_about_one_two_and_four_seconds(corpus: Corpus, voyage: Vo
         corpus.space,
         "made_up",
         payer=corpus.payer,
-        patience=pipeline.Patience(),
+        patience=Patience(),
         stop=stop,
     )
     assert len(sender.send(["one"], 2).vectors) == 1
@@ -176,7 +176,7 @@ def test_a_retry_after_of_nothing_is_waited_for_all_the_same(corpus: Corpus, voy
 def test_a_429_for_good_is_given_up_in_the_end(
     corpus: Corpus, voyage: VoyageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bootstrap_assets.send.LIMITED_FOR", -1)  # the first 429 of an attempt is its last
+    monkeypatch.setattr("bootstrap_assets.embedding.send.LIMITED_FOR", -1)  # the first 429 is the last
     load(corpus, contracts(2))
     voyage.faults = Always(Fault.rate_limited_without_retry_after)
     with pytest.raises(RateLimitedError):
@@ -502,7 +502,7 @@ def test_a_stop_ends_every_wait(corpus: Corpus, voyage: VoyageServer) -> None:
         corpus.space,
         "made_up",
         payer=corpus.payer,
-        patience=pipeline.Patience(),
+        patience=Patience(),
         stop=stop,
     )
     errors: list[BaseException] = []

@@ -17,8 +17,8 @@ import psutil
 import psycopg
 import pytest
 
+from bootstrap_assets.database.embedded import server
 from bootstrap_assets.errors import ConfigurationError, NoCorpusError
-from bootstrap_assets.store import server
 from tests.integration.test_cli import shell
 
 AS_ROOT = os.geteuid() == 0
@@ -257,7 +257,9 @@ def test_what_an_initdb_that_was_killed_has_left_is_made_anew(folder: Path, temp
 
 def test_a_process_that_is_killed_while_it_makes_a_home_leaves_no_obstacle(folder: Path) -> None:
     home = folder / "home"
-    code = "from pathlib import Path; from bootstrap_assets.store import server; server.start(Path({!r}))"
+    code = (
+        "from pathlib import Path; from bootstrap_assets.database.embedded import server; server.start(Path({!r}))"
+    )
     command = [sys.executable, "-c", code.format(str(home))]
     with subprocess.Popen(command, start_new_session=True) as first:
         until = time.monotonic() + 60
@@ -293,7 +295,7 @@ def test_a_server_that_cannot_start_says_why(home: Path) -> None:
 
 def test_many_that_start_at_once_get_one_server(folder: Path) -> None:
     home = folder / "home"
-    code = "import sys; from pathlib import Path; from bootstrap_assets.store import server; " + (
+    code = "import sys; from pathlib import Path; from bootstrap_assets.database.embedded import server; " + (
         "print(server.start(Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, str(home)]
@@ -421,7 +423,7 @@ AS_ANOTHER = """
 import os, sys
 from pathlib import Path
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.store import server
+from bootstrap_assets.database.embedded import server
 os.setgroups([]), os.setgid(12345), os.setuid(12345)
 theirs, ours = map(Path, sys.argv[1:])
 try:
@@ -486,7 +488,7 @@ def test_the_data_folder_may_be_a_volume_of_its_own(
 AS_THE_OWNER = """
 import os, sys
 from pathlib import Path
-from bootstrap_assets.store import server
+from bootstrap_assets.database.embedded import server
 os.setgroups([]), os.setgid(12345), os.setuid(12345)
 print(server.stop(Path(sys.argv[1])))
 """

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.embedding import batching, context
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.pipeline import Corpus
 from bootstrap_assets.settings import check_names, load_settings
-from bootstrap_assets.store import batching
+from bootstrap_assets.sources.fetch import locate
 from tests.integration.test_cli import environ, invoke, shell  # noqa: F401
 from tests.integration.test_index import local_space
 
@@ -22,7 +23,7 @@ def documents_of(corpus: Corpus, patterns: str) -> set[str]:
     settings = corpus.settings.model_copy(update={"commonaccord_patterns": patterns})
     source = pipeline.SOURCES["commonaccord"]
     with corpus.database.connection() as connection:
-        pipeline.merge(connection, settings, source, pipeline.fetch(settings, source), allow_deletes=True)
+        pipeline.merge(connection, settings, source, locate.fetch(settings, source), allow_deletes=True)
         rows = connection.execute(
             "SELECT source_id FROM reference_documents WHERE source = 'commonaccord'"
         ).fetchall()
@@ -77,12 +78,12 @@ def test_another_number_of_batches_than_the_corpus_has_is_refused_until_it_is_di
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     local = local_space(corpus)
-    with pipeline.open_corpus(local.settings):
+    with context.open_corpus(local.settings):
         pass
     with corpus.database.connection() as connection:
         assert batching.known(connection) == local.settings.batches == 16
     with pytest.raises(ConfigurationError, match="BOOTSTRAP_BATCHES is 8, but this corpus is divided into 16"):
-        pipeline.open_corpus(local.settings.model_copy(update={"batches": 8})).__enter__()
+        context.open_corpus(local.settings.model_copy(update={"batches": 8})).__enter__()
     for arguments in (["run", "bonterms"], ["plan", "bonterms"], ["failures", "retry"]):
         assert "divided into 16" in str(invoke(*arguments).exception), arguments
     assert invoke("db", "batches").exit_code == 0

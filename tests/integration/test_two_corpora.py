@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.database.connection_string import read
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.pipeline import Corpus
-from bootstrap_assets.store import schema
-from bootstrap_assets.store.connection_string import read
-from bootstrap_assets.store.database import connect
 from tests.integration.test_cli import invoke
 from tests.integration.test_fill import column, load
 from tests.made_up_source import contracts

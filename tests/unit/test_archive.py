@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.errors import ArchiveError
-from bootstrap_assets.sources import archive as archive_module
-from bootstrap_assets.sources.archive import open_archive, read_file
+from bootstrap_assets.sources.fetch import archive as archive_module
+from bootstrap_assets.sources.fetch.archive import open_archive, read_file
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:

@@ -3,8 +3,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap_assets.batches import Text, batch_key, batch_keys, batch_of, pack
-from bootstrap_assets.records import content_hash
+from bootstrap_assets.embedding.batches import Text, batch_key, batch_keys, batch_of, pack
+from bootstrap_assets.texts.content import content_hash
 
 texts = st.lists(st.integers(1, 400).map(lambda tokens: Text(bytes(32), "x", tokens)), max_size=60)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.errors import ArchiveError, FormatError
-from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Record, Severity
-from bootstrap_assets.sources import bonterms
-from bootstrap_assets.sources.agreement_markdown import plain_text, to_blocks
+from bootstrap_assets.sources.bonterms import source as bonterms
+from bootstrap_assets.sources.bonterms.agreement_markdown import plain_text, to_blocks
 
 AGREEMENT = """# Ferry Terms (Version 1.0)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from bootstrap_assets.embed.choose import choose_embedder, choose_model, remarks
-from bootstrap_assets.embed.models import voyage_model
+from bootstrap_assets.embedding.choose import choose_embedder, choose_model, remarks
+from bootstrap_assets.embedding.providers.models import voyage_model
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 

@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record
 from bootstrap_assets.errors import ArchiveError, ConfigurationError, FormatError
-from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Record
-from bootstrap_assets.sources.commonaccord import DEFAULT_PATTERNS, SOURCE, parse
+from bootstrap_assets.sources.commonaccord.files import DEFAULT_PATTERNS
+from bootstrap_assets.sources.commonaccord.source import SOURCE, parse
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "commonaccord"
 

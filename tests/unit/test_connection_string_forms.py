@@ -3,8 +3,8 @@
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from bootstrap_assets.database.connection_string import read
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.store.connection_string import read
 
 WHOLE = {"host": "db.example", "port": "6432", "user": "me", "password": "p@w", "dbname": "corpus"}
 

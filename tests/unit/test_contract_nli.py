@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bootstrap_assets.corpus.records import Finding, Granularity, NliLabel, ParsedDocument, Record, Severity
 from bootstrap_assets.errors import FormatError
-from bootstrap_assets.records import Finding, Granularity, NliLabel, ParsedDocument, Record, Severity
-from bootstrap_assets.sources import contract_nli
+from bootstrap_assets.sources.contract_nli import source as contract_nli
 
 LABELS = {
     "nda-11": {"short_description": "No tasting", "hypothesis": "The taster shall not taste the secret syrup."},

@@ -9,11 +9,11 @@ import pyarrow as arrow
 import pyarrow.parquet as parquet
 import pytest
 
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.errors import ArchiveError, FormatError
-from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Record, Severity
-from bootstrap_assets.sources import cuad
-from bootstrap_assets.sources.cuad_answers import locate
-from bootstrap_assets.sources.cuad_contracts import CATEGORIES, canonical
+from bootstrap_assets.sources.cuad import source as cuad
+from bootstrap_assets.sources.cuad.answers import locate
+from bootstrap_assets.sources.cuad.contracts import CATEGORIES, canonical
 
 TEXT = (
     "BEE HIVE LEASE\n\nThis lease is made between Amber Apiaries and the Orchard Trust on 4 May 2031. "

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy
 
 from bootstrap_assets.cli.environment import dagster_url
-from bootstrap_assets.store.libpq import socket_url
+from bootstrap_assets.database.libpq import socket_url
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap_assets.embed.dispatch import dispatch
+from bootstrap_assets.embedding.dispatch import dispatch
 from bootstrap_assets.stopping import Stop
 
 

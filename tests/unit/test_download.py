@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.errors import ArchiveError, ChecksumError, DownloadError, DownloadInterrupted
-from bootstrap_assets.sources.archive import open_archive
-from bootstrap_assets.sources.download import LOCK_NAME, ChecksumLock, Fetched, LockEntry, fetch
-from bootstrap_assets.sources.http_answers import web_page_title
+from bootstrap_assets.sources.fetch.archive import open_archive
+from bootstrap_assets.sources.fetch.checksums import Fetched
+from bootstrap_assets.sources.fetch.download import LOCK_NAME, ChecksumLock, LockEntry, fetch
+from bootstrap_assets.sources.fetch.http_answers import web_page_title
 from bootstrap_assets.sources.spec import Remote
 
 

@@ -3,11 +3,11 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from bootstrap_assets.embed.choose import choose_embedder, embedder_of
-from bootstrap_assets.embed.local import LocalEmbedder
-from bootstrap_assets.embed.models import voyage_model
-from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.embed.voyage import VoyageEmbedder, _vectors
+from bootstrap_assets.embedding.choose import choose_embedder, embedder_of
+from bootstrap_assets.embedding.providers.local import LocalEmbedder
+from bootstrap_assets.embedding.providers.models import voyage_model
+from bootstrap_assets.embedding.providers.protocol import InputType
+from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder, _vectors
 from bootstrap_assets.errors import AccessError, AnswerError, ConfigurationError, RefusedError, TransientError
 from bootstrap_assets.settings import load_settings
 from tests.fakes.voyage_server import Refusal, VoyageServer, vector_of

@@ -9,15 +9,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from bootstrap_assets.search.ann import Curve, Point
-from bootstrap_assets.search.baseline import Baseline, falls
-from bootstrap_assets.search.intervals import intervals
-from bootstrap_assets.search.labelled import Query, details, over_all, some
-from bootstrap_assets.search.metrics import METRICS, measure
-from bootstrap_assets.search.ranking import LISTS
-from bootstrap_assets.search.tasks import Task
-from bootstrap_assets.search.verdict import verdict
-from bootstrap_assets.store.exact import nearest
+from bootstrap_assets.evaluation.ann import Curve, Point
+from bootstrap_assets.evaluation.baseline import Baseline, falls
+from bootstrap_assets.evaluation.intervals import intervals
+from bootstrap_assets.evaluation.labelled import Query, details, over_all, some
+from bootstrap_assets.evaluation.metrics import METRICS, measure
+from bootstrap_assets.evaluation.ranking import LISTS
+from bootstrap_assets.evaluation.tasks import Task
+from bootstrap_assets.evaluation.verdict import verdict
+from bootstrap_assets.search.exact import nearest
 
 A, B, C, D, E = (letter.encode() * 32 for letter in "abcde")
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bootstrap_assets import sample
+from bootstrap_assets.corpus.records import Finding, ParsedDocument, Severity
 from bootstrap_assets.errors import ArchiveError, BootstrapError, FormatError
-from bootstrap_assets.records import Finding, ParsedDocument, Severity
-from bootstrap_assets.sources.archive import open_archive
+from bootstrap_assets.sources.fetch.archive import open_archive
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import describe_folder, find_archives
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Severity
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Severity
 from bootstrap_assets.sample import synthetic
 from bootstrap_assets.sample.cuad_format import CATEGORIES
 from bootstrap_assets.sample.generate import clause_texts, generate, main

@@ -15,13 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap_assets.records import Granularity, Record
-from bootstrap_assets.sources import bonterms, commonaccord, cuad_answers
-from bootstrap_assets.sources.agreement_markdown import to_blocks
-from bootstrap_assets.sources.passages import cut
+from bootstrap_assets.corpus.overlaps import most_shared
+from bootstrap_assets.corpus.records import Granularity, Record
+from bootstrap_assets.corpus.staging import _around
+from bootstrap_assets.sources.bonterms import source as bonterms
+from bootstrap_assets.sources.bonterms.agreement_markdown import to_blocks
+from bootstrap_assets.sources.commonaccord import files
+from bootstrap_assets.sources.commonaccord import source as commonaccord
+from bootstrap_assets.sources.cuad import answers as cuad_answers
 from bootstrap_assets.sources.sections import UniqueIds
-from bootstrap_assets.store.corpus import _around
-from bootstrap_assets.store.overlaps import most_shared
+from bootstrap_assets.texts.passages import cut
 
 LINEAR = 5.5
 """Four times as much work, with a logarithm and some to spare; quadratic would be 16."""
@@ -154,7 +157,7 @@ def test_an_archive_of_many_agreements_is_read_once(tmp_path: Path) -> None:
 def test_a_chain_of_includes_is_chosen_in_one_walk() -> None:
     def prepare(count: int) -> Callable[[], object]:
         texts = {f"{number}": f"=[{number + 1}]" for number in range(count)}
-        return lambda: commonaccord._selected(commonaccord.Library(texts, texts.__getitem__), ["**"])
+        return lambda: files._selected(commonaccord.Library(texts, texts.__getitem__), ["**"])
 
     assert growth(prepare) < LINEAR
 

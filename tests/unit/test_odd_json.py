@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bootstrap_assets.corpus.records import Finding, ParsedDocument, Severity, storable, unstorable
 from bootstrap_assets.errors import FormatError
-from bootstrap_assets.records import Finding, ParsedDocument, Severity, storable, unstorable
 from bootstrap_assets.sources.json_input import Unusable, load_json
 from bootstrap_assets.sources.registry import SOURCES
 

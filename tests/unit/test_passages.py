@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootstrap_assets.records import estimate_tokens
-from bootstrap_assets.sources.passages import Passage, cut
+from bootstrap_assets.texts.content import estimate_tokens
+from bootstrap_assets.texts.passages import Passage, cut
 
 WORDS = "the mill shall grind barley for each guild and pay a toll of grain at dusk unless storms delay it".split()
 

@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootstrap_assets.sources.plain_text import mark, plain_text, readable, without_marks
-from bootstrap_assets.sources.prose_library import Library
-from bootstrap_assets.sources.prose_objects import ExpansionLimit, Resolved, Resolver, open_placeholders
+from bootstrap_assets.sources.commonaccord.plain_text import mark, plain_text, readable, without_marks
+from bootstrap_assets.sources.commonaccord.prose_library import Library
+from bootstrap_assets.sources.commonaccord.prose_objects import (
+    ExpansionLimit,
+    Resolved,
+    Resolver,
+    open_placeholders,
+)
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "commonaccord"
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.records import Finding, ParsedDocument, estimate_tokens
-from bootstrap_assets.sources import bonterms, contract_nli, cuad
+from bootstrap_assets.corpus.records import Finding, ParsedDocument
+from bootstrap_assets.sources.bonterms import source as bonterms
+from bootstrap_assets.sources.contract_nli import source as contract_nli
+from bootstrap_assets.sources.cuad import source as cuad
 from bootstrap_assets.sources.spec import Source, find_archives
+from bootstrap_assets.texts.content import estimate_tokens
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -1,14 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap_assets.records import (
-    Document,
-    Granularity,
-    Record,
-    clean_text,
-    content_hash,
-    estimate_tokens,
-)
+from bootstrap_assets.corpus.records import Document, Granularity, Record
+from bootstrap_assets.texts.content import clean_text, content_hash, estimate_tokens
 
 
 def document(source: str = "cuad", source_id: str = "Lease") -> Document:

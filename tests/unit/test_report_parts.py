@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from rapidfuzz.distance import Indel
 
+from bootstrap_assets.evaluation.ranking import LISTS
 from bootstrap_assets.report import pictures, quality
 from bootstrap_assets.report.changes import Piece, between
 from bootstrap_assets.report.duplicates import ALIKE, LEAST_WORDS, components, pairs
 from bootstrap_assets.report.map import Map, project, stratified
 from bootstrap_assets.report.page import Report, render
-from bootstrap_assets.search.ranking import LISTS
 
 BASE = "The supplier pays the buyer one hundred crowns for each day that the lamp of the lighthouse is dark."
 

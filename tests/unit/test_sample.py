@@ -14,16 +14,18 @@ from zipfile import ZipFile
 
 import pytest
 
-from bootstrap_assets import pipeline
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Severity
 from bootstrap_assets.errors import FormatError
-from bootstrap_assets.records import Finding, Granularity, ParsedDocument, Severity, estimate_tokens
 from bootstrap_assets.sample import authored, write_sample
 from bootstrap_assets.sample.archive import TIMESTAMP
 from bootstrap_assets.sample.cuad_format import CATEGORIES, DERIVED
 from bootstrap_assets.sample.markup import Label, read_manuscript, strip_labels
 from bootstrap_assets.sample.nli_format import HYPOTHESES, segment
+from bootstrap_assets.sources.fetch.locate import Archive
+from bootstrap_assets.sources.reading import parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import find_archives
+from bootstrap_assets.texts.content import estimate_tokens
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 LABELS = {"Entailment", "Contradiction", "NotMentioned"}
@@ -390,10 +392,9 @@ def test_a_real_contract_with_the_id_of_an_invented_one_stays_real_and_the_inven
             contract["text"] = contract["text"].upper()
         copy.writestr("contract-nli/train.json", json.dumps(train))
     archives = [
-        pipeline.Archive(path, path.stat().st_size, "", invented)
-        for path, invented in ((theirs, False), (ours, True))
+        Archive(path, path.stat().st_size, "", invented) for path, invented in ((theirs, False), (ours, True))
     ]
-    parsed = pipeline.parse(SOURCES["contract_nli"], archives, {})
+    parsed = parse(SOURCES["contract_nli"], archives, {})
     documents = [entry.document for entry in parsed if isinstance(entry, ParsedDocument)]
     real = {contract["text"] for contract in train["documents"]}
     assert len(documents) >= 2 * len(real)

@@ -1,6 +1,6 @@
 """Code that shapes records never changes without its version: a corpus would stay as the old code made it.
 
-The fingerprint of a load holds SHARED_VERSION and the source's own version. `frozen_versions.json` has, for each
+The fingerprint of a load holds texts.VERSION and the source's own version. `frozen_versions.json` has, for each
 of them, a digest of the modules it stands for, without comments and docstrings. Where one differs: raise the
 version if an archive may give other records than before, then freeze with `python -m tests.unit.test_versions`.
 """
@@ -16,18 +16,18 @@ from pathlib import Path
 import pytest
 
 import bootstrap_assets
-from bootstrap_assets import pipeline
+from bootstrap_assets import texts
+from bootstrap_assets.sources import reading
 from bootstrap_assets.sources.registry import SOURCES
-from bootstrap_assets.sources.spec import SHARED_VERSION
 
 PACKAGE = Path(bootstrap_assets.__file__).parent
 FROZEN = Path(__file__).with_name("frozen_versions.json")
 
-SHARED = {"bootstrap_assets.records", "bootstrap_assets.sources.passages"}
+SHARED = {"bootstrap_assets.corpus.records", "bootstrap_assets.texts.content", "bootstrap_assets.texts.passages"}
 """Beside what several sources import: ids and estimates, and the parts of long texts of every source."""
 
-STORING = ("_Staging", "_around", "_bounded", "PARTS_ABOVE", "MAX_SOURCE_ID", "WHOLE")
-"""What in store/corpus.py has a say in what is stored of a record."""
+STORING = ("Staging", "_around", "bounded", "PARTS_ABOVE", "MAX_SOURCE_ID", "WHOLE")
+"""What in corpus/staging.py has a say in what is stored of a record."""
 
 APART = {"bootstrap_assets.sources.spec"}
 """Imported by all sources, and says nothing about records."""
@@ -44,7 +44,9 @@ def imported(module: str) -> set[str]:
         name = left.pop()
         if name in found or name in APART or not path_of(name).is_file():
             continue
-        if not name.startswith(("bootstrap_assets.sources.", "bootstrap_assets.records")):
+        if not name.startswith(
+            ("bootstrap_assets.sources.", "bootstrap_assets.texts.", "bootstrap_assets.corpus.records")
+        ):
             continue
         found.add(name)
         for node in ast.walk(ast.parse(path_of(name).read_text())):
@@ -96,12 +98,12 @@ def names(node: ast.stmt) -> Iterator[str]:
 
 def now() -> dict[str, dict[str, object]]:
     """Each version as it is, with the digest of its modules."""
-    versions = {"shared": SHARED_VERSION} | {name: source.version for name, source in SOURCES.items()}
+    versions = {"shared": texts.VERSION} | {name: source.version for name, source in SOURCES.items()}
     told = {}
     for name, found in modules().items():
         text = "\n".join(code(path_of(module)) for module in sorted(found))
         if name == "shared":
-            text += code(PACKAGE / "store" / "corpus.py", STORING)
+            text += code(PACKAGE / "corpus" / "staging.py", STORING)
         told[name] = {"version": versions[name], "digest": hashlib.sha256(text.encode()).hexdigest()[:16]}
     return told
 
@@ -110,19 +112,25 @@ def now() -> dict[str, dict[str, object]]:
 def test_code_that_shapes_records_changes_with_its_version(name: str) -> None:
     assert now()[name] == json.loads(FROZEN.read_text())[name], (
         f"modules of {name!r} have changed ({', '.join(sorted(modules()[name]))}): if an archive may give other "
-        "records than before, raise SHARED_VERSION in sources/spec.py or the source's `version`; "
+        "records than before, raise texts.VERSION or the source's `version`; "
         "then `python -m tests.unit.test_versions`"
     )
 
 
 def test_every_module_of_a_parser_belongs_to_a_version() -> None:
     found = modules()
-    for module in ("passages", "headings", "sections", "json_input", "archive"):
-        assert f"bootstrap_assets.sources.{module}" in found["shared"]
+    for module in (
+        "texts.passages",
+        "texts.headings",
+        "sources.sections",
+        "sources.json_input",
+        "sources.fetch.archive",
+    ):
+        assert f"bootstrap_assets.{module}" in found["shared"]
     together = set().union(*found.values())
     for source in SOURCES.values():
         assert imported(source.parse.__module__) <= together
-    assert "bootstrap_assets.sources.plain_text" in found["commonaccord"]
+    assert "bootstrap_assets.sources.commonaccord.plain_text" in found["commonaccord"]
 
 
 def test_a_comment_is_no_change_and_a_number_is_one(tmp_path: Path) -> None:
@@ -141,10 +149,10 @@ def test_each_version_is_part_of_what_a_load_is_known_by(monkeypatch: pytest.Mon
     from dataclasses import replace
 
     source = SOURCES["cuad"]
-    known = {pipeline.fingerprint_of(source, {}, [])}
-    known.add(pipeline.fingerprint_of(replace(source, version=source.version + 1), {}, []))
-    monkeypatch.setattr(pipeline, "SHARED_VERSION", SHARED_VERSION + 1)
-    known.add(pipeline.fingerprint_of(source, {}, []))
+    known = {reading.fingerprint_of(source, {}, [])}
+    known.add(reading.fingerprint_of(replace(source, version=source.version + 1), {}, []))
+    monkeypatch.setattr(texts, "VERSION", texts.VERSION + 1)
+    known.add(reading.fingerprint_of(source, {}, []))
     assert len(known) == 3
 
 

@@ -84,7 +84,7 @@ FREE = {
 
 
 def ask(server: VoyageServer, texts: list[str] | None = None, *, timeout: float = 30.0, **more: Any) -> Any:
-    """As `bootstrap_assets.embed.voyage` asks."""
+    """As `bootstrap_assets.embedding.providers.voyage` asks."""
     told = {
         "api_key": "key",
         "base_url": server.url,

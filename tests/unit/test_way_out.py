@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.embed.choose import choose_embedder
-from bootstrap_assets.embed.models import voyage_model
-from bootstrap_assets.embed.protocol import InputType
-from bootstrap_assets.embed.voyage import VoyageEmbedder
+from bootstrap_assets.embedding.choose import choose_embedder
+from bootstrap_assets.embedding.providers.models import voyage_model
+from bootstrap_assets.embedding.providers.protocol import InputType
+from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder
 from bootstrap_assets.errors import (
     AccessError,
     BootstrapError,
@@ -150,7 +150,7 @@ def test_an_address_with_credentials_is_refused_without_showing_them(monkeypatch
 
 
 def test_a_key_for_the_other_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bootstrap_assets.embed.voyage_errors import denial
+    from bootstrap_assets.embedding.providers.voyage_errors import denial
 
     told = str(denial(AccessError("Voyage AI answered 403"), "https://api.voyageai.com/v1", "al-x"))
     assert "keys that begin with al- are for ai.mongodb.com" in told

@@ -1,0 +1,217 @@
+-- ----------------------------------------------------------------------------------------------------
+-- Questions about the state of a corpus; nothing here changes anything. {vectors} is the space's table.
+
+-- name: stored_manifest
+-- What the last load parsed, against what is stored; and whether the former is known.
+SELECT coalesce(p.parsed_records, p.total_records, 0), stored.records, coalesce(p.parsed_digest = stored.digest, true),
+       p.fingerprint IS NOT NULL OR stored.records = 0
+FROM bootstrap_stored(%(source)s) stored LEFT JOIN bootstrap_progress p ON p.source = %(source)s
+
+-- name: loaded_from
+SELECT fingerprint FROM bootstrap_progress WHERE source = %(source)s
+
+-- name: stored_records
+SELECT id, source_id FROM reference_records WHERE source = %(source)s
+
+-- name: present_labels
+SELECT CASE WHEN hypothesis_id IS NOT NULL THEN hypothesis_id::text ELSE category END, count(*)
+FROM reference_records
+WHERE source = %(source)s AND coalesce(hypothesis_id::text, category) IS NOT NULL GROUP BY 1
+
+-- name: offsets_by_document
+SELECT d.raw_text, array_agg(r.source_id), array_agg(r.char_start), array_agg(r.char_end), array_agg(r.content_hash)
+FROM reference_documents d JOIN reference_records r ON r.document_id = d.id
+WHERE d.source = %(source)s AND r.char_start IS NOT NULL GROUP BY d.id
+
+-- ----------------------------------------------------------------------------------------------------
+-- The records stage: stage everything, then merge in one transaction. What is staged is named by pg_temp: a table of
+-- the same name may be the user's own.
+
+-- name: create_staging
+DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records;
+CREATE TEMP TABLE pg_temp.stage_documents (
+    id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
+    metadata jsonb, content_hash bytea
+) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_texts (content_hash bytea PRIMARY KEY, content text, tokens integer) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_records (
+    id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
+    section_path text, category text, hypothesis_id integer, hypothesis text, nli_label text,
+    char_start integer, char_end integer, metadata jsonb, section_hash bytea
+) ON COMMIT DROP
+
+-- name: analyze_staging
+ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records
+
+-- name: count_vanishing
+SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id))
+FROM reference_records r WHERE r.source = %(source)s
+
+-- name: remember_changes
+-- Before the merge, while both are there. Whole documents and templates change with any of their records: of them
+-- only the fact is kept. A record that only moved is not changed.
+INSERT INTO reference_changes (source, source_id, change, granularity, category, before, after)
+SELECT %(source)s, coalesce(s.source_id, r.source_id),
+       CASE WHEN r.id IS NULL THEN 'new' WHEN s.id IS NULL THEN 'deleted' ELSE 'changed' END,
+       coalesce(s.granularity, r.granularity), coalesce(s.category, r.category),
+       CASE WHEN r.granularity NOT IN ('document', 'template') THEN left(b.content, %(excerpt)s) END,
+       CASE WHEN s.granularity NOT IN ('document', 'template') THEN left(a.content, %(excerpt)s) END
+FROM pg_temp.stage_records s FULL JOIN (SELECT * FROM reference_records WHERE source = %(source)s) r ON r.id = s.id
+LEFT JOIN pg_temp.stage_texts a ON a.content_hash = s.content_hash
+LEFT JOIN reference_texts b ON b.content_hash = r.content_hash
+WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
+  AND (r.content_hash, r.granularity, r.category, r.hypothesis_id, r.nli_label)
+      IS DISTINCT FROM (s.content_hash, s.granularity, s.category, s.hypothesis_id, s.nli_label)
+
+-- name: forget_changes
+-- Those of the versions before: what is told is the last step.
+DELETE FROM reference_changes WHERE source = %(source)s
+  AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE source = %(source)s)
+
+-- name: merge_texts
+-- The time is that of the merge, which holds its lock: later merges have later times (reference_corpus_version).
+INSERT INTO reference_texts (content_hash, content, tokens, created_at)
+SELECT content_hash, content, tokens, statement_timestamp() FROM pg_temp.stage_texts ORDER BY content_hash
+ON CONFLICT (content_hash) DO NOTHING
+
+-- name: merge_parts
+WITH stale AS (
+    DELETE FROM reference_text_parts p USING (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) s
+    WHERE p.content_hash = s.content_hash
+      AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts x WHERE x.content_hash = p.content_hash
+                      AND x.ordinal = p.ordinal AND x.part_hash = p.part_hash)
+)
+INSERT INTO reference_text_parts (content_hash, ordinal, part_hash)
+SELECT content_hash, ordinal, part_hash FROM pg_temp.stage_parts
+ON CONFLICT (content_hash, ordinal) DO UPDATE SET part_hash = EXCLUDED.part_hash
+WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
+
+-- name: merge_documents
+INSERT INTO reference_documents AS d
+    (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash)
+SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash
+FROM pg_temp.stage_documents
+ON CONFLICT (id) DO UPDATE SET
+    title = EXCLUDED.title, raw_text = EXCLUDED.raw_text, licence = EXCLUDED.licence,
+    attribution = EXCLUDED.attribution, url = EXCLUDED.url, metadata = EXCLUDED.metadata,
+    content_hash = EXCLUDED.content_hash, updated_at = now()
+WHERE (d.title, d.content_hash, d.licence, d.attribution, d.url, d.metadata)
+    IS DISTINCT FROM (EXCLUDED.title, EXCLUDED.content_hash, EXCLUDED.licence, EXCLUDED.attribution,
+                      EXCLUDED.url, EXCLUDED.metadata)
+
+-- name: merge_records
+WITH merged AS (
+    INSERT INTO reference_records AS r
+        (id, document_id, content_hash, source, source_id, granularity, section_path, category, hypothesis_id,
+         hypothesis, nli_label, char_start, char_end, metadata, section_hash)
+    SELECT id, document_id, content_hash, %(source)s, source_id, granularity, section_path, category,
+           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash
+    FROM pg_temp.stage_records
+    ON CONFLICT (id) DO UPDATE SET
+        document_id = EXCLUDED.document_id, content_hash = EXCLUDED.content_hash,
+        granularity = EXCLUDED.granularity, section_path = EXCLUDED.section_path,
+        category = EXCLUDED.category, hypothesis_id = EXCLUDED.hypothesis_id,
+        hypothesis = EXCLUDED.hypothesis, nli_label = EXCLUDED.nli_label, char_start = EXCLUDED.char_start,
+        char_end = EXCLUDED.char_end, metadata = EXCLUDED.metadata,
+        section_hash = EXCLUDED.section_hash, updated_at = now()
+    WHERE (r.document_id, r.content_hash, r.granularity, r.section_path, r.category, r.hypothesis_id,
+           r.hypothesis, r.nli_label, r.char_start, r.char_end, r.metadata, r.section_hash)
+        IS DISTINCT FROM
+          (EXCLUDED.document_id, EXCLUDED.content_hash, EXCLUDED.granularity, EXCLUDED.section_path,
+           EXCLUDED.category, EXCLUDED.hypothesis_id, EXCLUDED.hypothesis, EXCLUDED.nli_label,
+           EXCLUDED.char_start, EXCLUDED.char_end, EXCLUDED.metadata, EXCLUDED.section_hash)
+    RETURNING xmax = 0 AS inserted
+)
+SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM merged
+
+-- name: delete_vanished_records
+DELETE FROM reference_records r
+WHERE r.source = %(source)s AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id)
+
+-- name: delete_vanished_documents
+DELETE FROM reference_documents d
+WHERE d.source = %(source)s AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_documents s WHERE s.id = d.id)
+
+-- name: delete_orphaned_texts
+DELETE FROM reference_texts t
+WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
+
+-- name: count_corpus
+SELECT (SELECT count(*) FROM reference_documents WHERE source = %(source)s), granularity, count(*)
+FROM reference_records WHERE source = %(source)s GROUP BY granularity ORDER BY granularity
+
+-- name: record_failure
+INSERT INTO bootstrap_failures (source, source_id, stage, class, message, place)
+VALUES (%(source)s, %(source_id)s, 'parse', %(class)s, %(message)s, %(place)s)
+ON CONFLICT (source, class, place, source_id) WHERE stage = 'parse' DO UPDATE SET
+    message = EXCLUDED.message, attempts = bootstrap_failures.attempts + 1, last_seen = clock_timestamp(),
+    resolved_at = NULL
+
+-- name: resolve_failures
+UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
+WHERE source = %(source)s AND stage = 'parse' AND resolved_at IS NULL AND last_seen < now()
+
+-- name: forget_findings
+DELETE FROM bootstrap_findings WHERE source = %(source)s
+
+-- name: record_finding
+INSERT INTO bootstrap_findings (source, source_id, kind, message, place)
+VALUES (%(source)s, %(source_id)s, %(class)s, %(message)s, %(place)s)
+
+-- name: loaded
+-- A source whose records are no longer as they were parsed is loaded again.
+SELECT p.fingerprint = %(fingerprint)s AND stored.records = coalesce(p.parsed_records, p.total_records)
+       AND (p.parsed_digest IS NULL OR p.parsed_digest = stored.digest)
+FROM bootstrap_progress p CROSS JOIN bootstrap_stored(p.source) stored WHERE p.source = %(source)s
+
+-- ----------------------------------------------------------------------------------------------------
+-- Dead letters. Those of the parse belong to a source, those of vectors to a source and a space.
+
+-- name: resolve_vanished
+UPDATE bootstrap_failures f SET resolved_at = clock_timestamp()
+WHERE f.source = %(source)s AND f.stage <> 'parse' AND f.resolved_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM reference_texts t WHERE t.content_hash = f.content_hash
+                  AND (f.source_id IS NULL OR EXISTS (
+                      SELECT 1 FROM reference_records r WHERE r.source = f.source AND r.source_id = f.source_id
+                      AND r.content_hash = f.content_hash)))
+
+-- ----------------------------------------------------------------------------------------------------
+-- What a plan compares with: it changes nothing. {vectors} is the space's table.
+
+-- name: outline_texts
+SELECT DISTINCT t.content_hash, t.tokens FROM reference_records r JOIN reference_texts t USING (content_hash)
+WHERE r.source = %(source)s
+
+-- name: outline_parts
+SELECT p.content_hash, p.part_hash, t.tokens
+FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash
+WHERE EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = p.content_hash AND r.source = %(source)s)
+ORDER BY p.content_hash, p.ordinal
+
+-- ----------------------------------------------------------------------------------------------------
+-- What a source holds, for people, and versions of its content.
+
+-- name: count_labels
+-- A label of ContractNLI is that of its hypothesis; CUAD's is the category.
+SELECT coalesce(nli_label, category), count(*) FROM reference_records
+WHERE source = %(source)s AND coalesce(nli_label, category) IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1
+
+-- name: count_granularities
+SELECT granularity, count(*) FROM reference_records WHERE source = %(source)s GROUP BY 1 ORDER BY 1
+
+-- name: invented_sources
+SELECT source, bool_and(metadata @> %(mark)s) FROM reference_documents
+GROUP BY source HAVING bool_or(metadata @> %(mark)s) ORDER BY source
+
+-- name: origins
+SELECT licence, attribution, metadata @> %(mark)s, count(*) FROM reference_documents
+WHERE source = %(source)s GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2
+
+-- name: records_version
+-- Everything of a record that a reader sees, in the order of its id.
+SELECT encode(sha256(coalesce(string_agg(sha256(convert_to(r.id || ':' || encode(r.content_hash, 'hex') || jsonb_build_array(
+        granularity, section_path, category, hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata
+    )::text, 'UTF8')), ''::bytea ORDER BY r.id), ''::bytea)), 'hex')
+FROM reference_records r WHERE r.source = %(source)s

@@ -1,0 +1,1 @@
+"""Everything about the server: connections, the embedded one, schema and migrations, named statements."""

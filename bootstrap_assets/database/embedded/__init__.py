@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL server: made, started, found again and stopped."""

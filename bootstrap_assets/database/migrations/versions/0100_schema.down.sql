@@ -1,0 +1,20 @@
+-- Everything of this package goes, and nothing else: tables of vectors first, then all that is ours by name.
+
+DROP VIEW IF EXISTS reference_embeddings, reference_vectors;
+DO $$
+DECLARE space record;
+BEGIN
+    FOR space IN SELECT table_name FROM embedding_spaces LOOP
+        EXECUTE format('DROP TABLE IF EXISTS %I', space.table_name);
+    END LOOP;
+END $$;
+DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, reference_rank, reference_text_candidates,
+    reference_label_scores, reference_text_scores, reference_phrase, reference_word, reference_passes, reference_lower,
+    bootstrap_stored, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
+DROP TYPE IF EXISTS reference_ranked, reference_question, reference_filters;
+DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
+    reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets, embedding_limiters, bootstrap_breakers,
+    bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
+    bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
+DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
+    reference_batch;

@@ -1,0 +1,429 @@
+-- The whole schema. Documents, texts and records are apart, so that one text under two labels is two records, one text
+-- and one vector. Functions stand one in a file, in the package whose they are; `\i` takes them in.
+
+-- The extension's library is loaded by the first use of its type: before, its parameters are unknown to the server, and a
+-- role that is no superuser may not give a function values for them.
+SELECT '[1]'::vector;
+
+\i embedding/functions/reference_batch.sql
+\i texts/functions/reference_separated.sql
+\i texts/functions/reference_unaccented.sql
+\i texts/functions/reference_plain.sql
+\i texts/functions/reference_tsvector.sql
+
+-- Corpus -------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE reference_documents (
+    id           uuid PRIMARY KEY,
+    source       text NOT NULL,
+    source_id    text NOT NULL,
+    title        text NOT NULL,
+    raw_text     text NOT NULL,
+    licence      text NOT NULL,
+    attribution  text NOT NULL,
+    url          text NOT NULL,
+    metadata     jsonb NOT NULL DEFAULT '{}',
+    content_hash bytea NOT NULL CHECK (octet_length(content_hash) = 32),
+    tenant_id    text,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    updated_at   timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (source, source_id)
+);
+COMMENT ON TABLE reference_documents IS 'One row per contract, template or file.';
+
+CREATE TABLE reference_texts (
+    content_hash bytea PRIMARY KEY CHECK (octet_length(content_hash) = 32),
+    content      text NOT NULL,
+    tokens       integer NOT NULL,
+    content_tsv  tsvector GENERATED ALWAYS AS (reference_tsvector(content)) STORED,
+    created_at   timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE reference_texts IS 'Each distinct text once. content_hash is sha256 of its UTF-8; tokens is an estimate.';
+
+CREATE TABLE reference_text_parts (
+    content_hash bytea NOT NULL REFERENCES reference_texts ON DELETE CASCADE,
+    ordinal      integer NOT NULL,
+    part_hash    bytea NOT NULL REFERENCES reference_texts,
+    PRIMARY KEY (content_hash, ordinal)
+);
+CREATE INDEX reference_text_parts_part ON reference_text_parts (part_hash);
+COMMENT ON TABLE reference_text_parts IS
+    'The passages a long text is cut into, in order: what is embedded and pooled where the text does not fit a model.';
+
+CREATE TABLE reference_records (
+    id            uuid PRIMARY KEY,
+    document_id   uuid NOT NULL REFERENCES reference_documents ON DELETE CASCADE,
+    content_hash  bytea NOT NULL REFERENCES reference_texts,
+    source        text NOT NULL,
+    source_id     text NOT NULL,
+    granularity   text NOT NULL CHECK (granularity IN ('document', 'template', 'section', 'clause', 'span')),
+    section_path  text,
+    category      text,
+    hypothesis_id integer,
+    hypothesis    text,
+    nli_label     text CHECK (nli_label IN ('Entailment', 'Contradiction', 'NotMentioned')),
+    char_start    integer,
+    char_end      integer,
+    metadata      jsonb NOT NULL DEFAULT '{}',
+    label_tsv     tsvector GENERATED ALWAYS AS (
+                      reference_tsvector(coalesce(category, '') || ' ' || coalesce(hypothesis, ''))) STORED,
+    section_hash  bytea,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (source, source_id),
+    CHECK ((char_start IS NULL) = (char_end IS NULL) AND char_start <= char_end)
+);
+CREATE INDEX reference_records_text ON reference_records (content_hash, source);
+CREATE INDEX reference_records_document ON reference_records (document_id);
+COMMENT ON TABLE reference_records IS 'What a text is: its place in a document and its label.';
+COMMENT ON COLUMN reference_records.section_hash IS
+    'Hash of the text of the section that it stands in, which is its context in a search; NULL where there is none.';
+
+CREATE TABLE reference_changes (
+    source      text NOT NULL,
+    source_id   text NOT NULL,
+    change      text NOT NULL CHECK (change IN ('new', 'changed', 'deleted')),
+    granularity text NOT NULL,
+    category    text,
+    before      text,
+    after       text,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (source, changed_at, source_id)
+);
+COMMENT ON TABLE reference_changes IS
+    'Records that differ from the version of a source before, with the beginning of their texts before and after. The first load of a source is no change.';
+
+CREATE TABLE reference_connections (
+    from_record uuid NOT NULL REFERENCES reference_records ON DELETE CASCADE,
+    to_record   uuid NOT NULL REFERENCES reference_records ON DELETE CASCADE,
+    kind        text NOT NULL,
+    score       double precision NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (from_record, to_record, kind)
+);
+CREATE INDEX reference_connections_to ON reference_connections (to_record);
+
+CREATE TABLE bootstrap_findings (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source    text NOT NULL,
+    source_id text,
+    kind      text NOT NULL,
+    message   text NOT NULL,
+    place     text NOT NULL
+);
+CREATE INDEX bootstrap_findings_source ON bootstrap_findings (source, kind);
+COMMENT ON TABLE bootstrap_findings IS 'Warnings of the last parse of a source: nothing was lost, but somebody may want to know.';
+
+\i corpus/functions/bootstrap_stored.sql
+\i corpus/functions/reference_corpus_version.sql
+
+-- Operations ---------------------------------------------------------------------------------------------------------
+
+CREATE TABLE bootstrap_progress (
+    source              text PRIMARY KEY,
+    status              text NOT NULL DEFAULT 'pending' CHECK (status IN (
+                            'pending', 'in_progress', 'completed', 'completed_with_failures', 'failed')),
+    total_records       bigint NOT NULL DEFAULT 0,
+    processed_records   bigint NOT NULL DEFAULT 0,
+    embedded_records    bigint NOT NULL DEFAULT 0,
+    error_count         bigint NOT NULL DEFAULT 0,
+    last_processed_hash bytea,
+    last_batch_index    integer,
+    fingerprint         text,
+    parsed_records      integer,
+    parsed_digest       bigint,
+    message             text,
+    heartbeat_at        timestamptz,
+    started_at          timestamptz,
+    completed_at        timestamptz,
+    created_at          timestamptz NOT NULL DEFAULT now(),
+    updated_at          timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bootstrap_progress IS 'How far the work on each source is.';
+COMMENT ON COLUMN bootstrap_progress.fingerprint IS 'What the records were parsed from: archives, parser version and options.';
+COMMENT ON COLUMN bootstrap_progress.parsed_records IS 'Records that the parser yielded at the last load.';
+COMMENT ON COLUMN bootstrap_progress.parsed_digest IS
+    'Exclusive or of these records'' digests: id, place, labels and text. NULL where no load has written it.';
+
+CREATE TABLE bootstrap_events (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text NOT NULL,
+    payload    jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX bootstrap_events_name ON bootstrap_events (name, id);
+COMMENT ON TABLE bootstrap_events IS 'Outbox of events, written in the transaction of the change they tell of.';
+
+CREATE TABLE bootstrap_requests (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key           text NOT NULL,
+    sources       text[] NOT NULL,
+    force_refresh boolean NOT NULL DEFAULT false,
+    priority      integer NOT NULL DEFAULT 0,
+    requested_by  text NOT NULL DEFAULT '',
+    status        text NOT NULL DEFAULT 'requested' CHECK (status IN (
+                      'requested', 'running', 'completed', 'completed_with_failures', 'failed', 'cancelled')),
+    attempt       integer NOT NULL DEFAULT 1,
+    cancelled     boolean NOT NULL DEFAULT false,
+    run_id        text,
+    message       text,
+    requested_at  timestamptz NOT NULL DEFAULT now(),
+    started_at    timestamptz,
+    finished_at   timestamptz
+);
+-- Asking for the same thing while it is under way is one request.
+CREATE UNIQUE INDEX bootstrap_requests_under_way ON bootstrap_requests (key) WHERE status IN ('requested', 'running');
+COMMENT ON TABLE bootstrap_requests IS 'What other programs asked for. A sensor makes a run of each.';
+
+\i operations/functions/bootstrap_is_stale.sql
+\i operations/functions/bootstrap_notify.sql
+
+CREATE TRIGGER bootstrap_events_notify AFTER INSERT ON bootstrap_events
+    FOR EACH ROW EXECUTE FUNCTION bootstrap_notify();
+
+-- Embedding ----------------------------------------------------------------------------------------------------------
+
+CREATE TABLE embedding_spaces (
+    id               integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name             text NOT NULL UNIQUE,
+    provider         text NOT NULL,
+    model            text NOT NULL,
+    dimensions       integer NOT NULL CHECK (dimensions > 0),
+    element_type     text NOT NULL DEFAULT 'vector' CHECK (element_type IN ('vector', 'halfvec')),
+    table_name       text NOT NULL UNIQUE,
+    state            text NOT NULL DEFAULT 'building' CHECK (state IN ('building', 'active', 'retired')),
+    index_parameters jsonb NOT NULL DEFAULT '{}',
+    quality          jsonb NOT NULL DEFAULT '{}',
+    fitted           bytea,
+    fitted_of        text,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    promoted_at      timestamptz,
+    UNIQUE (provider, model, dimensions, element_type)
+);
+CREATE UNIQUE INDEX embedding_spaces_one_active ON embedding_spaces (state) WHERE state = 'active';
+COMMENT ON TABLE embedding_spaces IS
+    'A model''s vectors. Only the active space is searched; one that is being built is promoted when it is complete.';
+COMMENT ON COLUMN embedding_spaces.fitted IS
+    'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
+COMMENT ON COLUMN embedding_spaces.fitted_of IS 'Which corpus the embedder learnt from: reference_corpus_version().';
+
+CREATE TABLE bootstrap_batching (
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+    batches integer NOT NULL CHECK (batches > 0)
+);
+COMMENT ON TABLE bootstrap_batching IS
+    'The number of batches that this corpus is divided into: BOOTSTRAP_BATCHES of the first run, until `bootstrap db batches`.';
+
+CREATE TABLE bootstrap_batches (
+    source           text NOT NULL,
+    batch            integer NOT NULL,
+    stage            text NOT NULL DEFAULT 'pending' CHECK (stage IN (
+                         'pending', 'planned', 'embedding', 'embedded', 'stored', 'complete', 'failed')),
+    attempts         integer NOT NULL DEFAULT 0,
+    texts            integer NOT NULL DEFAULT 0,
+    embedded         integer NOT NULL DEFAULT 0,
+    failed           integer NOT NULL DEFAULT 0,
+    tokens           bigint NOT NULL DEFAULT 0,
+    cost_usd         numeric(12, 6) NOT NULL DEFAULT 0,
+    lease_owner      text,
+    heartbeat_at     timestamptz,
+    stage_timestamps jsonb NOT NULL DEFAULT '{}',
+    last_error       text,
+    PRIMARY KEY (source, batch)
+);
+CREATE INDEX bootstrap_batches_at_work ON bootstrap_batches (heartbeat_at)
+    WHERE stage IN ('embedding', 'embedded', 'stored');
+COMMENT ON TABLE bootstrap_batches IS 'How far each batch of a source is, in the space that is filled.';
+COMMENT ON COLUMN bootstrap_batches.failed IS 'Texts that are dead letters in the space that is filled.';
+
+-- A text that one model refuses may be fine for another, so dead letters of vectors belong to a space.
+CREATE TABLE bootstrap_failures (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source       text NOT NULL,
+    source_id    text,
+    content_hash bytea,
+    stage        text NOT NULL CHECK (stage IN ('parse', 'embed', 'store')),
+    class        text NOT NULL,
+    message      text NOT NULL,
+    place        text NOT NULL DEFAULT '',
+    attempts     integer NOT NULL DEFAULT 1,
+    first_seen   timestamptz NOT NULL DEFAULT now(),
+    last_seen    timestamptz NOT NULL DEFAULT now(),
+    resolved_at  timestamptz,
+    space_id     integer REFERENCES embedding_spaces ON DELETE CASCADE,
+    ignored_at   timestamptz,
+    CHECK ((stage = 'parse') = (space_id IS NULL))
+);
+CREATE UNIQUE INDEX bootstrap_failures_parse_once
+    ON bootstrap_failures (source, class, place, source_id) NULLS NOT DISTINCT WHERE stage = 'parse';
+CREATE UNIQUE INDEX bootstrap_failures_text_once
+    ON bootstrap_failures (space_id, source, content_hash, source_id) NULLS NOT DISTINCT WHERE stage <> 'parse';
+CREATE INDEX bootstrap_failures_open ON bootstrap_failures (source) WHERE resolved_at IS NULL;
+CREATE INDEX bootstrap_failures_text ON bootstrap_failures (content_hash) WHERE resolved_at IS NULL;
+CREATE INDEX bootstrap_failures_resolved ON bootstrap_failures (resolved_at) WHERE resolved_at IS NOT NULL;
+COMMENT ON TABLE bootstrap_failures IS 'Dead letters: records that are not in the corpus or have no vector, and why.';
+COMMENT ON COLUMN bootstrap_failures.ignored_at IS 'When somebody said that this one is to be left as it is.';
+
+-- A row is written before a request is sent, with the tokens it is expected to take, and corrected by the answer.
+-- So the ledger also says what is in flight, for limits and budgets over all processes.
+CREATE TABLE embedding_usage (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    space_id    integer NOT NULL REFERENCES embedding_spaces ON DELETE CASCADE,
+    source      text,
+    run_id      text,
+    limiter     text NOT NULL DEFAULT '',
+    texts       integer NOT NULL,
+    estimated   bigint NOT NULL DEFAULT 0,
+    tokens      bigint NOT NULL,
+    cost_usd    numeric(12, 6) NOT NULL,
+    seconds     double precision NOT NULL,
+    outcome     text NOT NULL CHECK (outcome IN (
+                    'in_flight', 'ok', 'rate_limited', 'failed', 'refused', 'denied', 'no_answer', 'bad_answer')),
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    answered_at timestamptz
+);
+CREATE INDEX embedding_usage_limiter ON embedding_usage (limiter, created_at);
+CREATE INDEX embedding_usage_run ON embedding_usage (run_id, id);
+-- Of the last answers of a limiter, however many requests were refused since; likewise of a space.
+CREATE INDEX embedding_usage_answered ON embedding_usage (limiter, created_at) WHERE outcome = 'ok' AND estimated > 0;
+CREATE INDEX embedding_usage_space_answered ON embedding_usage (space_id, id) WHERE outcome = 'ok';
+COMMENT ON TABLE embedding_usage IS 'One row per request to an embedding provider.';
+COMMENT ON COLUMN embedding_usage.tokens IS 'Charged tokens; where no answer came back, the estimate, for it may have been charged.';
+
+CREATE TABLE embedding_usage_daily (
+    day            date NOT NULL,
+    space_id       integer NOT NULL REFERENCES embedding_spaces ON DELETE CASCADE,
+    source         text,
+    requests       bigint NOT NULL,
+    failed         bigint NOT NULL,
+    limited        bigint NOT NULL,
+    unanswered     bigint NOT NULL,
+    texts          bigint NOT NULL,
+    tokens         bigint NOT NULL,
+    dollars        numeric NOT NULL,
+    unsure_dollars numeric NOT NULL,
+    UNIQUE NULLS NOT DISTINCT (day, space_id, source)
+);
+COMMENT ON TABLE embedding_usage_daily IS
+    'Sums of the ledger''s rows that were pruned, by day (UTC), space and source: `bootstrap cost` adds them to the rest.';
+
+CREATE TABLE embedding_budgets (
+    run_id     text PRIMARY KEY,
+    through    bigint NOT NULL,
+    dollars    numeric NOT NULL,
+    open       bigint[] NOT NULL,
+    counted_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE embedding_budgets IS
+    'What a run with a budget has spent up to the ledger''s row `through`, but for its `open` rows, which are in flight.';
+
+CREATE TABLE embedding_limiters (
+    name         text PRIMARY KEY,
+    paused_until timestamptz NOT NULL DEFAULT '-infinity',
+    full_until   timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE embedding_limiters IS
+    'One row per account and model: locked while a request is admitted, and what a Retry-After says.';
+
+CREATE TABLE bootstrap_breakers (
+    name        text PRIMARY KEY,
+    open        boolean NOT NULL,
+    reason      text NOT NULL,
+    opened_at   timestamptz NOT NULL DEFAULT now(),
+    retry_at    timestamptz NOT NULL,
+    probe_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE bootstrap_breakers IS
+    'Circuit breakers of providers and sources. From retry_at on, one request may try whether it works again.';
+
+\i embedding/functions/embedding_reserve.sql
+
+-- Search -------------------------------------------------------------------------------------------------------------
+--
+--     search_reference(query_text, query_embedding, k => 10, sources => '{cuad}', …)
+--         reference_question   the query's words with weights, and its vector, both widened by feedback
+--         reference_rank       texts that pass the filters, ranked by vector and by text
+--         reference_fold       which of them are one hit
+--
+-- docs/quality.md has the measurements behind the numbers, and says which have none.
+
+CREATE TABLE reference_lexemes (
+    lexeme text PRIMARY KEY,
+    texts  integer NOT NULL
+);
+COMMENT ON TABLE reference_lexemes IS 'In how many texts a word occurs. Counted when the index is built.';
+
+CREATE TABLE reference_text_totals (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    texts       integer NOT NULL,
+    mean_tokens double precision NOT NULL,
+    counted_of  text NOT NULL
+);
+COMMENT ON TABLE reference_text_totals IS
+    'Number and mean length of the texts in reference_lexemes (whole documents and templates left out), and of which corpus.';
+
+-- What an application reads. Promoting a space replaces the view; its columns and their types never change.
+CREATE VIEW reference_embeddings AS
+SELECT r.id, r.document_id, r.source, t.content, NULL::vector AS embedding, r.granularity, r.section_path,
+       r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
+FROM reference_records r JOIN reference_texts t USING (content_hash)
+WHERE false;
+
+-- The vectors that are searched. Promoting a space replaces the view; the index is used through it.
+CREATE VIEW reference_vectors AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
+
+CREATE TYPE reference_filters AS (
+    sources text[], categories text[], granularities text[], labels text[], documents uuid[], texts bytea[]
+);
+COMMENT ON TYPE reference_filters IS
+    'What a record must be to be found, in lower case. NULL lets everything through, an empty array nothing.';
+
+CREATE TYPE reference_question AS (words text[], weights double precision[], embedding vector);
+COMMENT ON TYPE reference_question IS
+    'A query as it is searched for: lexemes with their weights (idf inside), and a vector. Either may be NULL.';
+
+CREATE TYPE reference_ranked AS (
+    content_hash bytea, score double precision,
+    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
+);
+COMMENT ON TYPE reference_ranked IS 'A row of reference_rank.';
+
+\i search/functions/reference_lower.sql
+\i search/functions/reference_passes.sql
+\i search/functions/reference_word.sql
+\i search/functions/reference_phrase.sql
+\i search/functions/reference_text_scores.sql
+\i search/functions/reference_label_scores.sql
+\i search/functions/reference_text_candidates.sql
+\i search/functions/reference_rank.sql
+\i search/functions/reference_question.sql
+\i search/functions/reference_fold.sql
+\i search/functions/search_reference.sql
+
+-- Evaluation ---------------------------------------------------------------------------------------------------------
+
+CREATE TABLE evaluation_vectors (
+    space_id     integer NOT NULL REFERENCES embedding_spaces ON DELETE CASCADE,
+    input_type   text NOT NULL CHECK (input_type IN ('document', 'query')),
+    content_hash bytea NOT NULL CHECK (octet_length(content_hash) = 32),
+    embedding    vector NOT NULL,
+    used_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (space_id, input_type, content_hash)
+);
+CREATE INDEX evaluation_vectors_used ON evaluation_vectors (used_at);
+COMMENT ON TABLE evaluation_vectors IS
+    'Vectors that only an evaluation needs, paid for once: of pieces of contracts that are no records, and of its questions.';
+COMMENT ON COLUMN evaluation_vectors.used_at IS 'The last day an evaluation needed it; pruned when none has for long.';
+
+CREATE TABLE evaluation_baseline (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    space       text NOT NULL,
+    search      text NOT NULL,
+    corpus      text NOT NULL,
+    scores      jsonb NOT NULL,
+    measured_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE evaluation_baseline IS
+    'The scores that later evaluations are compared with: task, list, contract, label, a value for each metric.';
+COMMENT ON COLUMN evaluation_baseline.search IS 'Digest of the SQL functions that searched.';
+COMMENT ON COLUMN evaluation_baseline.corpus IS 'Which corpus was searched: reference_corpus_version().';

@@ -1,1 +1,0 @@
-"""From texts to vectors: Voyage AI, or a local model that needs no key and no network."""

@@ -1,0 +1,288 @@
+"""Fills the vectors a source lacks: leases, packing across batches, requests in flight, storing at once.
+
+What is missing is asked of the database; whatever interrupted an earlier run, the same question gives what is
+left. No provider call happens inside a transaction, and every answer is committed by itself.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.embedding import failures, stages, vectors
+from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, pack
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.deliver import Delivery, Outcome
+from bootstrap_assets.embedding.dispatch import dispatch
+from bootstrap_assets.embedding.leases import Leases, leasing
+from bootstrap_assets.embedding.stages import BatchStored
+from bootstrap_assets.embedding.vectors import BatchPlan, Work
+from bootstrap_assets.errors import BootstrapError, StoppedError, TransientError
+
+MARGIN = 0.9
+"""Share of a provider's token limits that we fill, because we estimate tokens."""
+
+_READ_TEXTS = 500
+_LOCAL_WORKERS = 2  # one request is computed while the one before is stored
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """A batch that is complete: its distinct texts, how many were new in this run, how many are dead letters."""
+
+    batch: int
+    texts: int
+    embedded: int
+    failed: int
+
+
+@dataclass(slots=True)
+class Filled:
+    """What the embedding stage did to a source. `seconds` of wall time, `cost` in dollars.
+
+    `errors` counts the source's dead letters, `status` is that of bootstrap_progress.
+    """
+
+    texts: int = 0
+    already: int = 0
+    pooled: int = 0
+    tokens: int = 0
+    requests: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    records: int = 0
+    embedded_records: int = 0
+    errors: int = 0
+    status: str = "pending"
+
+
+class Filler:
+    """One run of the embedding stage over some batches of a source, or over chosen texts of it."""
+
+    def __init__(self, corpus: Corpus, work: Work, *, on_batch: Callable[[BatchDone], None]) -> None:
+        model = corpus.embedder.model
+        self._database = corpus.database
+        self._model = model
+        self._work = work
+        self._workers = corpus.settings.embed_workers if model.parallel else _LOCAL_WORKERS
+        self._on_batch = on_batch
+        self._stop = corpus.stop.child()
+        self._delivery = Delivery(
+            corpus.database,
+            corpus.sender(work.source, self._stop),
+            work,
+            retries=corpus.settings.retries,
+            context=model.context,
+            on_lengthened=self._pool_too,
+        )
+        self._outstanding: Counter[int] = Counter()  # texts read and not yet done with, by lease bucket
+        self._left: set[int] = set()  # buckets with texts that have to be tried again
+        self._waiting: dict[int, set[int]] = {}  # the buckets that a batch still waits for
+        self._unfinished: dict[int, BatchPlan] = {}
+        self._pooling: Counter[int] = Counter()
+        self._filled = Filled()
+
+    @property
+    def embedded(self) -> int:
+        """Records of the source that got their vector by this run so far."""
+        return self._delivery.records_stored
+
+    def run(self) -> Filled:
+        """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
+        started = time.monotonic()
+        try:
+            self._plan()
+            with leasing(self._database, self._work.space.id) as leases:
+                while missing := self._missing():
+                    self._round(leases, missing)
+            self._pool()
+        except BaseException as error:
+            self._stop.set()
+            self._release(error)
+            raise
+        self._count()
+        self._filled.seconds = time.monotonic() - started
+        return self._filled
+
+    def _plan(self) -> None:
+        plans, oversized = self._database.transact(self._read_plan)
+        self._filled.already = sum(plan.texts - plan.missing - plan.failed for plan in plans)
+        if self._work.only is not None:
+            return  # single texts: no batch begins or ends with them
+        self._pooling.update(self._batch(text.content_hash) for text in oversized)
+        for plan in plans:
+            if plan.missing:
+                self._unfinished[plan.batch] = plan
+            else:
+                self._on_batch(BatchDone(plan.batch, plan.texts, 0, plan.failed))
+        for bucket, hashes in self._missing().items():
+            for digest in hashes:
+                self._waiting.setdefault(self._batch(digest), set()).add(bucket)
+
+    def _read_plan(self, connection: Connection) -> tuple[list[BatchPlan], list[Text]]:
+        failures.spread(connection, self._work.space, self._work.source)
+        plans = vectors.plan(connection, self._work)
+        stages.plan_batches(connection, self._work, plans)
+        stages.count_embedded(connection, self._work.space, self._work.source)
+        return plans, vectors.oversized(connection, self._work)
+
+    def _missing(self) -> Mapping[int, Sequence[bytes]]:
+        """Hashes of the texts that are left to be sent, by lease bucket."""
+        found = self._database.transact(partial(vectors.missing, work=self._work))
+        dead = self._delivery.is_dead
+        left = {bucket: [digest for digest in hashes if not dead(digest)] for bucket, hashes in found.items()}
+        return {bucket: hashes for bucket, hashes in left.items() if hashes}
+
+    def _round(self, leases: Leases, missing: Mapping[int, Sequence[bytes]]) -> None:
+        """Work on every bucket whose lease is free. Raises where nothing is left but what does not pass."""
+        if self._stop.is_set():
+            raise StoppedError
+        self._left.clear()
+        busy: list[int] = []
+        model = self._model
+        requests = pack(
+            self._read(leases, missing, busy),
+            max_texts=model.request_texts,
+            max_tokens=int(model.request_tokens * MARGIN),
+        )
+        deliver = partial(self._delivery.deliver, leases=leases)
+        done = failed_in_a_row = 0
+        error: TransientError | None = None
+        with closing(dispatch(requests, deliver, workers=self._workers, stop=self._stop)) as outcomes:
+            for request, outcome in outcomes:
+                self._tally(outcome)
+                self._settle(leases, request, outcome.left)
+                done += bool(outcome.stored) or not outcome.left
+                failed_in_a_row = failed_in_a_row + 1 if outcome.left else 0
+                error = outcome.error or error
+                if error and failed_in_a_row > self._workers:
+                    raise error  # no use in trying it with all the others
+        if error and not done:
+            raise error
+        if busy and not done:  # another process has these: wait for one, holding nothing
+            leases.wait(busy[0], self._stop)
+
+    def _read(self, leases: Leases, missing: Mapping[int, Sequence[bytes]], busy: list[int]) -> Iterator[Text]:
+        for group in _groups(missing):
+            held = leases.acquire(group)
+            busy += [bucket for bucket in group if bucket not in held]
+            reading = Counter(held)  # one on top for each, until all its texts are read
+            self._outstanding.update(reading)
+            hashes = [digest for bucket in held for digest in missing[bucket]]
+            # A batch that is not among the unfinished only lends parts to a long text of another one.
+            self._enter({self._batch(digest) for digest in hashes} & self._unfinished.keys(), "embedding")
+            for start in range(0, len(hashes), _READ_TEXTS):
+                wanted = hashes[start : start + _READ_TEXTS]
+                read = partial(vectors.still_missing, space=self._work.space, hashes=wanted)
+                texts = self._database.transact(read)
+                self._outstanding.update(_bucket(text) for text in texts)
+                yield from texts
+            self._settle_buckets(leases, reading)
+
+    def _tally(self, outcome: Outcome) -> None:
+        self._filled.texts += outcome.stored
+        self._filled.tokens += outcome.tokens
+        self._filled.requests += outcome.requests
+        self._filled.cost += outcome.cost
+
+    def _settle(self, leases: Leases, request: Sequence[Text], left: Sequence[Text]) -> None:
+        self._left.update(_bucket(text) for text in left)
+        self._settle_buckets(leases, Counter(_bucket(text) for text in request))
+
+    def _settle_buckets(self, leases: Leases, settled: Counter[int]) -> None:
+        self._outstanding.subtract(settled)
+        done = {bucket for bucket in settled if not self._outstanding[bucket]}
+        leases.release(list(done))
+        for waiting in self._waiting.values():
+            waiting -= done - self._left
+        ready = [batch for batch, waiting in self._waiting.items() if not waiting]
+        for batch in ready:
+            del self._waiting[batch]
+        self._complete([batch for batch in ready if not self._pooling[batch]])
+
+    def _pool_too(self, text: Text) -> None:
+        """A text proved to be too long for the model: its batch waits until it is pooled."""
+        self._pooling[self._batch(text.content_hash)] += 1
+
+    def _pool(self) -> None:
+        """Texts too long for the model get the mean of their parts, which are all there now or dead letters."""
+        for text in self._database.transact(partial(vectors.oversized, work=self._work)):
+            self._filled.pooled += self._delivery.pool(text)
+        self._complete(list(self._unfinished))
+
+    def _complete(self, batches: Sequence[int]) -> None:
+        plans = [self._unfinished.pop(batch) for batch in batches if batch in self._unfinished]
+        if not plans:
+            return
+        shares = {plan.batch: self._delivery.take_share(plan.batch) for plan in plans}
+        stored = [
+            BatchStored(batch, round(share.tokens), share.cost, share.answered) for batch, share in shares.items()
+        ]
+        self._database.transact(partial(stages.stored, source=self._work.source, batches=stored))
+        self._enter([plan.batch for plan in plans], "complete")
+        failed = self._database.transact(
+            partial(failures.by_batch, space=self._work.space, source=self._work.source, count=self._work.count)
+        )
+        for plan in plans:
+            embedded = min(plan.missing, shares[plan.batch].embedded)
+            self._on_batch(BatchDone(plan.batch, plan.texts, embedded, failed.get(plan.batch, 0)))
+
+    def _release(self, error: BaseException) -> None:
+        """Give back the batches that were begun: failed, or planned where the work was stopped on purpose."""
+        begun = {bucket for bucket, texts in self._outstanding.items() if texts} | self._left
+        batches = {batch for batch, waiting in self._waiting.items() if waiting & begun}
+        batches |= {batch for batch in self._unfinished if not self._waiting.get(batch)}  # it waited to be pooled
+        stopped = isinstance(error, StoppedError) or not isinstance(error, Exception)
+        stage, reason = ("planned", None) if stopped else ("failed", f"{type(error).__name__}: {error}")
+        with suppress(psycopg.Error, BootstrapError):  # the database may be what failed: keep the first error
+            self._enter(batches & self._unfinished.keys(), stage, error=reason, only_own=True)
+
+    def _enter(
+        self, batches: Collection[int], stage: str, *, error: str | None = None, only_own: bool = False
+    ) -> None:
+        if batches and self._work.only is None:
+            self._database.transact(
+                partial(
+                    stages.enter,
+                    source=self._work.source,
+                    batches=sorted(batches),
+                    stage=stage,
+                    error=error,
+                    only_own=only_own,
+                )
+            )
+
+    def _count(self) -> None:
+        counted = self._database.transact(self._read_counts)
+        self._filled.records, self._filled.embedded_records = counted.records, counted.embedded
+        self._filled.errors, self._filled.status = counted.errors, counted.status
+
+    def _read_counts(self, connection: Connection) -> stages.Counted:
+        stages.plan_batches(connection, self._work, vectors.plan(connection, self._work))
+        return stages.count_embedded(connection, self._work.space, self._work.source)
+
+    def _batch(self, digest: bytes) -> int:
+        return batch_of(digest, self._work.count)
+
+
+def _bucket(text: Text) -> int:
+    return batch_of(text.content_hash, LEASE_BUCKETS)
+
+
+def _groups(missing: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
+    """Buckets that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
+    group: list[int] = []
+    texts = 0
+    for bucket, hashes in missing.items():
+        if group and texts + len(hashes) > _READ_TEXTS:
+            yield group
+            group, texts = [], 0
+        group.append(bucket)
+        texts += len(hashes)
+    if group:
+        yield group

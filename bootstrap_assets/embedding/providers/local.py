@@ -1,0 +1,88 @@
+"""The local embedder: WordLlama's static token vectors, averaged. No key, no network, no GPU."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bootstrap_assets.embedding.providers.models import LOCAL
+from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType, Model
+from bootstrap_assets.errors import RefusedError
+
+RARITY = 1e-3
+"""a of the weight a / (a + p) of a query's token that makes the share p of all tokens (Arora, Liang, Ma 2017)."""
+
+_BLOCK = 64
+"""Texts tokenised at once: bounds the memory for their tokens."""
+
+Weights = npt.NDArray[np.float32]
+"""For each token of the vocabulary, what it counts in a query."""
+
+
+class LocalEmbedder:
+    """Mean of the vectors of a text's distinct tokens, as a unit vector.
+
+    A token counts once, however often it occurs. In a query, but not in a document, a token counts the more the
+    rarer it is in the corpus: `fitted`, which `fit` gives, tells how rare. So a new fit makes no stored vector
+    obsolete. docs/quality.md has the measurements.
+    """
+
+    model: Model = LOCAL
+    account = "local"
+
+    def __init__(self, fitted: bytes | None = None) -> None:
+        """`fitted`: what `fit` gave; None weighs all tokens of a query alike."""
+        self._fitted = fitted
+
+    def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
+        """Embed texts; RefusedError where one has no token (an empty text)."""
+        tokenizer, table = _load()
+        weights = _weights(self._fitted) if self._fitted and input_type is InputType.QUERY else None
+        vectors = np.empty((len(texts), self.model.dimensions), dtype=np.float32)
+        tokens = 0
+        for start in range(0, len(texts), _BLOCK):
+            encoded = tokenizer.encode_batch_fast(list(texts[start : start + _BLOCK]), add_special_tokens=False)
+            for row, text in enumerate(encoded, start):
+                ids = np.unique(text.ids)
+                if not len(ids):
+                    raise RefusedError("an empty text has no vector")
+                tokens += len(text.ids)
+                vectors[row] = table[ids].mean(axis=0) if weights is None else weights[ids] @ table[ids]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Embeddings(vectors, tokens)
+
+    def fit(self, texts: Iterable[str]) -> bytes:
+        """How often each token occurs in texts of the corpus, to be given to another embedder as `fitted`."""
+        tokenizer, table = _load()
+        counts = np.zeros(len(table), dtype="<u4")
+        for text in texts:
+            [encoded] = tokenizer.encode_batch_fast([text], add_special_tokens=False)
+            np.add.at(counts, encoded.ids, 1)
+        return counts.tobytes()
+
+
+@cache
+def _weights(fitted: bytes) -> Weights:
+    counts = np.frombuffer(fitted, dtype="<u4").astype(np.float64)
+    share = counts / max(counts.sum(), 1)
+    weights: Weights = (RARITY / (RARITY + share)).astype(np.float32)
+    return weights
+
+
+@cache
+def _load() -> tuple[Any, Any]:
+    """Tokenizer and token vectors (vocabulary x 256), from the files in WordLlama's wheel.
+
+    Its loader looks for them in the wrong folder of its package unless it is told which.
+    """
+    import wordllama
+
+    loaded = wordllama.WordLlama.load(
+        dim=LOCAL.dimensions, cache_dir=Path(wordllama.__file__).parent, disable_download=True
+    )
+    # WordLlama's own `embed` pads every text to the longest of its batch: gigabytes for one long contract.
+    loaded.tokenizer.no_padding()
+    return loaded.tokenizer, loaded.embedding

@@ -1,0 +1,126 @@
+"""Voyage AI, through its own client. One request per call; retries and limits are the caller's.
+
+The client's `Embedding.create` rather than `Client.embed`: the latter turns every vector into a list of Python
+floats, 36 MB for a full request, which we would turn back.
+"""
+
+import base64
+import binascii
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bootstrap_assets.embedding.providers.models import DEFAULT_DIMENSIONS
+from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType, Model
+from bootstrap_assets.embedding.providers.voyage_errors import classify, denial
+from bootstrap_assets.embedding.providers.voyage_session import VoyageSession
+from bootstrap_assets.errors import AccessError, AnswerError
+
+
+class VoyageEmbedder:
+    """Embeds with a model of Voyage AI. Truncation is off: a text that is too long is an error, never cut.
+
+    `timeout`: seconds to wait for an answer.
+    """
+
+    def __init__(self, model: Model, api_key: str, base_url: str | None = None, *, timeout: float = 60.0) -> None:
+        self._model = model
+        self._api_key = api_key
+        self._base_url = base_url
+        self._timeout = timeout
+
+    @property
+    def model(self) -> Model:
+        """The model and its limits."""
+        return self._model
+
+    @property
+    def account(self) -> str:
+        """The provider and six digits of the key's hash: enough to tell two keys apart, not to guess one."""
+        return f"voyage:{hashlib.sha256(self._api_key.encode()).hexdigest()[:6]}"
+
+    def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
+        """One request to Voyage AI; raises what `Embedder.embed` says."""
+        answer = self._ask(texts, input_type)
+        try:
+            return Embeddings(_vectors(answer["data"], len(texts)), _tokens(answer["usage"]["total_tokens"]))
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+            raise AnswerError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
+
+    def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
+        from voyageai.api_resources import Embedding  # takes more than a second: only who embeds with it pays that
+        from voyageai.error import VoyageError
+        from voyageai.util import get_default_base_url
+
+        dimensions = self._model.dimensions
+        url = self._base_url or get_default_base_url(self._api_key)
+        try:
+            with _our_session():
+                return Embedding.create(  # type: ignore[no-untyped-call]
+                    api_key=self._api_key,
+                    base_url=url,
+                    request_timeout=self._timeout,
+                    input=list(texts),
+                    model=self._model.name,
+                    input_type=input_type.value,
+                    truncation=False,
+                    output_dimension=None if dimensions == DEFAULT_DIMENSIONS else dimensions,
+                    encoding_format="base64",
+                )
+        # `from None`: what the client raises may quote headers, the key among them, and Dagster shows causes.
+        except VoyageError as error:
+            ours = classify(error, url=url, secret=self._api_key, model=self._model.name)
+            raise denial(ours, url, self._api_key) if isinstance(ours, AccessError) else ours from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # the client stumbles over the body
+            raise AnswerError(f"an answer of Voyage AI cannot be read: {type(error).__name__}") from None
+
+
+_ours = threading.local()  # one attribute per thread, `session`
+
+
+@contextmanager
+def _our_session() -> Iterator[None]:
+    """Let the client send over our session, in this thread and for this call; others who use it have their own."""
+    from voyageai.api_resources import api_requestor
+
+    if not hasattr(_ours, "session"):
+        _ours.session = VoyageSession()
+    kept = vars(api_requestor._thread_context)
+    theirs = dict(kept)
+    kept.update(session=_ours.session, session_create_time=time.time())
+    try:
+        yield
+    finally:
+        kept.clear()
+        kept.update(theirs)
+
+
+def _tokens(told: Any) -> int:
+    """The tokens that were charged. What is no count of them must not lower what a run has spent."""
+    tokens = int(told)
+    if not 0 <= tokens < 2**31:
+        raise AnswerError(f"an answer of Voyage AI counts {str(told)[:40]} tokens")
+    return tokens
+
+
+def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:
+    """The vectors of an answer, in the order of the texts, whatever the order they came in."""
+    ordered = sorted(data, key=lambda item: int(item["index"]))
+    if [int(item["index"]) for item in ordered] != list(range(texts)):
+        raise AnswerError(f"asked for {texts} vectors, got {len(data)} with other numbers")
+    try:
+        return np.stack([_vector(item["embedding"]) for item in ordered])
+    except (ValueError, binascii.Error) as error:
+        raise AnswerError(f"an answer holds vectors that cannot be read: {error}") from None
+
+
+def _vector(embedding: str | Sequence[float]) -> npt.NDArray[np.float32]:
+    if isinstance(embedding, str):
+        return np.frombuffer(base64.b64decode(embedding), dtype="<f4")
+    return np.asarray(embedding, dtype=np.float32)

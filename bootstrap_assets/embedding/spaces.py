@@ -1,0 +1,195 @@
+"""Embedding spaces: one table of vectors per model and dimension; only the active one is searched."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import partial
+
+from psycopg import sql
+
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.locks import patiently
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.errors import ConfigurationError, SchemaError, VectorError
+from bootstrap_assets.settings import MAX_INDEXED
+
+statement = statements_of(__name__)
+
+_SLUG = 30  # a name of PostgreSQL has 63 characters, and an index adds some to its table's
+
+_LOCK = 0x73706163  # "spac": held while a space is made or promoted
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A model's vectors: where they lie and whether they are searched."""
+
+    id: int
+    name: str
+    provider: str
+    model: str
+    dimensions: int
+    table: str
+    state: str
+
+    @property
+    def vectors(self) -> sql.Identifier:
+        """The table, as it stands in a statement."""
+        return sql.Identifier(self.table)
+
+
+def find(connection: Connection, provider: str, model: str, dimensions: int) -> Space | None:
+    """The space of a model, None where it was never made. Waits for nobody."""
+    return _one(connection, "find_space", {"provider": provider, "model": model, "dimensions": dimensions})
+
+
+def ensure(connection: Connection, provider: str, model: str, dimensions: int) -> Space:
+    """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
+
+    Where there is nothing to make, no lock is taken that could be waited for.
+    ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
+    """
+    if not 1 <= dimensions <= MAX_INDEXED:
+        raise ConfigurationError(
+            f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {MAX_INDEXED}, so they "
+            "could be paid for and never be searched; ask for fewer (BOOTSTRAP_VOYAGE_DIMENSIONS)"
+        )
+    space = find(connection, provider, model, dimensions)
+    if space is None or not _has_table(connection, space):
+        make = partial(_make, provider=provider, model=model, dimensions=dimensions)
+        space = patiently(connection, make, what=f"make the space of {provider}'s {model}")
+    return space
+
+
+def _make(connection: Connection, provider: str, model: str, dimensions: int) -> Space:
+    lock(connection)
+    space = find(connection, provider, model, dimensions)
+    if space is None:
+        named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
+        named |= {"name": f"{provider}/{model}/{dimensions}", "table_name": table_of(provider, model, dimensions)}
+        connection.execute(statement("add_space"), named)
+        space = find(connection, provider, model, dimensions)
+        assert space is not None
+        query = "SELECT WHERE to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%s)) IS NOT NULL"
+        if connection.execute(query, (space.table,)).rowcount:
+            raise SchemaError(
+                f"there is a table {space.table} that bootstrap-assets did not make: rename it; the vectors of "
+                f"{model} need its name"
+            )
+    if not _has_table(connection, space):
+        connection.execute(
+            statement("create_vectors").format(vectors=space.vectors, dimensions=sql.Literal(space.dimensions))
+        )
+    return space
+
+
+def table_of(provider: str, model: str, dimensions: int) -> str:
+    """What the table of a model's vectors is called: two models never share a name."""
+    told = f"{provider}_{model}"
+    slug = re.sub(r"[^a-z0-9]+", "_", told.lower())
+    if len(slug) > _SLUG or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", told):
+        # Cut, or with characters that became others: another model may come to the same.
+        slug = f"{slug[: _SLUG - 9]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return f"reference_vectors_{slug}_{dimensions}"
+
+
+def lock(connection: Connection) -> None:
+    """Let nobody else make or promote a space until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
+def refill(connection: Connection, space: Space) -> None:
+    """Tell that a space that was retired is being filled again."""
+    connection.execute(statement("refill_space"), {"id": space.id})
+
+
+def active(connection: Connection) -> Space | None:
+    """The space that is searched, None before the first was promoted."""
+    return _one(connection, "active_space", {})
+
+
+def building(connection: Connection) -> Space | None:
+    """The space made last of those that are being filled and not searched."""
+    return _one(connection, "building_space", {})
+
+
+def known(connection: Connection) -> list[Space]:
+    """The spaces that hold vectors: the active one, those being built, retired ones; each the newest first."""
+    spaces = [Space(*row) for row in connection.execute(statement("known_spaces"))]
+    return [space for space in spaces if _holds_any(connection, space)]
+
+
+def newest(connection: Connection) -> Space | None:
+    """The active space, else the one made last."""
+    return _one(connection, "newest_space", {})
+
+
+def count(connection: Connection, space: Space) -> int:
+    """Number of vectors in a space."""
+    row = connection.execute(statement("count_vectors").format(vectors=space.vectors)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def uncovered(connection: Connection, space: Space) -> int:
+    """Number of records, of all sources, whose text has no vector in a space and is no dead letter there."""
+    query = statement("count_uncovered").format(vectors=space.vectors)
+    row = connection.execute(query, {"space": space.id}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def fitted(connection: Connection, space: Space) -> bytes | None:
+    """What the space's embedder learnt of the corpus for its queries; None where it learns nothing."""
+    row = connection.execute(statement("fitted"), {"id": space.id}).fetchone()
+    return bytes(row[0]) if row and row[0] is not None else None
+
+
+def is_fitted(connection: Connection, space: Space) -> bool:
+    """Whether the space's embedder learnt from the corpus as it is now."""
+    row = connection.execute(statement("is_fitted"), {"id": space.id}).fetchone()
+    return bool(row and row[0])
+
+
+def fit(connection: Connection, space: Space, learnt: bytes, of: str) -> None:
+    """Keep what the space's embedder learnt, and of which corpus."""
+    connection.execute(statement("fit"), {"id": space.id, "fitted": learnt, "of": of})
+
+
+def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:
+    """As many texts of the corpus, as good as drawn by lot and the same each time; no whole documents.
+
+    Before them the version of the corpus that they were read from.
+    """
+    row = connection.execute(statement("some_texts"), {"limit": limit}).fetchone()
+    return (str(row[0]), list(row[1])) if row else ("", [])
+
+
+def promote(connection: Connection, space: Space) -> None:
+    """Make a space the one that is searched, in one transaction: readers see the old or the new, never none.
+
+    The views are replaced, for which readers of them have to be done: to be called `patiently`.
+    """
+    lock(connection)
+    connection.execute(statement("retire_others"), {"id": space.id})
+    connection.execute(statement("activate_space"), {"id": space.id})
+    connection.execute(statement("replace_vectors").format(vectors=space.vectors))
+    connection.execute(statement("replace_view").format(vectors=space.vectors))
+
+
+def _holds_any(connection: Connection, space: Space) -> bool:
+    row = connection.execute(statement("holds_vectors").format(vectors=space.vectors)).fetchone()
+    return bool(row and row[0])
+
+
+def _one(connection: Connection, name: str, parameters: dict[str, object]) -> Space | None:
+    row = connection.execute(statement(name), parameters).fetchone()
+    return Space(*row) if row else None
+
+
+def _has_table(connection: Connection, space: Space) -> bool:
+    row = connection.execute(statement("column_dimensions"), {"table": space.table}).fetchone()
+    if row and row[0] != space.dimensions:
+        raise VectorError(
+            f"the model {space.model} gives {space.dimensions} dimensions, but the table {space.table} of its "
+            f"embedding space holds vectors of {row[0]}"
+        )
+    return row is not None

@@ -1,0 +1,125 @@
+"""The life of a batch, told while the work goes on: bootstrap_batches, and what a source lacks by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding.spaces import Space
+from bootstrap_assets.embedding.vectors import BatchPlan, Work
+from bootstrap_assets.operations.events import SourceProgress
+from bootstrap_assets.operations.outbox import emit
+from bootstrap_assets.operations.progress import Tally, finish, owner, set_status
+from bootstrap_assets.texts.content import clean_text
+
+statement = statements_of(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A source's records: all, those with a vector, those that are dead letters, those with neither."""
+
+    records: int
+    embedded: int
+    errors: int
+    left: int
+
+    @property
+    def status(self) -> str:
+        """The status of a source that a run has ended on."""
+        if self.left:
+            return "pending"
+        return "completed_with_failures" if self.errors else "completed"
+
+
+def settle(connection: Connection, space: Space, source: str) -> Counted:
+    """Set what a source lacks between two stages of the work on it: nothing, if its records have their vectors."""
+    counted = count_embedded(connection, space, source)
+    set_status(connection, source, counted.status, ended=False)
+    return counted
+
+
+def end(connection: Connection, space: Space, source: str, tally: Tally) -> Counted:
+    """Set how the work on a source ended, by what it lacks."""
+    counted = count_embedded(connection, space, source)
+    finish(connection, source, counted.status, tally)
+    return counted
+
+
+def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan]) -> None:
+    """Bring the batches' rows to what the vectors say."""
+    requested = work.requested if work.requested is not None else list(range(work.count))
+    named = {
+        "source": work.source,
+        "count": work.count,
+        "requested": requested,
+        "batches": [plan.batch for plan in plans],
+        "texts": [plan.texts for plan in plans],
+        "missing": [plan.missing for plan in plans],
+        "failed": [plan.failed for plan in plans],
+        "owner": owner(),
+    }
+    connection.execute(statement("plan_batches"), named)
+
+
+def enter(
+    connection: Connection,
+    source: str,
+    batches: Sequence[int],
+    stage: str,
+    *,
+    error: str | None = None,
+    only_own: bool = False,
+) -> None:
+    """Move batches to a stage of their life, with the time; `only_own`: those that no other process took over."""
+    by = owner() if stage == "embedding" else None
+    named = {"source": source, "batches": list(batches), "stage": stage, "owner": by}
+    named["error"] = None if error is None else clean_text(error)
+    named["last_owner"] = owner() if only_own else None
+    connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
+    connection.execute(statement("enter_stage"), named)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStored:
+    """What a run did to a batch whose texts all have a vector or are dead letters.
+
+    `tokens` and `cost` (dollars) are its share of the requests; `answered` is when the last answer came.
+    """
+
+    batch: int
+    tokens: int
+    cost: float
+    answered: datetime | None
+
+
+def stored(connection: Connection, source: str, batches: Sequence[BatchStored]) -> None:
+    """Enter what was done to batches, and that they are stored."""
+    named = {
+        "source": source,
+        "batches": [batch.batch for batch in batches],
+        "tokens": [batch.tokens for batch in batches],
+        "costs": [batch.cost for batch in batches],
+        "answered": [batch.answered for batch in batches],
+    }
+    connection.execute("SET LOCAL synchronous_commit = off")
+    connection.execute(statement("batches_stored"), named)
+
+
+def advance(connection: Connection, source: str, hashes: Sequence[bytes], batch: int) -> int:
+    """Count the records of texts that were just stored; returns how many they are."""
+    named = {"source": source, "hashes": list(hashes), "last": hashes[-1], "batch": batch}
+    stored, embedded, total = connection.execute(statement("advance_source"), named).fetchone() or (0, 0, 0)
+    before, now = (min(100, 100 * records // max(total, 1)) for records in (embedded - stored, embedded))
+    if now // 10 > before // 10:
+        message = f"{embedded:,} of {total:,} records have vectors"
+        emit(connection, SourceProgress(source=source, stage="embedding", percent=now, message=message))
+    return int(stored)
+
+
+def count_embedded(connection: Connection, space: Space, source: str) -> Counted:
+    """Count a source's records afresh."""
+    query = statement("count_embedded").format(vectors=space.vectors)
+    row = connection.execute(query, {"source": source, "space": space.id}).fetchone()
+    return Counted(*row) if row else Counted(0, 0, 0, 0)

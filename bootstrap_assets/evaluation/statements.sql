@@ -1,0 +1,150 @@
+-- ----------------------------------------------------------------------------------------------------
+-- Evaluation of the search: evaluation/evaluation.py. {vectors} is the space's table.
+
+-- name: create_nearest
+-- The index as the search uses it, timed by the server's own clock. Lives as long as the session.
+CREATE FUNCTION pg_temp.nearest(asked vector, k integer, OUT hashes bytea[], OUT distances double precision[], OUT ms double precision)
+LANGUAGE plpgsql AS $$
+DECLARE started timestamptz := clock_timestamp();
+BEGIN
+    SELECT array_agg(content_hash), array_agg(distance) INTO hashes, distances FROM (
+        SELECT content_hash, embedding <=> asked AS distance FROM reference_vectors ORDER BY embedding <=> asked LIMIT k
+    ) n;
+    ms := extract(epoch FROM clock_timestamp() - started) * 1000;
+END $$
+
+-- name: nearest
+SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
+JOIN reference_vectors v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding, %(k)s) n ORDER BY q.place
+
+-- name: cuad_questions
+-- Contract, category, the question that goes with it, and the sections that share characters with one of its clauses.
+SELECT d.source_id, d.id, r.category, coalesce(min(r.metadata ->> 'question'), ''), array_agg(DISTINCT s.content_hash)
+FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
+JOIN reference_records s ON s.document_id = r.document_id AND s.granularity = 'section'
+    AND s.char_start < r.char_end AND r.char_start < s.char_end
+WHERE r.source = 'cuad' AND r.granularity = 'clause' AND r.category IS NOT NULL
+GROUP BY d.id, r.category ORDER BY d.source_id, r.category
+
+-- name: nli_contracts
+-- Contracts with the pieces that annotators chose evidence among, and the contract's sections.
+SELECT d.source_id, d.id, d.metadata ->> 'split', d.raw_text, d.metadata -> 'spans',
+       coalesce((SELECT jsonb_agg(jsonb_build_array(encode(r.content_hash, 'hex'), r.char_start, r.char_end) ORDER BY r.char_start)
+                 FROM reference_records r WHERE r.document_id = d.id AND r.granularity = 'section' AND r.char_start IS NOT NULL), '[]')
+FROM reference_documents d
+WHERE d.source = 'contract_nli' AND jsonb_typeof(d.metadata -> 'spans') = 'array'
+  AND (%(split)s::text IS NULL OR d.metadata ->> 'split' = %(split)s)
+ORDER BY d.source_id
+
+-- name: nli_evidence
+SELECT document_id, hypothesis_id, coalesce(hypothesis, category), array_agg(DISTINCT content_hash)
+FROM reference_records
+WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT NULL
+  AND coalesce(hypothesis, category) IS NOT NULL
+GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
+
+-- name: unembedded
+-- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
+SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
+WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
+  AND NOT EXISTS (
+      SELECT FROM evaluation_vectors v
+      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
+  )
+
+-- name: use_evaluation_vectors
+UPDATE evaluation_vectors SET used_at = now()
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
+  AND used_at < now() - interval '1 day'
+
+-- name: keep_evaluation_vector
+INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
+VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
+
+-- name: kept
+SELECT content_hash, embedding FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
+
+-- name: temporary_first
+-- It is the rule, but a hardened server may name pg_temp last.
+SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
+
+-- name: create_spans
+CREATE TEMP TABLE pg_temp.evaluation_spans (
+    document_id uuid, source_id text, content_hash bytea, content text, tokens integer,
+    char_start integer, char_end integer, section_hash bytea
+)
+
+-- name: gather_texts
+CREATE TEMP TABLE pg_temp.evaluation_texts AS
+SELECT content_hash, content, tokens FROM reference_texts WHERE content_hash IN (SELECT section_hash FROM pg_temp.evaluation_spans)
+UNION SELECT content_hash, content, tokens FROM pg_temp.evaluation_spans
+
+-- name: shadow_corpus
+-- What stands here hides the tables of the same names from every function that this session calls for the first
+-- time after it: temporary tables are looked for first (PostgreSQL manual, search_path).
+CREATE TEMP TABLE pg_temp.evaluation_nearby AS
+SELECT content_hash, embedding::vector AS embedding FROM {vectors} WHERE content_hash IN (SELECT content_hash FROM pg_temp.evaluation_texts)
+UNION ALL
+SELECT v.content_hash, v.embedding FROM evaluation_vectors v
+WHERE v.space_id = {space} AND v.input_type = 'document' AND v.content_hash IN (SELECT content_hash FROM pg_temp.evaluation_texts)
+  AND NOT EXISTS (SELECT FROM {vectors} x WHERE x.content_hash = v.content_hash);
+ALTER TABLE pg_temp.evaluation_nearby ADD PRIMARY KEY (content_hash);
+CREATE TEMP TABLE pg_temp.reference_texts (LIKE reference_texts INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+INSERT INTO pg_temp.reference_texts (content_hash, content, tokens) SELECT * FROM pg_temp.evaluation_texts;
+CREATE TEMP TABLE pg_temp.reference_records (LIKE reference_records INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING INDEXES);
+INSERT INTO pg_temp.reference_records
+    (id, document_id, content_hash, source, source_id, granularity, char_start, char_end, section_hash)
+SELECT gen_random_uuid(), document_id, content_hash, 'contract_nli', source_id, 'span', char_start, char_end, section_hash
+FROM pg_temp.evaluation_spans;
+ALTER TABLE pg_temp.evaluation_nearby RENAME TO reference_vectors;
+ANALYZE pg_temp.reference_texts, pg_temp.reference_records, pg_temp.reference_vectors
+
+-- name: questions
+-- A query as it is searched for, without feedback and with the search's own.
+SELECT reference_question(%(text)s, %(vector)s::vector, feedback_texts => 0)::text,
+       reference_question(%(text)s, %(vector)s::vector)::text
+
+-- name: rank_pairs
+-- Each question among the records of its document (NULL: of all), ranked by the search's own function. Labels are
+-- not searched: they are the answer.
+SELECT p.place, r.content_hash, r.vector_rank, r.text_rank
+FROM unnest(%(questions)s::text[], %(documents)s::uuid[]) WITH ORDINALITY p (question, document, place)
+CROSS JOIN LATERAL reference_rank(
+    p.question::reference_question,
+    ROW (NULL, NULL, ARRAY[%(granularity)s::text], NULL,
+         CASE WHEN p.document IS NOT NULL THEN ARRAY[p.document] END, NULL)::reference_filters,
+    k => %(k)s, vector_weight => %(vector_weight)s, text_weight => %(text_weight)s,
+    fusion_constant => %(fusion_constant)s, context => %(context)s, search_labels => false) r
+
+-- name: whole_search
+-- What a search gives, in the order in which it gives it, and what the parts give that are measured.
+SELECT (SELECT array_agg(s.content_hash) FROM search_reference(
+            %(text)s, %(vector)s::vector, granularities => '{section}', search_labels => false, fold => false) s),
+       (SELECT array_agg(r.content_hash) FROM reference_rank(
+            reference_question(%(text)s, %(vector)s::vector),
+            ROW (NULL, NULL, '{section}', NULL, NULL, NULL)::reference_filters, search_labels => false) r)
+
+-- name: corpus_version
+SELECT reference_corpus_version()
+
+-- name: search_functions
+-- Digest of everything that a search runs through.
+SELECT md5(string_agg(pg_get_functiondef(oid), '' ORDER BY proname)) FROM pg_proc
+WHERE pg_function_is_visible(oid) AND (starts_with(proname, 'reference_') OR proname = 'search_reference')
+
+-- name: baseline
+SELECT space, search, corpus, scores, measured_at FROM evaluation_baseline
+
+-- name: set_baseline
+INSERT INTO evaluation_baseline (space, search, corpus, scores)
+VALUES (%(space)s, %(search)s, reference_corpus_version(), %(scores)s)
+ON CONFLICT (one) DO UPDATE SET
+    space = EXCLUDED.space, search = EXCLUDED.search, corpus = EXCLUDED.corpus, scores = EXCLUDED.scores,
+    measured_at = now()
+
+-- name: keep_quality
+UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality)s WHERE id = %(id)s
+
+-- name: kept_quality
+SELECT quality FROM embedding_spaces WHERE state = 'active'

@@ -1,0 +1,5 @@
+CREATE OR REPLACE FUNCTION bootstrap_notify() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_notify('bootstrap_events', NEW.id || ' ' || NEW.name);
+    RETURN NULL;
+END $$;

@@ -1,0 +1,162 @@
+"""Requests from other programs: asked for once while under way, cancelled, resumed, waited for."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import psycopg
+
+from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.operations.events import IngestCancelled, IngestCompleted, IngestRequested, IngestResume
+from bootstrap_assets.operations.outbox import emit
+from bootstrap_assets.texts.content import clean_text
+
+statement = statements_of(__name__)
+
+UNDER_WAY = ("requested", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asked for. `sources` empty: all. `attempt` counts how often it was resumed, from 1."""
+
+    id: int
+    key: str
+    sources: list[str]
+    force_refresh: bool
+    priority: int
+    requested_by: str
+    status: str
+    attempt: int
+    cancelled: bool
+    run_id: str | None
+    message: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.status in UNDER_WAY
+
+
+def ask(connection: Connection, event: IngestRequested, *, key: str | None = None) -> tuple[int, bool]:
+    """Enter a request; returns its id, and whether it is a new one.
+
+    Who asks with the same key (of itself: for the same sources in the same way) while it is under way gets the one
+    that is; where that has not begun, it becomes as urgent as the more urgent of both.
+    """
+    event = event.model_copy(update={"sources": sorted(set(event.sources))})
+    named = event.model_dump() | {"key": key or _key(event)}
+    while True:
+        row = connection.execute(statement("add_request"), named).fetchone()
+        if row:
+            emit(connection, event)
+            return int(row[0]), True
+        row = connection.execute(statement("under_way"), named).fetchone()
+        if row:  # else it ended in this very moment
+            connection.execute(statement("hasten_request"), {"id": row[0], "priority": event.priority})
+            return int(row[0]), False
+
+
+def _key(event: IngestRequested) -> str:
+    parts = json.dumps([event.sources, event.force_refresh])
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def listing(
+    connection: Connection, *, number: int | None = None, statuses: Sequence[str] | None = None
+) -> list[Request]:
+    """Requests, the most urgent first."""
+    named = {"id": number, "statuses": list(statuses) if statuses else None}
+    return [Request(*row) for row in connection.execute(statement("requests"), named)]
+
+
+def get(connection: Connection, number: int) -> Request:
+    """One request; ConfigurationError where there is none."""
+    found = listing(connection, number=number)
+    if not found:
+        raise ConfigurationError(f"there is no request {number}")
+    return found[0]
+
+
+def cancel(connection: Connection, number: int) -> bool:
+    """Ask a request to end; False where it has ended or was asked already."""
+    get(connection, number)
+    row = connection.execute(statement("cancel_request"), {"id": number}).fetchone()
+    if row is None:
+        return False
+    emit(connection, IngestCancelled(request=number))
+    if row[0] == "cancelled":  # nothing had begun
+        emit(connection, IngestCompleted(request=number, status="cancelled", totals={}, duration_ms=0))
+    return True
+
+
+def resume(connection: Connection, number: int) -> bool:
+    """Ask for a request again that failed or was cancelled; False where it did not.
+
+    ConfigurationError where somebody else has asked for the same since, which is still under way.
+    """
+    get(connection, number)
+    try:
+        with connection.transaction():
+            row = connection.execute(statement("resume_request"), {"id": number}).fetchone()
+    except psycopg.errors.UniqueViolation:
+        raise ConfigurationError(f"what request {number} asks for is under way as another request") from None
+    if row is None:
+        return False
+    emit(connection, IngestResume(request=number))
+    return True
+
+
+def start(connection: Connection, number: int, run_id: str) -> None:
+    """A run works on a request."""
+    connection.execute(statement("start_request"), {"id": number, "run": run_id})
+
+
+def end(connection: Connection, number: int, status: str, message: str | None = None) -> bool:
+    """A request has ended, with the event that tells of it; False where it had already.
+
+    `completed` becomes `completed_with_failures` where one of its sources has dead letters.
+    """
+    request = get(connection, number)
+    named = {"sources": request.sources, "since": request.started_at or request.requested_at}
+    found = connection.execute(statement("source_totals"), named).fetchone()
+    records, held, errors, failures = found or (0, 0, 0, False)
+    [embedded] = connection.execute(statement("embedded_since"), named).fetchone() or (0,)
+    if status == "completed" and failures:
+        status = "completed_with_failures"
+    row = connection.execute(
+        statement("end_request"), {"id": number, "status": status, "message": message and clean_text(message)}
+    ).fetchone()
+    if row is None:
+        return False
+    totals = {"records": records, "embedded_records": embedded, "records_with_vectors": held, "errors": errors}
+    emit(connection, IngestCompleted(request=number, status=status, totals=totals, duration_ms=row[1]))
+    return True
+
+
+def is_cancelled(connection: Connection, number: int, attempt: int | None = None) -> bool:
+    """Whether a request was asked to end, or this attempt at it: it has another one since it was resumed."""
+    row = connection.execute(statement("is_cancelled"), {"id": number, "attempt": attempt}).fetchone()
+    return bool(row and row[0])
+
+
+def wait(database: Database, numbers: Sequence[int], *, timeout: float | None, every: float = 0.5) -> bool:
+    """Wait until all these requests have ended, with all their sources and the index; False at the time-out.
+
+    A database that is away for a moment is waited for, too.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while any(database.transact(partial(get, number=number)).under_way for number in numbers):
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        time.sleep(every)
+    return True

@@ -1,0 +1,75 @@
+CREATE OR REPLACE FUNCTION reference_question(
+    query_text      text,
+    query_embedding vector,
+    feedback_texts  integer DEFAULT 10,
+    feedback_words  integer DEFAULT 10,
+    feedback_weight double precision DEFAULT 0.5
+) RETURNS reference_question LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    total  double precision := coalesce((SELECT texts FROM reference_text_totals), 0);
+    plain  reference_question;
+    pool   reference_filters;
+    most_words CONSTANT integer := 64;
+    first  bytea[];
+    trust  double precision;
+    widened reference_question;
+BEGIN
+    IF query_text IS NOT NULL THEN
+        SELECT coalesce(array_agg(n.lexeme ORDER BY n.lexeme), '{}'), coalesce(array_agg(
+                   ln(1 + (greatest(total, n.texts) - n.texts + 0.5) / (n.texts + 0.5)) ORDER BY n.lexeme), '{}')
+        INTO plain.words, plain.weights
+        FROM (  -- a page that was pasted is searched for by its rarest words
+            SELECT lexeme, coalesce(l.texts, 0) AS texts FROM unnest(reference_tsvector(query_text))
+            LEFT JOIN reference_lexemes l USING (lexeme) ORDER BY coalesce(l.texts, 0) = 0, l.texts, lexeme LIMIT most_words) n;
+    END IF;
+    plain.embedding := query_embedding;
+    IF feedback_texts = 0 OR coalesce(cardinality(plain.words), 0) = 0 THEN
+        RETURN plain;
+    END IF;
+    -- Feedback from the corpus itself: words that the best sections share, one section of each document, lest one
+    -- document tells its own names. The filters do not hold here: what a thing is called is learnt everywhere.
+    pool.granularities := ARRAY['section'];
+    SELECT array_agg(content_hash) INTO first FROM (
+        SELECT content_hash FROM (
+            SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
+                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false)
+            JOIN reference_records USING (content_hash) WHERE granularity = 'section'
+            ORDER BY document_id, score DESC, content_hash
+        ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
+    IF first IS NULL THEN
+        RETURN plain;
+    END IF;
+    -- The less of the query these sections hold, the less they are believed: what nothing is about learns nothing.
+    SELECT least(1, 2 * avg((
+               SELECT coalesce(sum(p.weight), 0) FROM unnest(plain.words, plain.weights) p (word, weight)
+               WHERE t.content_tsv @@ reference_word(p.word)) / (SELECT sum(w) FROM unnest(plain.weights) w)))
+    INTO trust FROM reference_texts t WHERE t.content_hash = ANY (first);
+    feedback_weight := feedback_weight * trust;
+    WITH shared AS (
+        SELECT u.lexeme, count(*)::double precision / cardinality(first) AS share
+        FROM reference_texts t CROSS JOIN LATERAL unnest(t.content_tsv) u
+        WHERE t.content_hash = ANY (first) GROUP BY 1
+    ), telling AS (
+        SELECT lexeme, share * ln(1 + (total - l.texts + 0.5) / (l.texts + 0.5)) AS weight
+        FROM shared JOIN reference_lexemes l USING (lexeme) WHERE l.texts <= total
+        ORDER BY weight DESC, lexeme LIMIT feedback_words
+    ), own AS (
+        SELECT * FROM unnest(plain.words, plain.weights) o (lexeme, weight)
+    ), mixed AS (
+        SELECT lexeme, (1 - feedback_weight) * coalesce(own.weight, 0) + feedback_weight * coalesce(
+                   telling.weight * (SELECT sum(weight) FROM own) / (SELECT sum(weight) FROM telling), 0) AS weight
+        FROM own FULL JOIN telling USING (lexeme)
+    )
+    SELECT array_agg(lexeme ORDER BY lexeme), array_agg(weight ORDER BY lexeme)
+    INTO widened.words, widened.weights FROM mixed;
+    widened.embedding := query_embedding;
+    IF query_embedding IS NOT NULL AND (SELECT provider = 'local' FROM embedding_spaces WHERE state = 'active') THEN
+        -- The local model knows a text only by its words, so its vectors gain by the same feedback.
+        SELECT l2_normalize(l2_normalize(query_embedding) + l2_normalize(avg(v.embedding))
+                            * array_fill(trust::real, ARRAY[vector_dims(query_embedding)])::vector)
+        INTO widened.embedding FROM reference_vectors v WHERE v.content_hash = ANY (first);
+    END IF;
+    RETURN widened;
+END $$;
+COMMENT ON FUNCTION reference_question IS
+    'A query as it is searched for: its words weighted by rarity, widened by feedback from the best sections (RM3-like, Lavrenko and Croft 2001; Rocchio 1971).';

@@ -1,0 +1,120 @@
+CREATE OR REPLACE FUNCTION reference_rank(
+    question        reference_question,
+    filters         reference_filters DEFAULT NULL,
+    k               integer DEFAULT 10,
+    vector_weight   double precision DEFAULT 1,
+    text_weight     double precision DEFAULT 3,
+    fusion_constant integer DEFAULT NULL,
+    context         double precision DEFAULT 0.5,
+    search_labels   boolean DEFAULT true,
+    candidates      integer DEFAULT 100,
+    ef_search       integer DEFAULT NULL,
+    as_asked        reference_question DEFAULT NULL
+) RETURNS TABLE (
+    content_hash bytea, score double precision,
+    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
+) LANGUAGE plpgsql STABLE
+SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+    all_below CONSTANT integer := 1000;
+    wanted  integer := greatest(candidates, k);
+    reach   double precision;  -- what a text would score that has every word without end, and whose section has them too
+    words   text[] := (question).words;
+    weights double precision[] := (question).weights;
+    asked   vector := (question).embedding;
+    -- Labels are matched with the query as it was asked, not as feedback widened it.
+    label_words   text[] := coalesce((as_asked).words, (question).words);
+    label_weights double precision[] := coalesce((as_asked).weights, (question).weights);
+    few     bytea[];
+    near    bytea[] := '{}';
+    texts   bytea[] := '{}';
+    found   bytea[];
+BEGIN
+    SELECT nullif(2.2 * sum(w), 0) * (1 + context) INTO reach FROM unnest(weights) w;
+    PERFORM set_config('hnsw.ef_search', least(1000, coalesce(ef_search, (
+        SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE state = 'active'), 100))::text, true);
+    SELECT array_agg(f.content_hash) INTO few FROM (
+        SELECT r.content_hash FROM reference_records r
+        WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+        LIMIT all_below + 1) f;
+    IF coalesce(cardinality(few), 0) > all_below THEN  -- else they are so few that all are compared
+        few := NULL;
+        IF asked IS NOT NULL THEN
+            SELECT array_agg(n.content_hash) INTO near FROM (
+                SELECT v.content_hash FROM reference_vectors v
+                WHERE EXISTS (
+                    SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND reference_passes(
+                        r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+                ORDER BY v.embedding <=> asked LIMIT wanted) n;
+            IF coalesce(cardinality(near), 0) < wanted THEN
+                -- A filter that few records pass may have ended the scan of the graph early: no index is on this.
+                SELECT array_agg(n.content_hash) INTO near FROM (
+                    SELECT v.content_hash FROM reference_vectors v
+                    WHERE EXISTS (
+                        SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND reference_passes(
+                            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+                    ORDER BY (v.embedding <=> asked) + 0 LIMIT wanted) n;
+            END IF;
+        END IF;
+        IF cardinality(words) > 0 THEN
+            found := reference_text_candidates(words, weights, filters, wanted);
+            SELECT array_agg(t.content_hash) INTO texts FROM (
+                SELECT b.content_hash FROM (
+                    SELECT s.content_hash, s.score FROM reference_text_scores(words, weights, found) s
+                    UNION ALL
+                    SELECT l.content_hash, l.score FROM reference_label_scores(label_words, label_weights, filters) l
+                    WHERE search_labels
+                ) b GROUP BY b.content_hash ORDER BY sum(b.score) DESC, b.content_hash LIMIT wanted) t;
+        END IF;
+    END IF;
+    -- Each of them by both measures, with a share of what the section around it scores: what a clause is about is
+    -- often said in the sentences beside it.
+    RETURN QUERY
+    WITH places AS MATERIALIZED (
+        SELECT DISTINCT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section
+        FROM reference_records r
+        WHERE r.content_hash = ANY (coalesce(few, near || texts)) AND reference_passes(
+            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+    ), all_of AS MATERIALIZED (
+        SELECT array_agg(DISTINCT h.hash) AS hashes
+        FROM places p CROSS JOIN LATERAL (VALUES (p.content_hash), (p.section)) h (hash)
+    ), v AS MATERIALIZED (
+        SELECT e.content_hash, 1 - (e.embedding <=> asked) AS score FROM reference_vectors e
+        WHERE asked IS NOT NULL AND e.content_hash = ANY ((SELECT hashes FROM all_of)::bytea[])
+    ), t AS MATERIALIZED (
+        SELECT s.* FROM reference_text_scores(words, weights, (SELECT hashes FROM all_of)) s
+        WHERE words IS NOT NULL
+    ), l AS MATERIALIZED (
+        SELECT s.* FROM reference_label_scores(label_words, label_weights, filters) s WHERE search_labels AND words IS NOT NULL
+    ), scored AS (
+        SELECT p.content_hash, max(v.score + context * coalesce(vs.score, v.score)) / (1 + context) AS vector_score,
+               -- A label adds to what the text lacks: never more than 1 together.
+               max(1 - (1 - coalesce(l.score, 0) / reach) * (1 - (coalesce(t.score, 0) + context * coalesce(ts.score, 0)) / reach))
+                   AS text_score
+        FROM places p LEFT JOIN v USING (content_hash) LEFT JOIN t USING (content_hash) LEFT JOIN l USING (content_hash)
+        LEFT JOIN v vs ON vs.content_hash = p.section LEFT JOIN t ts ON ts.content_hash = p.section
+        GROUP BY p.content_hash
+    ), ranked AS (
+        SELECT s.content_hash, s.vector_score, nullif(s.text_score, 0) AS text_score,
+               row_number() OVER (ORDER BY s.vector_score DESC NULLS LAST, s.content_hash) AS vector_rank,
+               row_number() OVER (ORDER BY s.text_score DESC, s.content_hash) AS text_rank
+        FROM scored s WHERE s.vector_score IS NOT NULL OR s.text_score > 0
+    )
+    SELECT f.content_hash, least(1, greatest(0, f.match)), f.vector_rank, f.vector_score, f.text_rank, f.text_score
+    FROM (
+        SELECT r.content_hash, r.vector_score, r.text_score,
+               CASE WHEN r.vector_score IS NOT NULL THEN r.vector_rank END AS vector_rank,
+               CASE WHEN r.text_score IS NOT NULL THEN r.text_rank END AS text_rank,
+               CASE WHEN asked IS NULL THEN r.text_score WHEN words IS NULL THEN r.vector_score
+                    ELSE coalesce((vector_weight * greatest(r.vector_score, 0) + text_weight * coalesce(r.text_score, 0))
+                                  / nullif(vector_weight + text_weight, 0), 0) END AS match
+        FROM ranked r
+    ) f
+    ORDER BY CASE WHEN fusion_constant IS NULL OR asked IS NULL OR words IS NULL THEN f.match
+                  ELSE coalesce(vector_weight / (fusion_constant + f.vector_rank), 0)
+                     + coalesce(text_weight / (fusion_constant + f.text_rank), 0) END DESC, f.content_hash
+    LIMIT k;
+END $$;
+COMMENT ON FUNCTION reference_rank IS
+    'The k best texts for a question, best first. score, 0 to 1, is the mean of vector_score (cosine) and text_score (BM25 as a share of what the words could reach), by their weights. With fusion_constant the order, not the score, is by reciprocal rank fusion (Cormack et al. 2009).';

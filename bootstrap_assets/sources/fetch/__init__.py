@@ -1,0 +1,1 @@
+"""Archives: found or downloaded, checked, and read safely."""

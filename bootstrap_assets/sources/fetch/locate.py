@@ -1,0 +1,64 @@
+"""The archives of a source: bundled, downloaded, or lying in a folder."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap_assets import sample
+from bootstrap_assets.errors import ArchiveError, ConfigurationError
+from bootstrap_assets.sample import provenance
+from bootstrap_assets.settings import Settings
+from bootstrap_assets.sources.fetch import download
+from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A file of a source, as published: where it lies, its size in bytes and its SHA-256.
+
+    `invented`: it is not, but written by our own sample or generator.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    invented: bool = False
+
+
+def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Archive]:
+    """The archives of a source: bundled, downloaded, or lying in a folder. ArchiveError where there are none.
+
+    `force` downloads again what has changed on the server.
+    """
+    return [_describe(path) for path in _locate(settings, source, force=force)]
+
+
+def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
+    if settings.data == "official":
+        return _download(settings, source, force=force)
+    if settings.data == "sample":
+        written = sample.write_sample(settings.root / "sample")
+        return [path for path in written if path.parent.name == source.name]
+    folder = Path(settings.data).expanduser()
+    if not folder.is_dir():
+        raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
+    found = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
+    if not found:
+        raise ArchiveError(
+            f"{source.name}: no archive in {folder / source.name}; "
+            f"put {', '.join(remote.filename for remote in source.remotes)} there "
+            f"({describe_folder(folder / source.name)})"
+        )
+    return found
+
+
+def _download(settings: Settings, source: Source, *, force: bool) -> list[Path]:
+    folder = settings.root / "downloads" / source.name
+    lock = download.ChecksumLock(folder)
+    return [download.fetch(remote, folder, lock=lock, force=force).path for remote in source.remotes]
+
+
+def _describe(path: Path) -> Archive:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Archive(path, path.stat().st_size, digest, provenance.is_invented(path))

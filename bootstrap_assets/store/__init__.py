@@ -1,1 +1,0 @@
-"""Everything that talks to PostgreSQL. DDL lives in migrations/, DML in named statements in sql/."""

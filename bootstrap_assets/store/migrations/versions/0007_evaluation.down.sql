@@ -1,1 +1,0 @@
-DROP TABLE evaluation_baseline, evaluation_vectors;

@@ -1,0 +1,4 @@
+-- A tsvector holds at most 1 MB. 200,000 characters always fit; the passages of a longer document cover the rest.
+CREATE OR REPLACE FUNCTION reference_tsvector(content text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN to_tsvector('pg_catalog.english'::regconfig, left(reference_plain(left(content, 200000)), 200000));

@@ -1,0 +1,89 @@
+"""A stage is a package that owns its SQL: read off the code, for import-linter sees imports alone."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import bootstrap_assets
+from bootstrap_assets.database.migrations import included_in
+from bootstrap_assets.database.statements import statements_in
+
+PACKAGE = Path(bootstrap_assets.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+OWNERS = sorted(file.parent.name for file in PACKAGE.glob("*/statements.sql"))
+
+OTHERS_DATABASES = {
+    "defs/event_log.py": "Dagster's own tables, through its own storage",
+    "defs/storage.py": "the session that Dagster's storage begins",
+}
+"""What talks to a database and owns no statements, and why it may."""
+
+LONGEST = 300
+"""Lines that a module may have."""
+
+
+def modules_of(package: str) -> list[Path]:
+    return [module for module in MODULES if module.relative_to(PACKAGE).parts[0] == package]
+
+
+def calls(module: Path) -> Iterator[ast.Call]:
+    yield from (node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call))
+
+
+def strings(module: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(module.read_text()))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
+def test_a_module_takes_the_statements_of_its_own_package_alone(module: Path) -> None:
+    for call in calls(module):
+        if isinstance(call.func, ast.Name) and call.func.id in ("statements_of", "statements_in"):
+            assert [ast.unparse(argument) for argument in call.args] in (["__name__"], ["package"])
+
+
+@pytest.mark.parametrize("package", OWNERS)
+def test_every_statement_is_executed_by_the_package_that_has_it(package: str) -> None:
+    said = set().union(*(strings(module) for module in modules_of(package)))
+    composed = {"count_granularities", "count_labels"}
+    assert statements_in(f"bootstrap_assets.{package}").keys() - said <= composed
+
+
+def test_a_package_without_statements_executes_none() -> None:
+    for module in MODULES:
+        name = module.relative_to(PACKAGE)
+        if name.parts[0] in (*OWNERS, "database") or str(name) in OTHERS_DATABASES:
+            continue
+        executed = {call.func.attr for call in calls(module) if isinstance(call.func, ast.Attribute)}
+        assert not executed & {"execute", "executemany", "copy"}, name
+
+
+def test_a_sql_function_stands_in_a_file_of_its_name_that_a_migration_takes_in() -> None:
+    files = sorted(PACKAGE.glob("*/functions/*.sql"))
+    taken = {
+        name
+        for migration in (PACKAGE / "database/migrations/versions").glob("*.up.sql")
+        for name in included_in(migration)
+    }
+    assert {str(file.relative_to(PACKAGE)) for file in files} == taken
+    for file in files:
+        assert set(re.findall(r"^CREATE OR REPLACE FUNCTION (\w+)", file.read_text(), re.MULTILINE)) == {file.stem}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
+def test_a_module_is_read_in_one_sitting(module: Path) -> None:
+    assert len(module.read_text().splitlines()) <= LONGEST
+
+
+def test_a_function_says_one_thing() -> None:
+    lengths = [
+        node.body[-1].end_lineno - node.body[0].lineno + 1  # type: ignore[operator]
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    assert median(lengths) <= 8
