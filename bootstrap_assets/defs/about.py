@@ -135,9 +135,9 @@ _COLUMNS = {
         ("state", "text", "building, active (searched) or retired"),
         ("index_parameters", "jsonb", "What the index was built with and over how many vectors"),
         ("quality", "jsonb", "Figures of quality"),
-        ("created_at", "timestamp with time zone", "When it was made"),
-        ("promoted_at", "timestamp with time zone", "When it became the one that is searched"),
         ("fitted", "bytea", "What the embedder learnt of the corpus for its queries"),
         ("fitted_of", "text", "Of which corpus it learnt that"),
+        ("created_at", "timestamp with time zone", "When it was made"),
+        ("promoted_at", "timestamp with time zone", "When it became the one that is searched"),
     ),
 }

@@ -8,9 +8,9 @@ batch fail, Dagster itself falls back to writing its events one by one.
 from collections.abc import Sequence
 
 import dagster as dg
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster_postgres import PostgresEventLogStorage
 
+from bootstrap_assets.defs.private import SqlEventLogStorageTable
 from bootstrap_assets.defs.storage import InItsSchema
 
 

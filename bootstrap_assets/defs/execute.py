@@ -16,10 +16,10 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
-from dagster_shared.error import SerializableErrorInfo
 
 from bootstrap_assets.defs.jobs import assets_of, job_for, sources_tag
 from bootstrap_assets.defs.launcher import this_host
+from bootstrap_assets.defs.private import SerializableErrorInfo
 from bootstrap_assets.defs.resources import STOP
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+
+from bootstrap_assets.defs.private import CheckRunHealthResult, DefaultRunLauncher, LaunchRunContext, WorkerStatus
 
 HOST_TAG = "bootstrap/host"
 """Names the machine that a run's process is on; a run without it is never taken for dead."""

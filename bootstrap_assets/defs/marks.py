@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster._core.definitions.data_version import DataVersion
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
-from dagster._core.execution.plan.execute_step import (
-    _build_data_version_tags,
-    _get_code_version,
-    _get_input_provenance_data,
-)
 
 from bootstrap_assets.defs.metadata import Metadata, batch_metadata
+from bootstrap_assets.defs.private import (
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    DataVersion,
+    build_data_version_tags,
+    generate_event_batch_id,
+    get_code_version,
+    get_input_provenance_data,
+)
 from bootstrap_assets.embedding.batches import batch_key
 from bootstrap_assets.embedding.fill import BatchDone
 
@@ -35,8 +37,8 @@ class Marks:
         self._context = context
         self._versions = versions
         self._step = context.op_execution_context.get_step_execution_context()
-        self._code = _get_code_version(context.asset_key, self._step)
-        self._inputs = _get_input_provenance_data(context.asset_key, self._step)
+        self._code = get_code_version(context.asset_key, self._step)
+        self._inputs = get_input_provenance_data(context.asset_key, self._step)
         self._done: dict[int, BatchDone] = {}
         self._waiting: list[dg.AssetMaterialization] = []
         self._written = time.monotonic()
@@ -74,7 +76,7 @@ class Marks:
             self._context.asset_key,
             partition=batch_key(done.batch, len(self._versions)),
             metadata=(of_source or {}) | batch_metadata(done),
-            tags=_build_data_version_tags(version, self._code, self._inputs, data_version_is_user_provided=True),
+            tags=build_data_version_tags(version, self._code, self._inputs, data_version_is_user_provided=True),
         )
 
 

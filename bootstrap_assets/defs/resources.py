@@ -9,11 +9,14 @@ from typing import NamedTuple
 import dagster as dg
 import psycopg
 import sqlalchemy.exc
-from dagster._core.errors import DagsterExecutionInterruptedError, DagsterUserCodeProcessError
-from dagster_shared.error import SerializableErrorInfo
 from pydantic import Field, PrivateAttr
 
 from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.defs.private import (
+    DagsterExecutionInterruptedError,
+    DagsterUserCodeProcessError,
+    SerializableErrorInfo,
+)
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import BootstrapError, StoppedError, explain, is_transient
 from bootstrap_assets.operations import requests

@@ -10,21 +10,22 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    CODE_LOCATION_TAG,
-    PARTITION_NAME_TAG,
-)
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 
 from bootstrap_assets.database import sessions
 from bootstrap_assets.database.libpq import forget_environment
 from bootstrap_assets.database.schema import DAGSTER_SCHEMA
 from bootstrap_assets.defs.environment import refuse
+from bootstrap_assets.defs.private import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    CODE_LOCATION_TAG,
+    PARTITION_NAME_TAG,
+    SINGLETON_REPOSITORY_NAME,
+    ConfigurableClassData,
+    RegisteredCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import dagster_url, load_settings
 
