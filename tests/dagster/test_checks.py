@@ -11,7 +11,6 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from bootstrap_assets import sample
-from bootstrap_assets.corpus import checks
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import verdicts
 from bootstrap_assets.defs.checks import batches_of
@@ -215,7 +214,7 @@ def test_what_is_wrong_with_records_and_index_fails_their_checks(
     assert verdicts.offsets_exact(corpus, SOURCES["bonterms"]).passed
     break_it(local, "UPDATE reference_records SET char_start = char_start + 1 WHERE char_end > char_start + 1")
     poor = Recall(10, {b"one": 1.0, b"other": 0.8})
-    monkeypatch.setattr(checks, "recall", lambda connection, space: poor)
+    monkeypatch.setattr(verdicts, "measure_recall", lambda connection, space: poor)
     found = [
         verdicts.offsets_exact(corpus, SOURCES["bonterms"]),
         verdicts.index_valid(corpus),

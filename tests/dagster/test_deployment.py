@@ -46,7 +46,7 @@ PIECE = 4
 
 SMALL_REQUESTS = f"""
 from dataclasses import replace
-from bootstrap_assets import fill
+from bootstrap_assets.embedding import fill
 from bootstrap_assets.embedding.providers import models
 
 fill._READ_TEXTS = {2 * PIECE}
