@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, Number, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
-from bootstrap_assets.cli.status import print_status, read_status
+from bootstrap_assets.cli.status import print_status
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import connect, database_url
 from bootstrap_assets.embedding import batching, context
@@ -29,6 +29,7 @@ from bootstrap_assets.embedding.status import server_time, sources_since
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
+from bootstrap_assets.status import read_status
 
 POLL = 0.2
 """Seconds between two looks at the progress."""

@@ -215,3 +215,30 @@ SELECT encode(sha256(coalesce(string_agg(sha256(convert_to(r.id || ':' || encode
         granularity, section_path, category, hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata
     )::text, 'UTF8')), ''::bytea ORDER BY r.id), ''::bytea)), 'hex')
 FROM reference_records r WHERE r.source = %(source)s
+
+-- ----------------------------------------------------------------------------------------------------
+-- Documents and records as readers want them, each with its licence and address.
+
+-- name: list_documents
+SELECT d.id, d.source, d.source_id, d.title, d.licence, d.attribution, d.url, d.tenant_id,
+       (SELECT count(*) FROM reference_records r WHERE r.document_id = d.id) AS records,
+       length(d.raw_text) AS characters, d.metadata @> '{"invented": true}' AS invented, d.metadata, d.raw_text
+FROM reference_documents d
+WHERE (%(sources)s::text[] IS NULL OR d.source = ANY (%(sources)s))
+  AND (%(documents)s::text[] IS NULL
+       OR d.title = ANY (%(documents)s) OR d.source_id = ANY (%(documents)s) OR d.id::text = ANY (%(documents)s))
+ORDER BY d.source, d.source_id
+
+-- name: list_records
+SELECT r.id, r.source, r.source_id, r.document_id, d.title AS document, r.granularity, r.section_path, r.category,
+       r.hypothesis_id, r.hypothesis, r.nli_label, r.char_start, r.char_end, t.content, d.licence, d.attribution, d.url,
+       d.tenant_id, d.metadata @> '{"invented": true}' AS invented, r.metadata
+FROM reference_records r JOIN reference_documents d ON d.id = r.document_id JOIN reference_texts t ON t.content_hash = r.content_hash
+WHERE (%(ids)s::text[] IS NULL OR r.source_id = ANY (%(ids)s) OR r.id::text = ANY (%(ids)s))
+  AND (%(sources)s::text[] IS NULL OR r.source = ANY (%(sources)s))
+  AND (%(categories)s::text[] IS NULL OR lower(r.category) = ANY (%(categories)s))
+  AND (%(granularities)s::text[] IS NULL OR r.granularity = ANY (%(granularities)s))
+  AND (%(labels)s::text[] IS NULL OR lower(r.nli_label) = ANY (%(labels)s))
+  AND (%(documents)s::text[] IS NULL
+       OR d.title = ANY (%(documents)s) OR d.source_id = ANY (%(documents)s) OR d.id::text = ANY (%(documents)s))
+ORDER BY r.source, r.source_id

@@ -131,9 +131,7 @@ def search(
 
     `fold`: the same passage in another size, and nearly the same words, are one hit.
     """
-    query = clean_text(query)
-    if not query.strip():
-        raise ConfigurationError("the query is empty")
+    query = _cleaned(query)
     if mode is Mode.VECTOR and PHRASE.search(query):
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
     space = _searched(database) if mode is not Mode.TEXT else None
@@ -147,6 +145,21 @@ def search(
     if not hits:
         _searched(database)  # or there is nothing at all
     return hits
+
+
+def embed_text(database: Database, settings: Settings, query: str) -> npt.NDArray[np.float32]:
+    """A query's vector in the space that is searched, as `search_reference` takes it.
+
+    ConfigurationError where nothing is searched yet, or the query is empty.
+    """
+    return embed_query(database, settings, _searched(database), _cleaned(query))
+
+
+def _cleaned(query: str) -> str:
+    query = clean_text(query)
+    if not query.strip():
+        raise ConfigurationError("the query is empty")
+    return query
 
 
 def _named(connection: Connection, filters: Filters) -> dict[str, Any]:

@@ -272,7 +272,7 @@ def test_dagster_job_execute_works_in_a_prepared_shell(tmp_path: Path, database_
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "RUN_SUCCESS" in done.stderr
-    from bootstrap_assets.cli.status import read_status
+    from bootstrap_assets.status import read_status
 
     status = read_status(settings)
     assert {source["status"] for source in status["sources"].values()} == {"completed"}

@@ -1,0 +1,56 @@
+"""What is in the corpus and how the last work on it ended, as plain values: `bootstrap status --json`."""
+
+from typing import Any
+
+from bootstrap_assets.corpus import overview
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import connect, existing_database_url
+from bootstrap_assets.embedding import breakers
+from bootstrap_assets.embedding.status import describe_corpus
+from bootstrap_assets.search import index
+from bootstrap_assets.settings import Settings
+from bootstrap_assets.sources.registry import SOURCES
+
+NO_INDEX = {"exists": False, "valid": False}
+
+
+def read_status(settings: Settings) -> dict[str, Any]:
+    """The status as plain values; sources nothing was done for yet are there too, as pending."""
+    with connect(existing_database_url(settings)) as connection:
+        if schema.current(connection) is None:
+            return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
+        schema.require_current(connection)
+        document = _completed(describe_corpus(connection), index.state(connection))
+        for name, told in overview.invented(connection).items():
+            document["sources"][name] |= {"invented": True, "origin": told}
+        found = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]
+        return document | {"breakers": {breaker.name: breaker.reason for breaker in found}}
+
+
+def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, Any]:
+    known = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
+    document["sources"] = {
+        name: source | {"invented": False, "origin": None}
+        for name, source in (known | document["sources"]).items()
+    }
+    document.setdefault("breakers", {})
+    document["index"] = found
+    return document
+
+
+def _pending() -> dict[str, Any]:
+    return {
+        "status": "pending",
+        "documents": 0,
+        "total_records": 0,
+        "processed_records": 0,
+        "embedded_records": 0,
+        "error_count": 0,
+        "by_granularity": {},
+        "batches": {"total": 0, "complete": 0, "failed": 0, "stale": 0},
+        "warnings": {},
+        "seconds": None,
+        "message": None,
+        "stale": False,
+        "heartbeat_seconds": None,
+    }
