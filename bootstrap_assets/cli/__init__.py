@@ -25,6 +25,8 @@ from bootstrap_assets.cli.report import report
 from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
+from bootstrap_assets.cli.settings import settings_
+from bootstrap_assets.cli.show import embed, show
 from bootstrap_assets.cli.status import status
 from bootstrap_assets.cli.ui import ui
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError, explain
@@ -54,6 +56,8 @@ COMMANDS = (
     plan,
     status,
     search,
+    show,
+    embed,
     evaluation,
     report,
     failures,
@@ -66,6 +70,7 @@ COMMANDS = (
     events,
     db,
     env,
+    settings_,
     doctor,
     ui,
 )

@@ -14,6 +14,8 @@ LOOKING = (
     "status --json",
     "search liability",
     "search liability --json",
+    "show bonterms",
+    "embed liability",
     "cost",
     "evaluate",
     "report",
