@@ -86,7 +86,8 @@ class Hit:
     share of what the query's words could reach; in the modes `vector` and `text` it is that one alone. `weak`: it
     has few of the words and is not near. A rank is None where the text is not in that list. `before` and `after`:
     up to 200 characters around it in its document. `others`: records of texts that say the same, each with its
-    score. `invented`: it is from the sample, no real contract.
+    score. `invented`: it is from the sample, no real contract. `licence`, `attribution`, `url` (empty where it has
+    none): those of its document.
     """
 
     rank: int
@@ -113,6 +114,9 @@ class Hit:
     records: tuple[Mapping[str, Any], ...]
     weak: bool
     others: tuple[Mapping[str, Any], ...]
+    licence: str
+    attribution: str
+    url: str
 
 
 def search(
@@ -186,6 +190,9 @@ def _hit(row: tuple[Any, ...]) -> Hit:
         records,
         weak,
         others,
+        licence,
+        attribution,
+        url,
     ) = row
     first = dict(records[0])
     first["record_id"] = UUID(first.pop("id"))
@@ -203,6 +210,9 @@ def _hit(row: tuple[Any, ...]) -> Hit:
         records=tuple(records),
         weak=weak,
         others=tuple(others),
+        licence=licence,
+        attribution=attribution,
+        url=url,
         **first,
     )
 

@@ -66,10 +66,11 @@ UPDATE embedding_spaces SET index_parameters = %(parameters)s WHERE id = %(id)s
 SELECT index_parameters FROM embedding_spaces WHERE id = %(id)s
 
 -- ----------------------------------------------------------------------------------------------------
--- Search. The work is done by the SQL function `search_reference`: migrations/versions/0006_search.up.sql.
+-- Search. The work is done by the SQL function `search_reference`: functions/search_reference.sql.
 
 -- name: search
-SELECT rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, records, weak, others
+SELECT rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, records, weak, others,
+       licence, attribution, url
 FROM search_reference(
     query_text => %(query)s, query_embedding => %(vector)s::vector, k => %(k)s, sources => %(sources)s::text[],
     categories => %(categories)s::text[], granularities => %(granularities)s::text[], labels => %(labels)s::text[],

@@ -112,6 +112,9 @@ def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
         "invented",
         "others",
         "records",
+        "licence",
+        "attribution",
+        "url",
     }
 
 

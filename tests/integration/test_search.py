@@ -492,3 +492,29 @@ def test_what_is_learnt_of_the_corpus_follows_the_corpus(searched: Corpus) -> No
     pipeline.build_index(searched)
     assert told()[0] != before[0]
     assert told()[1] == (1,)
+
+
+def test_a_hit_names_licence_attribution_and_address_of_its_document(searched: Corpus) -> None:
+    with searched.database.connection() as connection:
+        connection.execute(
+            "UPDATE reference_documents SET licence = 'CC0', attribution = title, url = 'http://' || title"
+        )
+        columns = connection.execute(
+            "SELECT source, title, licence, attribution, url "
+            "FROM search_reference('the laws of Norway', NULL, k => 1)"
+        ).fetchone()
+    assert columns == (
+        MADE_UP.name,
+        *("Lighthouse supply", "CC0", "Lighthouse supply", "http://Lighthouse supply"),
+    )
+    [hit] = find(searched, "the laws of Norway", k=1)
+    assert (hit.source, hit.document, hit.licence, hit.attribution, hit.url) == columns
+
+
+def test_columns_of_the_search_that_were_there_stay_where_they_are(searched: Corpus) -> None:
+    with searched.database.connection() as connection:
+        columns = connection.execute("SELECT * FROM search_reference('laws', NULL)").description or []
+    assert [column.name for column in columns][:14] == [
+        *("rank", "score", "vector_rank", "vector_score", "text_rank", "text_score", "content_hash", "content"),
+        *("before", "after", "records", "weak", "others", "source"),
+    ]

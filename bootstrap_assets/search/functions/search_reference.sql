@@ -22,7 +22,8 @@ CREATE OR REPLACE FUNCTION search_reference(
     rank bigint, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
     content_hash bytea, content text, before text, after text, records jsonb,
-    weak boolean, others jsonb
+    weak boolean, others jsonb,
+    source text, title text, licence text, attribution text, url text
 ) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -105,20 +106,23 @@ BEGIN
            coalesce((SELECT jsonb_agg(record || jsonb_build_object('score', o.score) ORDER BY o.place, number)
                      FROM hit o JOIN telling b USING (content_hash)
                      CROSS JOIN LATERAL jsonb_array_elements(b.records) WITH ORDINALITY e (record, number)
-                     WHERE o.rank = f.rank AND NOT o.leads), '[]')
+                     WHERE o.rank = f.rank AND NOT o.leads), '[]'),
+           one.source, one.title, one.licence, one.attribution, one.url
     FROM hit f JOIN reference_texts t USING (content_hash) JOIN telling told USING (content_hash) CROSS JOIN LATERAL (
-        SELECT nullif(left(u.around, u.ahead), '') AS before, nullif(right(u.around, -u.ahead - u.own), '') AS after
+        SELECT nullif(left(u.around, u.ahead), '') AS before, nullif(right(u.around, -u.ahead - u.own), '') AS after,
+               u.source, u.title, u.licence, u.attribution, u.url
         FROM (
             -- Taken out of the document at once: it has to be unpacked for each piece.
             SELECT substr(d.raw_text, r.char_start + 1 - least(200, r.char_start),
                           least(200, r.char_start) + r.char_end - r.char_start + 200) AS around,
-                   least(200, r.char_start) AS ahead, r.char_end - r.char_start AS own
+                   least(200, r.char_start) AS ahead, r.char_end - r.char_start AS own,
+                   d.source, d.title, d.licence, d.attribution, d.url
             FROM reference_records r JOIN reference_documents d ON d.id = r.document_id WHERE r.id = told.first
         ) u
     ) one WHERE f.leads ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
-    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. With fusion_constant hits are in order of reciprocal ranks instead of score.';
+    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. With fusion_constant hits are in order of reciprocal ranks instead of score.';
 
 -- Whatever search path the caller has, and whatever stands first on it: our schema and the extension's. What users
 -- made in them cannot hide PostgreSQL's own, and temporary tables come last. The functions inside follow the path
