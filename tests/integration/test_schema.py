@@ -1,10 +1,13 @@
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, connect
+from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, SchemaError
 
 _CATALOGUE = """
@@ -183,3 +186,53 @@ def test_a_very_long_text_still_fits_the_full_text_index(database: Database) -> 
         row = connection.execute("SELECT length(reference_tsvector(%s))", (words,)).fetchone()
     assert row
     assert row[0] > 10_000
+
+
+READ_BY_COLUMN = (
+    *("reference_embeddings", "reference_vectors", "reference_documents", "reference_records", "reference_texts"),
+    *("reference_text_parts", "reference_changes", "reference_connections", "reference_lexemes"),
+    *(
+        "reference_text_totals",
+        "bootstrap_findings",
+        "bootstrap_events",
+        "bootstrap_requests",
+        "bootstrap_breakers",
+    ),
+)
+"""Views and tables of which each column says what it is."""
+
+UNCOMMENTED = {
+    "relations": """
+        SELECT relname FROM pg_class
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v')
+          AND relname <> %(versions)s AND NOT starts_with(relname, 'reference_vectors_')
+          AND obj_description(oid, 'pg_class') IS NULL""",
+    "functions": """
+        SELECT proname FROM pg_proc p
+        WHERE pronamespace = current_schema()::regnamespace AND obj_description(oid, 'pg_proc') IS NULL
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')""",
+    "types": """
+        SELECT relname FROM pg_class c
+        WHERE relnamespace = current_schema()::regnamespace AND relkind = 'c'
+          AND obj_description(c.reltype, 'pg_type') IS NULL""",
+    "columns": """
+        SELECT relname || '.' || attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE relnamespace = current_schema()::regnamespace AND relname = ANY (%(read)s)
+          AND attnum > 0 AND NOT attisdropped AND col_description(c.oid, attnum) IS NULL""",
+}
+
+
+def uncommented(corpus: Corpus, kind: str) -> list[tuple[str]]:
+    parameters = {"versions": schema.VERSION_TABLE, "read": list(READ_BY_COLUMN)}
+    with corpus.database.connection() as connection:
+        return connection.execute(UNCOMMENTED[kind], parameters).fetchall()  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("kind", UNCOMMENTED)
+def test_everything_that_users_read_says_what_it_is(corpus: Corpus, kind: str) -> None:
+    assert uncommented(corpus, kind) == []
+
+
+def test_views_say_what_they_are_after_a_space_was_promoted(corpus: Corpus) -> None:
+    corpus.database.transact(partial(spaces.promote, space=corpus.space))
+    assert uncommented(corpus, "relations") + uncommented(corpus, "columns") == []

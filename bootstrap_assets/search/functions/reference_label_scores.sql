@@ -18,3 +18,4 @@ RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE P
     SELECT labelled.content_hash, max(label.score) FROM labelled JOIN label USING (label_tsv)
     GROUP BY labelled.content_hash
 $$;
+COMMENT ON FUNCTION reference_label_scores IS 'How well the labels of records (category, hypothesis) answer weighted words: texts with a score, as reference_text_scores gives it.';

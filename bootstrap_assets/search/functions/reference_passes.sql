@@ -8,3 +8,4 @@ RETURN ((f).sources IS NULL OR source = ANY ((f).sources))
    AND ((f).labels IS NULL OR lower(nli_label) = ANY ((f).labels))
    AND ((f).documents IS NULL OR document_id = ANY ((f).documents))
    AND ((f).texts IS NULL OR content_hash = ANY ((f).texts));
+COMMENT ON FUNCTION reference_passes IS 'Whether a record passes the filters of a search.';

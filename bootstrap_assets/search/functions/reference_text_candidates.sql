@@ -26,3 +26,4 @@ BEGIN
               AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
         ORDER BY t.content_tsv @@ all_of DESC, t.tokens, t.content_hash LIMIT most) c);
 END $$;
+COMMENT ON FUNCTION reference_text_candidates IS 'Texts that pass the filters and have one of the words that tell most, rarest first, to be ranked by reference_text_scores.';

@@ -21,3 +21,4 @@ RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE P
     ) s
     WHERE s.score > 0
 $$;
+COMMENT ON FUNCTION reference_text_scores IS 'BM25 of some texts for weighted words; texts that have none of them are left out.';

@@ -427,3 +427,125 @@ COMMENT ON TABLE evaluation_baseline IS
     'The scores that later evaluations are compared with: task, list, contract, label, a value for each metric.';
 COMMENT ON COLUMN evaluation_baseline.search IS 'Digest of the SQL functions that searched.';
 COMMENT ON COLUMN evaluation_baseline.corpus IS 'Which corpus was searched: reference_corpus_version().';
+
+-- Comments -----------------------------------------------------------------------------------------------------------
+--
+-- Of what users read, column by column; `\d+ reference_embeddings` in psql shows them. Replacing a view keeps them.
+
+COMMENT ON VIEW reference_embeddings IS
+    'The view to read: every record with its text and its vector in the active space. No rows before the first space was promoted.';
+COMMENT ON COLUMN reference_embeddings.id IS 'Id of the record; never changes.';
+COMMENT ON COLUMN reference_embeddings.document_id IS 'The document it stands in: reference_documents.id.';
+COMMENT ON COLUMN reference_embeddings.source IS 'The data set: cuad, contract_nli, bonterms, commonaccord.';
+COMMENT ON COLUMN reference_embeddings.content IS 'The text.';
+COMMENT ON COLUMN reference_embeddings.embedding IS 'Its vector in the active space; <=> is the cosine distance.';
+COMMENT ON COLUMN reference_embeddings.granularity IS 'Its size: document, template, section, clause or span.';
+COMMENT ON COLUMN reference_embeddings.section_path IS 'Where it stands: headings from the outermost, joined.';
+COMMENT ON COLUMN reference_embeddings.category IS 'The label of a clause, as CUAD names them; NULL where it has none.';
+COMMENT ON COLUMN reference_embeddings.hypothesis_id IS 'Number of the hypothesis of ContractNLI that a span is evidence for or against.';
+COMMENT ON COLUMN reference_embeddings.nli_label IS 'Entailment, Contradiction or NotMentioned, of that hypothesis.';
+COMMENT ON COLUMN reference_embeddings.content_hash IS 'sha256 of the text''s UTF-8; records with the same text share it.';
+COMMENT ON COLUMN reference_embeddings.metadata IS 'What else the source says of the record; {"invented": true} marks the sample.';
+
+COMMENT ON VIEW reference_vectors IS 'The vectors of the active space, each distinct text once; the index is used through it.';
+COMMENT ON COLUMN reference_vectors.content_hash IS 'The text: reference_texts.content_hash.';
+COMMENT ON COLUMN reference_vectors.embedding IS 'Its vector; <=> is the cosine distance.';
+
+COMMENT ON COLUMN reference_documents.id IS 'Made from source and source_id; never changes.';
+COMMENT ON COLUMN reference_documents.source IS 'The data set: cuad, contract_nli, bonterms, commonaccord.';
+COMMENT ON COLUMN reference_documents.source_id IS 'What the source calls it; unique within the source.';
+COMMENT ON COLUMN reference_documents.title IS 'Its title, for people.';
+COMMENT ON COLUMN reference_documents.raw_text IS 'Its whole text, into which char_start and char_end of its records point.';
+COMMENT ON COLUMN reference_documents.licence IS 'The licence it is under.';
+COMMENT ON COLUMN reference_documents.attribution IS 'Whom the licence asks to name.';
+COMMENT ON COLUMN reference_documents.url IS 'Its address; empty where it has none.';
+COMMENT ON COLUMN reference_documents.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
+COMMENT ON COLUMN reference_documents.content_hash IS 'sha256 of raw_text in UTF-8.';
+COMMENT ON COLUMN reference_documents.tenant_id IS 'Whose document it is; NULL for the reference corpus.';
+COMMENT ON COLUMN reference_documents.created_at IS 'When it was first loaded.';
+COMMENT ON COLUMN reference_documents.updated_at IS 'When a load last changed it.';
+
+COMMENT ON COLUMN reference_texts.content_hash IS 'sha256 of the text''s UTF-8.';
+COMMENT ON COLUMN reference_texts.content IS 'The text.';
+COMMENT ON COLUMN reference_texts.tokens IS 'An estimate of its tokens.';
+COMMENT ON COLUMN reference_texts.content_tsv IS 'Its words as the search looks them up.';
+COMMENT ON COLUMN reference_texts.created_at IS 'When it was first loaded.';
+
+COMMENT ON COLUMN reference_text_parts.content_hash IS 'The long text: reference_texts.content_hash.';
+COMMENT ON COLUMN reference_text_parts.ordinal IS 'Place of the passage in it, from 0.';
+COMMENT ON COLUMN reference_text_parts.part_hash IS 'The passage: reference_texts.content_hash.';
+
+COMMENT ON COLUMN reference_records.id IS 'Made from source and source_id; never changes.';
+COMMENT ON COLUMN reference_records.document_id IS 'The document it stands in.';
+COMMENT ON COLUMN reference_records.content_hash IS 'Its text: reference_texts.content_hash.';
+COMMENT ON COLUMN reference_records.source IS 'The data set, as in its document.';
+COMMENT ON COLUMN reference_records.source_id IS 'What the source calls it; unique within the source.';
+COMMENT ON COLUMN reference_records.granularity IS 'Its size: document, template, section, clause or span.';
+COMMENT ON COLUMN reference_records.section_path IS 'Where it stands: headings from the outermost, joined.';
+COMMENT ON COLUMN reference_records.category IS 'The label of a clause, as CUAD names them; NULL where it has none.';
+COMMENT ON COLUMN reference_records.hypothesis_id IS 'Number of the hypothesis of ContractNLI that a span is evidence for or against.';
+COMMENT ON COLUMN reference_records.hypothesis IS 'That hypothesis.';
+COMMENT ON COLUMN reference_records.nli_label IS 'Entailment, Contradiction or NotMentioned, of that hypothesis.';
+COMMENT ON COLUMN reference_records.char_start IS 'Where it begins in raw_text, in characters from 0; NULL where it is not a piece of it.';
+COMMENT ON COLUMN reference_records.char_end IS 'Where it ends in raw_text, exclusive.';
+COMMENT ON COLUMN reference_records.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
+COMMENT ON COLUMN reference_records.label_tsv IS 'Words of category and hypothesis as the search looks them up.';
+COMMENT ON COLUMN reference_records.created_at IS 'When it was first loaded.';
+COMMENT ON COLUMN reference_records.updated_at IS 'When a load last changed it.';
+
+COMMENT ON COLUMN reference_changes.source IS 'The data set that changed.';
+COMMENT ON COLUMN reference_changes.source_id IS 'The record: reference_records.source_id, of then.';
+COMMENT ON COLUMN reference_changes.change IS 'new, changed or deleted.';
+COMMENT ON COLUMN reference_changes.granularity IS 'Its size.';
+COMMENT ON COLUMN reference_changes.category IS 'Its label, if any.';
+COMMENT ON COLUMN reference_changes.before IS 'The beginning of its text before; NULL where it is new.';
+COMMENT ON COLUMN reference_changes.after IS 'The beginning of its text after; NULL where it was deleted.';
+COMMENT ON COLUMN reference_changes.changed_at IS 'When that version was loaded.';
+
+COMMENT ON TABLE reference_connections IS 'What records have to do with each other.';
+COMMENT ON COLUMN reference_connections.from_record IS 'One record.';
+COMMENT ON COLUMN reference_connections.to_record IS 'The other.';
+COMMENT ON COLUMN reference_connections.kind IS 'What they have to do with each other.';
+COMMENT ON COLUMN reference_connections.score IS 'How much.';
+COMMENT ON COLUMN reference_connections.created_at IS 'When that was written.';
+
+COMMENT ON COLUMN reference_lexemes.lexeme IS 'The word, as the search looks it up.';
+COMMENT ON COLUMN reference_lexemes.texts IS 'Number of texts that have it.';
+COMMENT ON COLUMN reference_text_totals.one IS 'The only row.';
+COMMENT ON COLUMN reference_text_totals.texts IS 'Number of texts that were counted.';
+COMMENT ON COLUMN reference_text_totals.mean_tokens IS 'Their mean length, in estimated tokens.';
+COMMENT ON COLUMN reference_text_totals.counted_of IS 'Which corpus was counted: reference_corpus_version().';
+
+COMMENT ON COLUMN bootstrap_findings.id IS 'Number of the finding.';
+COMMENT ON COLUMN bootstrap_findings.source IS 'The data set.';
+COMMENT ON COLUMN bootstrap_findings.source_id IS 'The document or record that it is about, where it is about one.';
+COMMENT ON COLUMN bootstrap_findings.kind IS 'Its kind, in a word.';
+COMMENT ON COLUMN bootstrap_findings.message IS 'What was noticed, for people.';
+COMMENT ON COLUMN bootstrap_findings.place IS 'File and place in it.';
+
+COMMENT ON COLUMN bootstrap_events.id IS 'Number of the event; in the order in which they were written.';
+COMMENT ON COLUMN bootstrap_events.name IS 'What happened.';
+COMMENT ON COLUMN bootstrap_events.payload IS 'Its fields.';
+COMMENT ON COLUMN bootstrap_events.created_at IS 'When its transaction began.';
+
+COMMENT ON COLUMN bootstrap_requests.id IS 'Number of the request, as `bootstrap request` prints it.';
+COMMENT ON COLUMN bootstrap_requests.key IS 'What makes two requests the same while one is under way.';
+COMMENT ON COLUMN bootstrap_requests.sources IS 'The data sets that were asked for.';
+COMMENT ON COLUMN bootstrap_requests.force_refresh IS 'Whether publishers are asked for newer archives.';
+COMMENT ON COLUMN bootstrap_requests.priority IS 'The greater, the sooner.';
+COMMENT ON COLUMN bootstrap_requests.requested_by IS 'Who asked, as they say.';
+COMMENT ON COLUMN bootstrap_requests.status IS 'requested, running, completed, completed_with_failures, failed or cancelled.';
+COMMENT ON COLUMN bootstrap_requests.attempt IS 'How many times it was asked for: 1, and one more for each `bootstrap resume`.';
+COMMENT ON COLUMN bootstrap_requests.cancelled IS 'Whether somebody asked for its end.';
+COMMENT ON COLUMN bootstrap_requests.run_id IS 'The run of Dagster that it became.';
+COMMENT ON COLUMN bootstrap_requests.message IS 'Why it failed, for people.';
+COMMENT ON COLUMN bootstrap_requests.requested_at IS 'When it was asked for.';
+COMMENT ON COLUMN bootstrap_requests.started_at IS 'When its run began.';
+COMMENT ON COLUMN bootstrap_requests.finished_at IS 'When its run ended.';
+
+COMMENT ON COLUMN bootstrap_breakers.name IS 'The account or source that it keeps from being sent.';
+COMMENT ON COLUMN bootstrap_breakers.open IS 'Whether it is open: then nothing is sent.';
+COMMENT ON COLUMN bootstrap_breakers.reason IS 'Why it was opened, for people.';
+COMMENT ON COLUMN bootstrap_breakers.opened_at IS 'When it was opened.';
+COMMENT ON COLUMN bootstrap_breakers.retry_at IS 'From when on one request may try.';
+COMMENT ON COLUMN bootstrap_breakers.probe_until IS 'Until when that request may take; no other tries meanwhile.';
