@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}}" \
     $(BIN)/uv pip install --python $(BIN)/python
 
-.PHONY: run test test-deployment check format bench chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -33,6 +33,9 @@ format: $(STAMP)  ## Put the code in order.
 
 bench: $(STAMP)  ## The speed figures of the README.
 	@$(BIN)/python benchmarks/throughput.py
+
+bench-document: $(STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
+	@$(BIN)/python benchmarks/one_document.py
 
 chaos: $(STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos

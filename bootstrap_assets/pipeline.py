@@ -7,12 +7,15 @@ Each stage hands over through rows in PostgreSQL, so any stage can run again, al
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
 from bootstrap_assets.corpus.load import Loaded
+from bootstrap_assets.corpus.records import Finding, ParsedDocument
+from bootstrap_assets.corpus.scope import Scope
+from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding import failures, spaces, stages
 from bootstrap_assets.embedding.context import Corpus
@@ -49,22 +52,48 @@ def bootstrap(
 
 
 def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_deletes: bool = False) -> Loaded:
-    """Parse a source's archives and bring its rows to what they say, in one transaction.
+    """Parse a source's archives, then bring its rows to what they say, in one transaction.
 
     Does nothing where the corpus already holds what these archives give.
     """
-    loaded = partial(
-        merge,
-        settings=corpus.settings,
-        source=source,
-        archives=archives,
-        allow_deletes=allow_deletes,
-        on_records=_teller(corpus, source.name),
-    )
+    options = options_of(corpus.settings, source)
+    fingerprint, transact = fingerprint_of(source, options, archives), corpus.database.transact
     with _at_work(corpus, source.name, afresh=True):
-        result = corpus.database.transact(loaded)
-        corpus.database.transact(partial(stages.settle, space=corpus.space, source=source.name))
+        result = transact(partial(_loaded_already, source=source.name, fingerprint=fingerprint))
+        if result is None:
+            entries = parse(source, archives, options)
+            with stage(source.name, entries, parts_of, _teller(corpus, source.name)) as staging:
+                result = transact(
+                    partial(
+                        _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
+                    )
+                )
+        transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
+
+
+def load_documents(
+    corpus: Corpus,
+    source: str,
+    documents: Iterable[ParsedDocument | Finding],
+    *,
+    removed: Sequence[str] = (),
+    allow_deletes: bool = False,
+) -> Loaded:
+    """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
+
+    No other document is read or changed, and what is known of the source's last parse goes along. Raises
+    MassDeleteError where more than a fifth of the records of all these documents would go.
+    """
+    with stage(source, documents, parts_of) as staging:
+        scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+
+        def store(connection: Connection) -> Loaded:
+            loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow_deletes)
+            progress.documents_loaded(connection, source, loaded)
+            return loaded
+
+        return corpus.database.transact(store)
 
 
 def merge(
@@ -74,25 +103,28 @@ def merge(
     archives: Sequence[Archive],
     *,
     allow_deletes: bool = False,
-    on_records: Callable[[int], None] = lambda _records: None,
 ) -> Loaded:
     """`load` within a transaction of the caller's."""
     options = options_of(settings, source)
     fingerprint = fingerprint_of(source, options, archives)
-    if corpus_store.is_loaded(connection, source.name, fingerprint):
-        loaded = corpus_store.counts(connection, source.name)
-        loaded.unchanged_archive = True
-        progress.parsed(connection, source.name, loaded.records)
+    if loaded := _loaded_already(connection, source.name, fingerprint):
         return loaded
-    loaded = corpus_store.load(
-        connection,
-        source.name,
-        parse(source, archives, options),
-        cut=parts_of,
-        allow_deletes=allow_deletes,
-        on_records=on_records,
-    )
-    progress.loaded(connection, source.name, fingerprint, loaded)
+    with stage(source.name, parse(source, archives, options), parts_of) as staging:
+        return _store(connection, staging, source.name, fingerprint, allow=allow_deletes)
+
+
+def _loaded_already(connection: Connection, source: str, fingerprint: str) -> Loaded | None:
+    if not corpus_store.is_loaded(connection, source, fingerprint):
+        return None
+    loaded = corpus_store.counts(connection, Scope(source))
+    loaded.unchanged_archive = True
+    progress.parsed(connection, source, loaded.records)
+    return loaded
+
+
+def _store(connection: Connection, staging: Staging, source: str, fingerprint: str, *, allow: bool) -> Loaded:
+    loaded = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
+    progress.loaded(connection, source, fingerprint, loaded)
     return loaded
 
 

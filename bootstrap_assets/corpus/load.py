@@ -1,11 +1,15 @@
-"""The records stage: all documents, records and texts of a source change in one transaction.
+"""The records stage: all documents, records and texts of a scope change in one transaction.
 
-Rows are staged by binary COPY as the parser yields them, then merged: what is new is inserted, what changed is
-updated, what vanished is deleted, and a guard stops a parse that would delete too much.
+A scope is a whole source or some documents of it. Rows are staged as the parser yields them, copied, then merged:
+what is new is inserted, what changed is updated, what vanished is deleted, and a guard stops a parse that would
+delete too much. Work grows with the scope and what it changes, not with the corpus.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Cursor
 
 from bootstrap_assets.corpus.findings import keep_findings
 from bootstrap_assets.corpus.records import (
@@ -13,15 +17,16 @@ from bootstrap_assets.corpus.records import (
     ParsedDocument,
     Severity,
 )
-from bootstrap_assets.corpus.staging import Cut, Staging
+from bootstrap_assets.corpus.scope import Scope
+from bootstrap_assets.corpus.staging import Cut, Staging, stage
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
-from bootstrap_assets.errors import MassDeleteError
+from bootstrap_assets.errors import FormatError, MassDeleteError
 
 statement = statements_of(__name__)
 
 DELETE_GUARD = 0.20
-"""The largest share of a source's records that a parse may delete without being told to."""
+"""The largest share of a scope's records that a parse may delete without being told to."""
 
 
 CHANGE_EXCERPT = 1_000
@@ -33,14 +38,17 @@ _MERGE_LOCK = 0x6D657267  # "merg": one merge at a time, so that two sources nev
 
 @dataclass(slots=True)
 class Loaded:
-    """What the records stage did to a source.
+    """What the records stage did to a scope, and what the scope holds now.
 
     `parsed` and `digest` are what the parser yielded: the number of records, and the exclusive or of the
-    digests of each. What is stored must come to the same.
+    digests of each. What is stored must come to the same. `records_before` and `digest_before` are those of a
+    scope of some documents as they were stored before.
     """
 
     parsed: int = 0
     digest: int = 0
+    records_before: int = 0
+    digest_before: int = 0
     documents: int = 0
     records: int = 0
     new: int = 0
@@ -64,10 +72,12 @@ def is_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
     return bool(row and row[0])
 
 
-def counts(connection: Connection, source: str) -> Loaded:
-    """What is in the corpus of a source now."""
+def counts(connection: Connection, scope: Scope) -> Loaded:
+    """What is in the corpus of a scope now."""
     loaded = Loaded()
-    for documents, granularity, records in connection.execute(statement("count_corpus"), {"source": source}):
+    for documents, granularity, records in connection.execute(
+        scope.of(statement("count_corpus")), scope.parameters
+    ):
         loaded.documents = documents
         loaded.by_granularity[granularity] = records
         loaded.records += records
@@ -76,31 +86,36 @@ def counts(connection: Connection, source: str) -> Loaded:
 
 def load(
     connection: Connection,
-    source: str,
-    parsed: Iterable[ParsedDocument | Finding],
+    entries: Iterable[ParsedDocument | Finding],
+    scope: Scope,
     *,
     cut: Cut,
     allow_deletes: bool = False,
-    on_records: Callable[[int], None] = lambda _records: None,
 ) -> Loaded:
-    """Bring a source's rows to what `parsed` says, in the transaction of `connection`.
+    """Bring a scope's rows to what `entries` say: they are staged first, then stored (see `store`)."""
+    with stage(scope.source, entries, cut) as staging:
+        return store(connection, staging, scope, allow_deletes=allow_deletes)
 
-    Raises MassDeleteError, before anything changed, where more than DELETE_GUARD of the source's records
-    would go. `on_records` is told the number of records staged so far.
+
+def store(connection: Connection, staging: Staging, scope: Scope, *, allow_deletes: bool = False) -> Loaded:
+    """Bring a scope's rows to what was staged, in the transaction of `connection`; no other row changes.
+
+    Raises MassDeleteError, before anything changed, where more than DELETE_GUARD of the scope's records would go;
+    FormatError where what was staged is not all of the scope. Other merges wait from the merge to the end of the
+    transaction.
     """
     connection.execute(statement("create_staging"))
-    staging = Staging(connection, source, cut)
-    for entry in parsed:
-        staging.add(entry)
-        on_records(staging.records)
-    staging.flush()
-    connection.execute(statement("analyze_staging"))
+    staging.copy(connection)
+    connection.execute(statement("settle_staging"))
     lock_merges(connection)  # before the guard counts: another load of this source may be about to commit
-    _guard(connection, source, staging.records, allow_deletes=allow_deletes)
-    merged = _merge(connection, source)
+    _keep_within(connection, scope)
+    _guard(connection, scope, staging.records, allow_deletes=allow_deletes)
+    before = _stored(connection, scope)
+    merged = _merge(connection, scope)
+    merged.records_before, merged.digest_before = before
     merged.parsed, merged.digest = staging.records, staging.digest
-    keep_findings(connection, source, staging.findings)
-    merged.errors = sum(finding.severity is Severity.ERROR for finding in staging.findings)
+    keep_findings(connection, scope, staging.findings)
+    merged.errors = sum(finding.severity is Severity.ERROR for _, finding in staging.findings)
     merged.warnings = len(staging.findings) - merged.errors
     return merged
 
@@ -110,38 +125,57 @@ def lock_merges(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MERGE_LOCK,))
 
 
-def _guard(connection: Connection, source: str, parsed: int, *, allow_deletes: bool) -> None:
-    row = connection.execute(statement("count_vanishing"), {"source": source}).fetchone()
+def _keep_within(connection: Connection, scope: Scope) -> None:
+    row = None if scope.whole else connection.execute(statement("beyond_scope"), scope.parameters).fetchone()
+    if row:
+        raise FormatError(f"{scope}: {row[0]} belongs to another document")
+
+
+def _guard(connection: Connection, scope: Scope, parsed: int, *, allow_deletes: bool) -> None:
+    row = connection.execute(scope.of(statement("count_vanishing")), scope.parameters).fetchone()
     before, vanishing = row or (0, 0)
-    refused = refusal(source, parsed, before, vanishing)
+    refused = refusal(str(scope), parsed, before, vanishing)
     if refused and not allow_deletes:
         raise refused
 
 
-def refusal(source: str, parsed: int, before: int, vanishing: int) -> MassDeleteError | None:
-    """What the guard says where `vanishing` of the `before` records of a source would be deleted."""
+def _stored(connection: Connection, scope: Scope) -> tuple[int, int]:
+    """Records of some documents and their digest; of a whole source nobody needs it, and it takes a while."""
+    if scope.whole:
+        return 0, 0
+    row = connection.execute(scope.of(statement("stored_of_scope")), scope.parameters).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
+
+
+def refusal(scope: str, parsed: int, before: int, vanishing: int) -> MassDeleteError | None:
+    """What the guard says where `vanishing` of the `before` records of a scope would be deleted."""
     if vanishing <= DELETE_GUARD * before:
         return None
     return MassDeleteError(
-        f"{source}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
+        f"{scope}: the archive holds {parsed} records, and {vanishing} of the {before} in the corpus are "
         f"not among them. That is more than {DELETE_GUARD:.0%}, so nothing was changed. "
         "If it is meant, run again with --allow-deletes."
     )
 
 
-def _merge(connection: Connection, source: str) -> Loaded:
-    named = {"source": source}
-    connection.execute(statement("remember_changes"), named | {"excerpt": CHANGE_EXCERPT})
-    connection.execute(statement("forget_changes"), named)
-    texts_new = connection.execute(statement("merge_texts")).rowcount
-    connection.execute(statement("merge_parts"))
-    connection.execute(statement("merge_documents"), named)
-    new, changed = connection.execute(statement("merge_records"), named).fetchone() or (0, 0)
-    deleted = connection.execute(statement("delete_vanished_records"), named).rowcount
-    connection.execute(statement("delete_vanished_documents"), named)
-    if deleted or changed:
-        while connection.execute(statement("delete_orphaned_texts")).rowcount:
-            pass  # a long text takes its parts along: they are orphans the next time round
-    merged = counts(connection, source)
+def _merge(connection: Connection, scope: Scope) -> Loaded:
+    parameters = scope.parameters
+
+    def execute(name: str) -> Cursor[tuple[Any, ...]]:
+        return connection.execute(scope.of(statement(name)), parameters)
+
+    gone = execute("remember_gone").rowcount
+    connection.execute(statement("analyze_gone"))
+    connection.execute(scope.of(statement("remember_changes")), parameters | {"excerpt": CHANGE_EXCERPT})
+    execute("forget_changes")
+    texts_new = execute("merge_texts").rowcount
+    execute("merge_parts")
+    execute("merge_documents")
+    new, changed = execute("merge_records").fetchone() or (0, 0)
+    deleted = execute("delete_vanished_records").rowcount
+    execute("delete_vanished_documents")
+    while gone and execute("delete_orphaned_texts").rowcount:
+        pass  # a long text takes its parts along: they are orphans the next time round
+    merged = counts(connection, scope)
     merged.new, merged.changed, merged.deleted, merged.texts_new = new, changed, deleted, texts_new
     return merged

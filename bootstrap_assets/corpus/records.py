@@ -78,6 +78,11 @@ def storable(value: object, lost: list[str], depth: int = MOST_DEPTH) -> Any:
     return None
 
 
+def document_id(source: str, source_id: str) -> UUID:
+    """The stable id of a document, from source and source id."""
+    return uuid5(NAMESPACE, f"document\x1f{source}\x1f{source_id}")
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One contract, template or file, whole.
@@ -97,7 +102,7 @@ class Document:
     @property
     def id(self) -> UUID:
         """Stable id, from source and source id."""
-        return uuid5(NAMESPACE, f"document\x1f{self.source}\x1f{self.source_id}")
+        return document_id(self.source, self.source_id)
 
 
 @dataclass(frozen=True, slots=True)

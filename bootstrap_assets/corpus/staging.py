@@ -1,8 +1,16 @@
-"""What a load stages: documents, records and texts as the parser yields them, a few megabytes at a time."""
+"""What a load stages: documents, records and texts as the parser yields them, in a file until they are merged.
+
+Parsing takes minutes, and merging a moment: nothing of the database is held while a parser works, and what was
+parsed can be merged again where the database fails meanwhile. What a few documents give stays in memory.
+"""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import pickle
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -33,6 +41,8 @@ MAX_SOURCE_ID = 500
 
 _FLUSH_CHARACTERS = 4_000_000
 
+_IN_MEMORY = 8_000_000  # bytes
+
 
 WHOLE = (Granularity.DOCUMENT, Granularity.TEMPLATE)
 """Records that are a document, not a part of one."""
@@ -43,10 +53,13 @@ Cut = Callable[[str], Iterable[str]]
 
 
 class Staging:
-    """Collects rows and copies them into the staging tables, a few megabytes at a time."""
+    """Collects rows in a file of its own, a few megabytes at a time, and copies them into the staging tables.
 
-    def __init__(self, connection: Connection, source: str, cut: Cut) -> None:
-        self._connection = connection
+    `documents` are source ids of those that came, `findings` have the id of the document that they are of, if any.
+    """
+
+    def __init__(self, source: str, cut: Cut) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - until it is closed
         self._source = source
         self._cut = cut
         self._texts: set[bytes] = set()
@@ -54,18 +67,20 @@ class Staging:
         self._characters = 0
         self.records = 0
         self.digest = 0
-        self.findings: list[Finding] = []
+        self.documents: list[str] = []
+        self.findings: list[tuple[UUID | None, Finding]] = []
 
     def add(self, entry: ParsedDocument | Finding) -> None:
         """Stage a document with its records, or keep a finding."""
         if isinstance(entry, Finding):
-            self.findings.append(entry)
+            self.findings.append((None, entry))
             return
-        self.findings.extend(entry.findings)
-        name = entry.document.source_id
+        name, of = entry.document.source_id, entry.document.id
+        self.documents.append(name)
+        self.findings.extend((of, finding) for finding in entry.findings)
         if (problem := unstorable(entry)) is not None:
             message = f"{problem}, which PostgreSQL cannot store: the document is left out"
-            self.findings.append(Finding(self._source, Severity.ERROR, "unstorable", message, name, name))
+            self.findings.append((of, Finding(self._source, Severity.ERROR, "unstorable", message, name, name)))
             return
         lost: list[str] = []
         self._add_document(entry.document, lost)
@@ -73,22 +88,39 @@ class Staging:
             self._add_record(record, section, lost)
         for what in dict.fromkeys(lost):
             message = f"the metadata holds {what}, which jsonb cannot: null stands in its place"
-            self.findings.append(Finding(self._source, Severity.WARNING, "unstorable_value", message, name, name))
+            finding = Finding(self._source, Severity.WARNING, "unstorable_value", message, name, name)
+            self.findings.append((of, finding))
         if self._characters > _FLUSH_CHARACTERS:
             self.flush()
 
     def flush(self) -> None:
-        """Copy what is collected; FormatError where two entries have one id."""
+        """Write what is collected to the file. A text that comes again after this is staged again."""
         for table, rows in self._rows.items():
+            pickle.dump((table, rows), self._file)
+            rows.clear()
+        self._texts.clear()
+        self._characters = 0
+
+    def copy(self, connection: Connection) -> None:
+        """Copy all of it into the staging tables; FormatError where two entries have one id."""
+        for table, rows in self._pieces():
             columns, types = _STAGES[table]
             try:
-                copy_temporary(self._connection, table, columns, types, rows)
+                copy_temporary(connection, table, columns, types, rows)
             except psycopg.errors.UniqueViolation as error:
                 raise FormatError(
                     f"{self._source}: two entries have one id: {error.diag.message_detail}"
                 ) from None
-            rows.clear()
-        self._characters = 0
+
+    def _pieces(self) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+        end = self._file.tell()
+        self._file.seek(0)
+        while self._file.tell() < end:
+            yield pickle.load(self._file)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
 
     def _add_document(self, document: Document, lost: list[str]) -> None:
         self._characters += len(document.text)
@@ -144,6 +176,25 @@ class Staging:
     def _add_parts(self, whole: bytes, text: str) -> None:
         for ordinal, part in enumerate(self._cut(text)):
             self._rows["stage_parts"].append((whole, ordinal, self._add_text(part)))
+
+
+@contextmanager
+def stage(
+    source: str,
+    entries: Iterable[ParsedDocument | Finding],
+    cut: Cut,
+    on_records: Callable[[int], None] = lambda _records: None,
+) -> Iterator[Staging]:
+    """Stage what a parser yields, without a database. `on_records` is told the number of records so far."""
+    staging = Staging(source, cut)
+    try:
+        for entry in entries:
+            staging.add(entry)
+            on_records(staging.records)
+        staging.flush()
+        yield staging
+    finally:
+        staging.close()
 
 
 _STAGES: Mapping[str, tuple[list[str], list[str]]] = {

@@ -24,40 +24,83 @@ FROM reference_documents d JOIN reference_records r ON r.document_id = d.id
 WHERE d.source = %(source)s AND r.char_start IS NOT NULL GROUP BY d.id
 
 -- ----------------------------------------------------------------------------------------------------
--- The records stage: stage everything, then merge in one transaction. What is staged is named by pg_temp: a table of
--- the same name may be the user's own.
+-- The records stage: copy what was staged, then merge, in one transaction. What is staged is named by pg_temp: a table
+-- of the same name may be the user's own. {records} and {documents} are the rows of the scope (corpus/scope.py): each
+-- statement touches these, and what they point at, alone.
 
 -- name: create_staging
-DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records;
+DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records,
+    pg_temp.stage_gone;
 CREATE TEMP TABLE pg_temp.stage_documents (
     id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
     metadata jsonb, content_hash bytea
 ) ON COMMIT DROP;
-CREATE TEMP TABLE pg_temp.stage_texts (content_hash bytea PRIMARY KEY, content text, tokens integer) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_texts (content_hash bytea, content text, tokens integer) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_gone (source_id text, content_hash bytea) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_records (
     id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
     section_path text, category text, hypothesis_id integer, hypothesis text, nli_label text,
     char_start integer, char_end integer, metadata jsonb, section_hash bytea
 ) ON COMMIT DROP
 
--- name: analyze_staging
+-- name: settle_staging
+-- A text that comes again, far from the first time, was staged again.
+DELETE FROM pg_temp.stage_texts a USING pg_temp.stage_texts b
+WHERE a.content_hash = b.content_hash AND a.ctid > b.ctid;
+DELETE FROM pg_temp.stage_parts a USING pg_temp.stage_parts b
+WHERE a.content_hash = b.content_hash AND a.ordinal = b.ordinal AND a.ctid > b.ctid;
 ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records
 
 -- name: count_vanishing
 SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id))
-FROM reference_records r WHERE r.source = %(source)s
+FROM reference_records r WHERE {records}
+
+-- name: beyond_scope
+-- What was staged for documents that the scope does not hold, or would take a record away from one.
+SELECT source_id FROM pg_temp.stage_documents WHERE id <> ALL (%(documents)s)
+UNION ALL
+SELECT s.source_id FROM pg_temp.stage_records s WHERE s.document_id <> ALL (%(documents)s)
+UNION ALL
+SELECT s.source_id FROM pg_temp.stage_records s JOIN reference_records r USING (id)
+WHERE r.document_id <> ALL (%(documents)s)
+LIMIT 1
+
+-- name: stored_of_scope
+SELECT count(*), coalesce(bit_xor(bootstrap_record_digest(r)), 0) FROM reference_records r WHERE {records}
+
+-- name: remember_gone
+-- Texts that a record of the scope no longer has, and parts that they no longer have: nobody may need them any more.
+-- OFFSET 0 keeps the planner, which cannot know how few they are, from reading all parts.
+WITH RECURSIVE gone (source_id, content_hash) AS (
+    SELECT r.source_id, r.content_hash FROM reference_records r
+    WHERE {records}
+      AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id AND s.content_hash = r.content_hash)
+    UNION
+    SELECT NULL, p.part_hash FROM gone g CROSS JOIN LATERAL (
+        SELECT part_hash FROM reference_text_parts WHERE content_hash = g.content_hash OFFSET 0) p
+)
+INSERT INTO pg_temp.stage_gone (source_id, content_hash)
+SELECT source_id, content_hash FROM gone
+UNION ALL
+SELECT NULL, p.part_hash FROM (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) w CROSS JOIN LATERAL (
+    SELECT content_hash, ordinal, part_hash FROM reference_text_parts WHERE content_hash = w.content_hash OFFSET 0) p
+WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts s
+                  WHERE s.content_hash = p.content_hash AND s.ordinal = p.ordinal AND s.part_hash = p.part_hash)
+
+-- name: analyze_gone
+ANALYZE pg_temp.stage_gone
 
 -- name: remember_changes
 -- Before the merge, while both are there. Whole documents and templates change with any of their records: of them
 -- only the fact is kept. A record that only moved is not changed.
-INSERT INTO reference_changes (source, source_id, change, granularity, category, before, after)
-SELECT %(source)s, coalesce(s.source_id, r.source_id),
+INSERT INTO reference_changes (source, source_id, document_id, change, granularity, category, before, after)
+SELECT %(source)s, coalesce(s.source_id, r.source_id), coalesce(s.document_id, r.document_id),
        CASE WHEN r.id IS NULL THEN 'new' WHEN s.id IS NULL THEN 'deleted' ELSE 'changed' END,
        coalesce(s.granularity, r.granularity), coalesce(s.category, r.category),
        CASE WHEN r.granularity NOT IN ('document', 'template') THEN left(b.content, %(excerpt)s) END,
        CASE WHEN s.granularity NOT IN ('document', 'template') THEN left(a.content, %(excerpt)s) END
-FROM pg_temp.stage_records s FULL JOIN (SELECT * FROM reference_records WHERE source = %(source)s) r ON r.id = s.id
+FROM pg_temp.stage_records s FULL JOIN (SELECT * FROM reference_records WHERE {records}) r ON r.id = s.id
 LEFT JOIN pg_temp.stage_texts a ON a.content_hash = s.content_hash
 LEFT JOIN reference_texts b ON b.content_hash = r.content_hash
 WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
@@ -66,8 +109,8 @@ WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
 
 -- name: forget_changes
 -- Those of the versions before: what is told is the last step.
-DELETE FROM reference_changes WHERE source = %(source)s
-  AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE source = %(source)s)
+DELETE FROM reference_changes WHERE {records}
+  AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE {records})
 
 -- name: merge_texts
 -- The time is that of the merge, which holds its lock: later merges have later times (reference_corpus_version).
@@ -127,38 +170,39 @@ SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FR
 
 -- name: delete_vanished_records
 DELETE FROM reference_records r
-WHERE r.source = %(source)s AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id)
+WHERE {records} AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id)
 
 -- name: delete_vanished_documents
 DELETE FROM reference_documents d
-WHERE d.source = %(source)s AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_documents s WHERE s.id = d.id)
+WHERE {documents} AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_documents s WHERE s.id = d.id)
 
 -- name: delete_orphaned_texts
 DELETE FROM reference_texts t
-WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+WHERE t.content_hash IN (SELECT content_hash FROM pg_temp.stage_gone)
+  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
   AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
 
 -- name: count_corpus
-SELECT (SELECT count(*) FROM reference_documents WHERE source = %(source)s), granularity, count(*)
-FROM reference_records WHERE source = %(source)s GROUP BY granularity ORDER BY granularity
+SELECT (SELECT count(*) FROM reference_documents WHERE {documents}), granularity, count(*)
+FROM reference_records WHERE {records} GROUP BY granularity ORDER BY granularity
 
 -- name: record_failure
-INSERT INTO bootstrap_failures (source, source_id, stage, class, message, place)
-VALUES (%(source)s, %(source_id)s, 'parse', %(class)s, %(message)s, %(place)s)
+INSERT INTO bootstrap_failures (source, source_id, document_id, stage, class, message, place)
+VALUES (%(source)s, %(source_id)s, %(document_id)s, 'parse', %(class)s, %(message)s, %(place)s)
 ON CONFLICT (source, class, place, source_id) WHERE stage = 'parse' DO UPDATE SET
-    message = EXCLUDED.message, attempts = bootstrap_failures.attempts + 1, last_seen = clock_timestamp(),
+    message = EXCLUDED.message, document_id = EXCLUDED.document_id, attempts = bootstrap_failures.attempts + 1, last_seen = clock_timestamp(),
     resolved_at = NULL
 
 -- name: resolve_failures
 UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
-WHERE source = %(source)s AND stage = 'parse' AND resolved_at IS NULL AND last_seen < now()
+WHERE {records} AND stage = 'parse' AND resolved_at IS NULL AND last_seen < now()
 
 -- name: forget_findings
-DELETE FROM bootstrap_findings WHERE source = %(source)s
+DELETE FROM bootstrap_findings WHERE {records}
 
 -- name: record_finding
-INSERT INTO bootstrap_findings (source, source_id, kind, message, place)
-VALUES (%(source)s, %(source_id)s, %(class)s, %(message)s, %(place)s)
+INSERT INTO bootstrap_findings (source, source_id, document_id, kind, message, place)
+VALUES (%(source)s, %(source_id)s, %(document_id)s, %(class)s, %(message)s, %(place)s)
 
 -- name: loaded
 -- A source whose records are no longer as they were parsed is loaded again.
@@ -171,7 +215,7 @@ FROM bootstrap_progress p CROSS JOIN bootstrap_stored(p.source) stored WHERE p.s
 
 -- name: resolve_vanished
 UPDATE bootstrap_failures f SET resolved_at = clock_timestamp()
-WHERE f.source = %(source)s AND f.stage <> 'parse' AND f.resolved_at IS NULL
+WHERE f.source = %(source)s AND f.stage <> 'parse' AND f.resolved_at IS NULL AND {gone}
   AND NOT EXISTS (SELECT 1 FROM reference_texts t WHERE t.content_hash = f.content_hash
                   AND (f.source_id IS NULL OR EXISTS (
                       SELECT 1 FROM reference_records r WHERE r.source = f.source AND r.source_id = f.source_id

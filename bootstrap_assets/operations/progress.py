@@ -112,6 +112,18 @@ def loaded(connection: Connection, source: str, fingerprint: str, result: Loaded
     connection.execute(statement("loaded_source"), named)
 
 
+def documents_loaded(connection: Connection, source: str, result: Loaded) -> None:
+    """Tell that some documents of a source changed; what is known of its last parse changes by the difference."""
+    parameters = {
+        "source": source,
+        "records": result.records - result.records_before,
+        "parsed": result.parsed - result.records_before,
+        "digest": result.digest ^ result.digest_before,
+        "changed": bool(result.new or result.changed or result.deleted),
+    }
+    connection.execute(statement("documents_loaded"), parameters)
+
+
 class Unfinished(NamedTuple):
     """A source whose work stopped half way: what its records were parsed from, and its incomplete batches.
 

@@ -86,6 +86,21 @@ UPDATE bootstrap_progress SET
     embedded_records = 0, heartbeat_at = now(), updated_at = now()
 WHERE source = %(source)s
 
+-- name: documents_loaded
+-- By the difference. A source without anything before has come by documents, whatever archives may give later.
+INSERT INTO bootstrap_progress AS p (source, fingerprint, total_records, processed_records, parsed_records, parsed_digest)
+VALUES (%(source)s, 'documents', %(records)s, %(records)s, %(parsed)s, %(digest)s)
+ON CONFLICT (source) DO UPDATE SET
+    total_records = p.total_records + EXCLUDED.total_records,
+    processed_records = p.total_records + EXCLUDED.total_records,
+    parsed_records = coalesce(p.parsed_records, p.total_records) + EXCLUDED.parsed_records,
+    parsed_digest = CASE WHEN p.fingerprint IS NULL AND p.total_records = 0 THEN coalesce(p.parsed_digest, 0)
+                         ELSE p.parsed_digest END # EXCLUDED.parsed_digest,
+    fingerprint = CASE WHEN p.total_records = 0 THEN coalesce(p.fingerprint, 'documents') ELSE p.fingerprint END,
+    status = CASE WHEN %(changed)s AND p.status LIKE 'completed%%' THEN 'pending' ELSE p.status END,
+    completed_at = CASE WHEN %(changed)s THEN NULL ELSE p.completed_at END,
+    updated_at = now()
+
 -- name: beat
 WITH source AS (
     UPDATE bootstrap_progress SET heartbeat_at = now() WHERE source = %(source)s AND status = 'in_progress'

@@ -11,6 +11,7 @@ import pytest
 from bootstrap_assets.corpus import load as corpus
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record, Severity
+from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.errors import FormatError, MassDeleteError
 from tests.made_up_source import contracts, parsed_document
@@ -27,7 +28,7 @@ def load(
 ) -> Loaded:
     with database.connection() as connection:
         return corpus.load(
-            connection, source, entries, cut=lambda text: text.split("\n"), allow_deletes=allow_deletes
+            connection, entries, Scope(source), cut=lambda text: text.split("\n"), allow_deletes=allow_deletes
         )
 
 

@@ -10,7 +10,7 @@ BEGIN
 END $$;
 DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, reference_rank, reference_text_candidates,
     reference_label_scores, reference_text_scores, reference_phrase, reference_word, reference_passes, reference_lower,
-    bootstrap_stored, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
+    bootstrap_stored, bootstrap_record_digest, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
 DROP TYPE IF EXISTS reference_ranked, reference_question, reference_filters;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
     reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets, embedding_limiters, bootstrap_breakers,

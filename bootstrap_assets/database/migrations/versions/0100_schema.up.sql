@@ -82,6 +82,7 @@ COMMENT ON COLUMN reference_records.section_hash IS
 CREATE TABLE reference_changes (
     source      text NOT NULL,
     source_id   text NOT NULL,
+    document_id uuid,
     change      text NOT NULL CHECK (change IN ('new', 'changed', 'deleted')),
     granularity text NOT NULL,
     category    text,
@@ -90,8 +91,9 @@ CREATE TABLE reference_changes (
     changed_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (source, changed_at, source_id)
 );
+CREATE INDEX reference_changes_document ON reference_changes (document_id);
 COMMENT ON TABLE reference_changes IS
-    'Records that differ from the version of a source before, with the beginning of their texts before and after. The first load of a source is no change.';
+    'Records that differ from the version of a source, or of their document, before, with the beginning of their texts before and after. The first load of a source is no change.';
 
 CREATE TABLE reference_connections (
     from_record uuid NOT NULL REFERENCES reference_records ON DELETE CASCADE,
@@ -104,16 +106,20 @@ CREATE TABLE reference_connections (
 CREATE INDEX reference_connections_to ON reference_connections (to_record);
 
 CREATE TABLE bootstrap_findings (
-    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source    text NOT NULL,
-    source_id text,
-    kind      text NOT NULL,
-    message   text NOT NULL,
-    place     text NOT NULL
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      text NOT NULL,
+    source_id   text,
+    document_id uuid,
+    kind        text NOT NULL,
+    message     text NOT NULL,
+    place       text NOT NULL
 );
+CREATE INDEX bootstrap_findings_document ON bootstrap_findings (document_id);
 CREATE INDEX bootstrap_findings_source ON bootstrap_findings (source, kind);
-COMMENT ON TABLE bootstrap_findings IS 'Warnings of the last parse of a source: nothing was lost, but somebody may want to know.';
+COMMENT ON TABLE bootstrap_findings IS
+    'Warnings of the last parse of a source, or of the document: nothing was lost, but somebody may want to know.';
 
+\i corpus/functions/bootstrap_record_digest.sql
 \i corpus/functions/bootstrap_stored.sql
 \i corpus/functions/reference_corpus_version.sql
 
@@ -241,6 +247,7 @@ CREATE TABLE bootstrap_failures (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source       text NOT NULL,
     source_id    text,
+    document_id  uuid,
     content_hash bytea,
     stage        text NOT NULL CHECK (stage IN ('parse', 'embed', 'store')),
     class        text NOT NULL,
@@ -258,6 +265,7 @@ CREATE UNIQUE INDEX bootstrap_failures_parse_once
     ON bootstrap_failures (source, class, place, source_id) NULLS NOT DISTINCT WHERE stage = 'parse';
 CREATE UNIQUE INDEX bootstrap_failures_text_once
     ON bootstrap_failures (space_id, source, content_hash, source_id) NULLS NOT DISTINCT WHERE stage <> 'parse';
+CREATE INDEX bootstrap_failures_document ON bootstrap_failures (document_id) WHERE document_id IS NOT NULL;
 CREATE INDEX bootstrap_failures_open ON bootstrap_failures (source) WHERE resolved_at IS NULL;
 CREATE INDEX bootstrap_failures_text ON bootstrap_failures (content_hash) WHERE resolved_at IS NULL;
 CREATE INDEX bootstrap_failures_resolved ON bootstrap_failures (resolved_at) WHERE resolved_at IS NOT NULL;
