@@ -17,8 +17,9 @@ from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import FormatError, MassDeleteError
+from bootstrap_assets.search.query import Mode, search
 from tests.integration.test_fill import load
-from tests.made_up_source import contracts, parsed_document
+from tests.made_up_source import MADE_UP, contracts, parsed_document
 
 
 def one(title: str, **clauses: str) -> ParsedDocument:
@@ -99,13 +100,11 @@ def test_a_source_may_come_document_by_document_from_the_first_on(corpus: Corpus
 
 def test_a_source_that_was_complete_is_pending_after_a_change_and_embedded_from_there(corpus: Corpus) -> None:
     load(corpus, contracts(10))
-    source = pipeline.SOURCES["cuad"]
-    made_up = replace(source, name="made_up")
-    pipeline.embed(corpus, made_up)
+    pipeline.embed(corpus, MADE_UP)
     assert rows(corpus, "SELECT status FROM bootstrap_progress") == [("completed",)]
     change(corpus, contract_three())
     assert rows(corpus, "SELECT status FROM bootstrap_progress") == [("pending",)]
-    assert pipeline.embed(corpus, made_up).status == "completed"
+    assert pipeline.embed(corpus, MADE_UP).status == "completed"
 
 
 def test_the_guard_counts_the_records_of_the_scope_alone(corpus: Corpus) -> None:
@@ -194,8 +193,9 @@ def test_a_text_that_comes_again_after_the_staged_rows_went_to_the_file_is_store
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bootstrap_assets.corpus.staging._FLUSH_CHARACTERS", 1)
+    change(corpus, one("A", Cap="Words of A."), one("B", Cap="Words of B."))
     change(corpus, one("A", Cap="Same words."), one("B", Cap="Same words."))
-    assert rows(corpus, "SELECT count(*) FROM reference_texts") == [(1,)]
+    assert rows(corpus, "SELECT content FROM reference_texts") == [("Same words.",)]
     assert lost(corpus).ok
 
 
@@ -241,3 +241,33 @@ def test_no_statement_of_a_load_of_one_document_scans_the_corpus(
             corpus_store.load(connection, [contract_three()], Scope("made_up", ("Contract 3",)), cut=lambda _: [])
     assert len(plans) > 15
     assert {text: tables for text, tables in plans.items() if tables} == {}
+
+
+def test_the_corpus_has_another_version_when_texts_came_or_went_and_no_scan_tells_it(corpus: Corpus) -> None:
+    load(corpus, contracts(10))
+    version = "SELECT reference_corpus_version()"
+    before = rows(corpus, version)
+    load(corpus, contracts(10))
+    assert rows(corpus, version) == before
+    change(corpus, contract_three())
+    after = rows(corpus, version)
+    assert after != before
+    assert rows(corpus, "SELECT texts = (SELECT count(*) FROM reference_texts) FROM reference_text_changes") == [
+        (True,)
+    ]
+    change(corpus, removed=["Contract 3"], allow_deletes=True)
+    assert rows(corpus, version) != after
+    assert "reference_texts" not in str(rows(corpus, f"EXPLAIN (VERBOSE) {version}"))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_what_streams_in_after_the_index_was_built_is_found_at_once(corpus: Corpus, mode: Mode) -> None:
+    load(corpus, contracts(10))
+    pipeline.embed(corpus, MADE_UP)
+    pipeline.build_index(corpus)
+    words = "The zeppelin is insured."
+    change(corpus, one("New", Cap=words, Law="Norway."))
+    if mode is not Mode.TEXT:
+        pipeline.embed(corpus, MADE_UP)
+    [hit] = search(corpus.database, corpus.settings, words, k=1, mode=mode)
+    assert hit.content == words

@@ -121,7 +121,21 @@ COMMENT ON TABLE bootstrap_findings IS
 
 \i corpus/functions/bootstrap_record_digest.sql
 \i corpus/functions/bootstrap_stored.sql
+
+CREATE TABLE reference_text_changes (
+    one        boolean PRIMARY KEY DEFAULT true CHECK (one),
+    texts      bigint NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE reference_text_changes IS 'The number of reference_texts, and when it last changed: reference_corpus_version().';
+
 \i corpus/functions/reference_corpus_version.sql
+\i corpus/functions/reference_count_texts.sql
+
+CREATE TRIGGER reference_texts_came AFTER INSERT ON reference_texts
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION reference_count_texts();
+CREATE TRIGGER reference_texts_went AFTER DELETE ON reference_texts
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION reference_count_texts();
 
 -- Operations ---------------------------------------------------------------------------------------------------------
 
