@@ -117,6 +117,10 @@ class VectorError(PermanentError):
     """A text's vector fails a check (finite values, norm), or a space has other dimensions than its model."""
 
 
+class SpaceError(PermanentError):
+    """A space cannot be what was decided: it is unknown, incomplete or not indexed, or it is the one searched."""
+
+
 class BreakerOpenError(PermanentError):
     """A circuit breaker is open: nothing is sent until it is reset or has cooled down."""
 

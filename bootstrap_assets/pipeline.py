@@ -157,14 +157,13 @@ def retry_failures(
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
-    """Build or keep the index of the space, and promote it when it covers the corpus; prune what is old.
+    """Build or keep the index of the space; prune what is old.
 
-    A space takes the place of another one that is searched only where its provider or model was set.
+    The first space of a corpus is searched from then on. Beside one that is searched it becomes `ready` where it
+    covers the corpus, and waits for `bootstrap spaces promote`.
     """
     _fit(corpus)
-    indexed = index.build(
-        corpus.database, corpus.space, rebuild=rebuild, chosen=corpus.settings.names_a_model, stop=corpus.stop
-    )
+    indexed = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
     return indexed
 

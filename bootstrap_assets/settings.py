@@ -133,11 +133,6 @@ class Settings(BaseSettings):
         return self.embedder
 
     @property
-    def names_a_model(self) -> bool:
-        """Whether somebody said which model is wanted, and did not leave it to `auto` and the database."""
-        return self.embedder != "auto" or self.voyage_model is not None or self.voyage_dimensions is not None
-
-    @property
     def source_options(self) -> dict[str, dict[str, object]]:
         """Settings of single sources, by source."""
         patterns = [part.strip() for part in self.commonaccord_patterns.split(",") if part.strip()]

@@ -27,6 +27,7 @@ from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
 from bootstrap_assets.cli.settings import settings_
 from bootstrap_assets.cli.show import embed, show
+from bootstrap_assets.cli.spaces import spaces
 from bootstrap_assets.cli.status import status
 from bootstrap_assets.cli.ui import ui
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError, explain
@@ -61,6 +62,7 @@ COMMANDS = (
     evaluation,
     report,
     failures,
+    spaces,
     breaker,
     cost,
     request,

@@ -113,3 +113,9 @@ def _print_building(document: dict[str, Any]) -> None:
             f"{building['model']} yet. A run over all sources makes it complete.[/]",
             soft_wrap=True,
         )
+    elif building and building["state"] == "ready":
+        out.print(
+            f"[yellow]Searches still use {space['model']}: the vectors of {building['model']} are complete; "
+            f"`bootstrap spaces promote {building['id']}` has them searched.[/]",
+            soft_wrap=True,
+        )

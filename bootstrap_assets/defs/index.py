@@ -58,8 +58,9 @@ class IndexConfig(dg.Config):
     group_name="index",
     description=(
         "An HNSW index over the vectors of all sources, and a full-text index over their texts and labels. It is "
-        "kept while it is good, and replaced without a moment without one. When every record is covered, the "
-        "space of vectors becomes the one that `reference_embeddings` shows and `search_reference` searches.\n\n"
+        "kept while it is good, and replaced without a moment without one. The first space of vectors becomes the "
+        "one that `reference_embeddings` shows and `search_reference` searches; another becomes ready beside it "
+        "when it covers every record, and is searched from `bootstrap spaces promote` on.\n\n"
         "Method and parameters: [pgvector](https://github.com/pgvector/pgvector#hnsw)."
     ),
     owners=OWNERS,
@@ -72,7 +73,7 @@ class IndexConfig(dg.Config):
 def reference_index(
     context: dg.AssetExecutionContext, config: IndexConfig, corpus: CorpusResource
 ) -> dg.MaterializeResult[None]:
-    """Build or keep the index, and promote the space when it covers the corpus."""
+    """Build or keep the index, and say whether the space covers the corpus."""
     with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         indexed = pipeline.build_index(opened, rebuild=config.rebuild)
         version = opened.database.transact(partial(versions.vectors_version, space=opened.space))

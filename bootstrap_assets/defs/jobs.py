@@ -1,4 +1,6 @@
-"""Jobs: everything, one source, the index, what failed, the checks alone. All take the resource's config.
+"""Jobs: everything, one source, the index, what failed, the space that is searched, the checks alone.
+
+All take the resource's config.
 
 resources: {corpus: {config: {data: sample, force_refresh: false, allow_deletes: false, max_cost: 5}}}
 """
@@ -16,7 +18,8 @@ from bootstrap_assets.corpus import overview
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
 from bootstrap_assets.defs.partitions import ALL_BATCHES
-from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
+from bootstrap_assets.defs.resources import STOP, CorpusResource, failing_for_good
+from bootstrap_assets.search import promotion
 from bootstrap_assets.sources.registry import SOURCES
 
 WARM = ["bootstrap_assets.definitions"]
@@ -149,10 +152,54 @@ def retry_job() -> None:
     retry()
 
 
+class PromoteConfig(dg.Config):
+    """Which space is to be searched."""
+
+    space: int = Field(description="Its ID, as `bootstrap spaces list` shows it.")
+
+
+@dg.op
+def promote(context: dg.OpExecutionContext, config: PromoteConfig, corpus: CorpusResource) -> None:
+    """Make a space the one that is searched."""
+    with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
+        space = promotion.promote(connection, config.space, stop=STOP)
+    context.log.info(f"space {space.id} ({space.name}) is searched now")
+
+
+@dg.op
+def rollback(context: dg.OpExecutionContext, corpus: CorpusResource) -> None:
+    """Search the space again that was searched before."""
+    with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
+        space = promotion.rollback(connection, stop=STOP)
+    context.log.info(f"space {space.id} ({space.name}) is searched now")
+
+
+@dg.job(
+    name="promote_space",
+    description="Make a space the one that is searched. It has to be complete and indexed. Calls no provider.",
+    executor_def=dg.in_process_executor,
+    tags=job_tags("promote_space"),
+)
+def promote_job() -> None:
+    """One step."""
+    promote()
+
+
+@dg.job(
+    name="rollback_space",
+    description="Search the space again that was searched before this one. Calls no provider.",
+    executor_def=dg.in_process_executor,
+    tags=job_tags("promote_space"),
+)
+def rollback_job() -> None:
+    """One step."""
+    rollback()
+
+
 @dg.definitions
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[BOOTSTRAP, *SOURCE_JOBS, REBUILD_INDEX, EVALUATE, retry_job, VERIFY],
+        jobs=[BOOTSTRAP, *SOURCE_JOBS, REBUILD_INDEX, EVALUATE, retry_job, promote_job, rollback_job, VERIFY],
         executor=executor(),
     )

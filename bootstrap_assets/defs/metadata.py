@@ -142,4 +142,11 @@ def indexed_metadata(indexed: Indexed) -> Metadata:
         "seconds": dg.MetadataValue.float(round(indexed.seconds, 2)),
         "promoted": dg.MetadataValue.bool(indexed.promoted),
         "records_without_vector": dg.MetadataValue.int(indexed.uncovered),
-    }
+    } | _how_to_promote(indexed)
+
+
+def _how_to_promote(indexed: Indexed) -> Metadata:
+    if not indexed.ready:
+        return {}
+    command = f"`bootstrap spaces promote {indexed.number}`, or the job `promote_space`"
+    return {"promote_space": dg.MetadataValue.md(command)}

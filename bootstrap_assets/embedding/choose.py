@@ -78,7 +78,9 @@ def remarks(settings: Settings, model: Model) -> list[str]:
     if model.provider == "local":
         key = settings.voyage_api_key and settings.embedder == "auto"
         kept = "VOYAGE_API_KEY is set, but this database's vectors are the local model's, and stay until "
-        return [f"{kept}BOOTSTRAP_EMBEDDER=voyage is set: the next run then embeds anew"] if key else []
+        return (
+            [f"{kept}BOOTSTRAP_EMBEDDER=voyage is set: the next run then embeds anew beside them"] if key else []
+        )
     told = [
         "what is sent may be used to train the provider's models unless your organisation has opted out in its "
         "settings at Voyage AI (MongoDB): do that before texts of customers are sent"
@@ -87,7 +89,7 @@ def remarks(settings: Settings, model: Model) -> list[str]:
         other = replacement(model.name)
         told.append(
             f"{model.name} is a legacy model, which Voyage AI will retire: its replacement is {other} "
-            f"(BOOTSTRAP_VOYAGE_MODEL={other}; the next run then embeds anew)"
+            f"(BOOTSTRAP_VOYAGE_MODEL={other}; the next run then embeds anew beside it)"
         )
     return told
 

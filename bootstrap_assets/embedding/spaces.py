@@ -4,13 +4,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from psycopg import sql
 
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.locks import patiently
 from bootstrap_assets.database.statements import statements_of
-from bootstrap_assets.errors import ConfigurationError, SchemaError, VectorError
+from bootstrap_assets.errors import ConfigurationError, SchemaError, SpaceError, VectorError
 from bootstrap_assets.settings import MAX_INDEXED
 
 statement = statements_of(__name__)
@@ -31,6 +32,7 @@ class Space:
     dimensions: int
     table: str
     state: str
+    element_type: str
 
     @property
     def vectors(self) -> sql.Identifier:
@@ -109,8 +111,56 @@ def active(connection: Connection) -> Space | None:
 
 
 def building(connection: Connection) -> Space | None:
-    """The space made last of those that are being filled and not searched."""
+    """The space made last of those that are built or ready beside the one that is searched."""
     return _one(connection, "building_space", {})
+
+
+def numbered(connection: Connection, number: int) -> Space:
+    """The space of that number; SpaceError where there is none."""
+    space = _one(connection, "numbered_space", {"id": number})
+    if space is None:
+        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` names those that there are")
+    return space
+
+
+def previous(connection: Connection) -> Space | None:
+    """The space that was searched before the active one, None where there was none or it was dropped."""
+    return _one(connection, "previous_space", {})
+
+
+def every(connection: Connection) -> list[Space]:
+    """All spaces but dropped ones, the oldest first."""
+    return [Space(*row) for row in connection.execute(statement("every_space"))]
+
+
+def held(connection: Connection) -> Space | None:
+    """The space that is searched, and that stays it until this transaction ends."""
+    connection.execute(statement("hold_views"))
+    return active(connection)
+
+
+def settle(connection: Connection, space: Space, *, ready: bool) -> None:
+    """Tell whether a space that is not searched, and was not retired, could be."""
+    connection.execute(statement("settle_space"), {"id": space.id, "ready": ready})
+
+
+def quality(connection: Connection, space: Space) -> dict[str, Any]:
+    """The figures of a space's last evaluation; empty before the first."""
+    row = connection.execute(statement("space_quality"), {"id": space.id}).fetchone()
+    return dict(row[0]) if row else {}
+
+
+def drop(connection: Connection, number: int) -> Space:
+    """Drop a space's vectors and dead letters; the ledger keeps what they cost. SpaceError where it is searched.
+
+    Writers of `reference_texts` have to be done: to be called `patiently`.
+    """
+    lock(connection)
+    space = numbered(connection, number)
+    if space.state == "active":
+        raise SpaceError(f"space {space.id} ({space.name}) is the one that is searched: promote another one first")
+    connection.execute(statement("drop_space").format(vectors=space.vectors, id=sql.Literal(space.id)))
+    return space
 
 
 def known(connection: Connection) -> list[Space]:

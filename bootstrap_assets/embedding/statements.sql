@@ -337,30 +337,33 @@ FROM bootstrap_progress WHERE started_at >= %(since)s
 -- Spaces.
 
 -- name: find_space
-SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
 WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimensions)s AND element_type = 'vector'
+  AND state <> 'dropped'
 
 -- name: active_space
-SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces WHERE state = 'active'
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces WHERE state = 'active'
 
 -- name: building_space
-SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
-WHERE state = 'building' ORDER BY id DESC LIMIT 1
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
+WHERE state IN ('building', 'ready') ORDER BY id DESC LIMIT 1
 
 -- name: known_spaces
-SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
-ORDER BY state = 'active' DESC, state = 'building' DESC, id DESC
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
+WHERE state <> 'dropped' ORDER BY state = 'active' DESC, state IN ('building', 'ready') DESC, id DESC
 
 -- name: holds_vectors
 SELECT EXISTS (SELECT FROM {vectors})
 
 -- name: newest_space
-SELECT id, name, provider, model, dimensions, table_name, state FROM embedding_spaces
-ORDER BY state = 'active' DESC, id DESC LIMIT 1
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
+WHERE state <> 'dropped' ORDER BY state = 'active' DESC, id DESC LIMIT 1
 
 -- name: add_space
 INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name)
 VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s)
+ON CONFLICT (name) DO UPDATE SET  -- it was dropped
+    state = 'building', promoted_at = NULL, fitted = NULL, fitted_of = NULL, index_parameters = '{}', quality = '{}'
 
 -- name: create_vectors
 CREATE TABLE {vectors} (
@@ -391,11 +394,38 @@ WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_has
 -- name: retire_others
 UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s
 
+-- name: numbered_space
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
+WHERE id = %(id)s AND state <> 'dropped'
+
+-- name: previous_space
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
+WHERE state NOT IN ('active', 'dropped') AND promoted_at IS NOT NULL ORDER BY promoted_at DESC LIMIT 1
+
+-- name: every_space
+SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
+WHERE state <> 'dropped' ORDER BY id
+
+-- name: settle_space
+UPDATE embedding_spaces SET state = CASE WHEN %(ready)s THEN 'ready' ELSE 'building' END
+WHERE id = %(id)s AND state IN ('building', 'ready') AND (state = 'ready') <> %(ready)s
+
+-- name: space_quality
+SELECT quality FROM embedding_spaces WHERE id = %(id)s
+
+-- name: drop_space
+DROP TABLE {vectors};
+DELETE FROM bootstrap_failures WHERE space_id = {id};
+UPDATE embedding_spaces SET state = 'dropped' WHERE id = {id}
+
+-- name: hold_views
+LOCK TABLE reference_vectors IN ACCESS SHARE MODE
+
 -- name: refill_space
 UPDATE embedding_spaces SET state = 'building' WHERE id = %(id)s AND state = 'retired'
 
 -- name: activate_space
-UPDATE embedding_spaces SET state = 'active', promoted_at = now() WHERE id = %(id)s AND state <> 'active'
+UPDATE embedding_spaces SET state = 'active', promoted_at = clock_timestamp() WHERE id = %(id)s AND state <> 'active'
 
 -- name: replace_vectors
 CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::vector AS embedding FROM {vectors}

@@ -64,6 +64,7 @@ def describe_corpus(connection: Connection) -> dict[str, Any]:
 
 def _describe(connection: Connection, space: Space) -> dict[str, Any]:
     return {
+        "id": space.id,
         "provider": space.provider,
         "model": space.model,
         "dimensions": space.dimensions,
@@ -73,7 +74,7 @@ def _describe(connection: Connection, space: Space) -> dict[str, Any]:
 
 
 def _building(connection: Connection, searched: Space) -> dict[str, Any] | None:
-    """The newest space that is being built beside the searched one, and what it lacks."""
+    """The newest space that is built, or ready, beside the searched one, and what it lacks."""
     space = spaces.building(connection)
     if space is None or space.id == searched.id:
         return None

@@ -13,7 +13,6 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from bootstrap_assets.corpus import load as corpus
 from bootstrap_assets.database.connection import Connection, Database, advisory_lock, connect
 from bootstrap_assets.database.locks import patiently
 from bootstrap_assets.database.statements import statements_of
@@ -36,7 +35,10 @@ MAX_BUILD_MEMORY_MB = 4096
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What the index stage did: `built` or `kept`, over how many vectors, in how many seconds."""
+    """What the index stage did: `built` or `kept`, over how many vectors, in how many seconds.
+
+    `number`: that of the space. `ready`: it is complete and indexed, and another one is searched.
+    """
 
     action: str
     vectors: int
@@ -44,16 +46,16 @@ class Indexed:
     space: str
     promoted: bool
     uncovered: int
+    number: int
+    ready: bool
 
 
-def build(
-    database: Database, space: Space, *, rebuild: bool = False, chosen: bool = False, stop: Stop | None = None
-) -> Indexed:
-    """Make the space's index right, and promote the space when every record of the corpus is covered.
+def build(database: Database, space: Space, *, rebuild: bool = False, stop: Stop | None = None) -> Indexed:
+    """Make the space's index right, and say whether the space is ready to be searched.
 
     The first space ever is promoted as it is: there is nothing better to search. Another one takes the place of
-    that which is searched only where somebody has chosen it (`chosen`): what was paid for is not put aside because
-    a key is missing. Promoting waits until nobody reads the views; `stop` ends that.
+    that which is searched only by a decision (search/promotion.py). Promoting waits until nobody reads the views;
+    `stop` ends that.
     """
     started = time.monotonic()
     with connect(database.url, autocommit=True) as connection:
@@ -63,7 +65,10 @@ def build(
         space = spaces.find(connection, space.provider, space.model, space.dimensions) or space  # active by now?
         vectors = spaces.count(connection, space)
         built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
-        promoted, uncovered = _promote(connection, space, chosen=chosen, stop=stop)
+        promoted = spaces.active(connection) is None and _promote_first(connection, space, stop=stop)
+        uncovered = spaces.uncovered(connection, space)
+        spaces.settle(connection, space, ready=not uncovered)
+        space = spaces.numbered(connection, space.id)
     return Indexed(
         action="built" if built else "kept",
         vectors=vectors,
@@ -71,6 +76,8 @@ def build(
         space=space.name,
         promoted=promoted,
         uncovered=uncovered,
+        number=space.id,
+        ready=space.state == "ready",
     )
 
 
@@ -100,27 +107,17 @@ def _indexes(connection: Connection, space: Space) -> list[_Index]:
     return [_Index(name, valid, tuple(options or ())) for name, valid, options in rows]
 
 
-def _promote(connection: Connection, space: Space, *, chosen: bool, stop: Stop | None) -> tuple[bool, int]:
-    """Promote the space if it is to be; returns whether it was, and the number of records it does not cover."""
-    uncovered = spaces.uncovered(connection, space)
-    if not _is_next(connection, space, uncovered, chosen=chosen):
-        return False, uncovered
+def _promote_first(connection: Connection, space: Space, *, stop: Stop | None) -> bool:
+    """Promote the space unless another one was meanwhile."""
 
-    def promote(connection: Connection) -> tuple[bool, int]:
-        corpus.lock_merges(connection)  # a load that is at work may bring records that are not covered
+    def promote(connection: Connection) -> bool:
         spaces.lock(connection)
-        uncovered = spaces.uncovered(connection, space)
-        is_next = _is_next(connection, space, uncovered, chosen=chosen)
-        if is_next:
+        is_first = spaces.active(connection) is None
+        if is_first:
             spaces.promote(connection, space)
-        return is_next, uncovered
+        return is_first
 
     return patiently(connection, promote, what=f"make {space.name} the space that is searched", stop=stop)
-
-
-def _is_next(connection: Connection, space: Space, uncovered: int, *, chosen: bool) -> bool:
-    current = spaces.active(connection)
-    return current is None or (chosen and current.id != space.id and not uncovered)
 
 
 def _build_text_indexes(connection: Connection) -> None:

@@ -1,8 +1,8 @@
 """Search: the SQL function `search_reference`, with the query's vector made by the space's own embedder."""
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -138,12 +138,10 @@ def search(
     query = _cleaned(query)
     if mode is Mode.VECTOR and PHRASE.search(query):
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
-    space = _searched(database) if mode is not Mode.TEXT else None
-    vector = embed_query(database, settings, space, query) if space else None  # in no transaction: may take long
-    asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "vector": vector, "k": k}
-    asked |= {"min_score": min_score, "fold": fold}
-    with database.connection() as connection:
-        named = asked | _named(connection, filters or Filters()) | asdict(ranking or Ranking())
+    asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
+    asked |= {"min_score": min_score, "fold": fold} | asdict(ranking or Ranking())
+    with _open(database, settings, query, mode) as (connection, vector):
+        named = asked | {"vector": vector} | _named(connection, filters or Filters())
         rows = connection.execute(statement("search"), named).fetchall()
         hits = [_hit(row) for row in rows]
     if not hits:
@@ -164,6 +162,24 @@ def _cleaned(query: str) -> str:
     if not query.strip():
         raise ConfigurationError("the query is empty")
     return query
+
+
+@contextmanager
+def _open(
+    database: Database, settings: Settings, query: str, mode: Mode
+) -> Iterator[tuple[Connection, npt.NDArray[np.float32] | None]]:
+    """A transaction, and the query's vector of the very space that is searched in it; None in the mode `text`."""
+    if mode is Mode.TEXT:
+        with database.connection() as connection:
+            yield connection, None
+        return
+    while True:
+        space = _searched(database)
+        vector = embed_query(database, settings, space, query)  # in no transaction: may take long
+        with database.connection() as connection:
+            if spaces.held(connection) == space:  # or another one was promoted meanwhile
+                yield connection, vector
+                return
 
 
 def _named(connection: Connection, filters: Filters) -> dict[str, Any]:

@@ -23,10 +23,12 @@ from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.defs.launcher import CLOCK, HOST_TAG, WatchedRunLauncher, is_alive, this_host
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import MassDeleteError, TransientError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
 from tests.fakes.voyage_server import Refusal, VoyageServer
+from tests.integration.test_promotion import both_ready, states
 
 
 @pytest.fixture
@@ -277,3 +279,15 @@ def test_dagster_job_execute_works_in_a_prepared_shell(tmp_path: Path, database_
     status = read_status(settings)
     assert {source["status"] for source in status["sources"].values()} == {"completed"}
     assert status["index"] == {"exists": True, "valid": True}
+
+
+def test_a_space_that_a_run_made_ready_is_promoted_and_gone_back_on_by_jobs(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    assert corpus.settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.settings.database_url.get_secret_value())
+    other = both_ready(corpus)
+    jobs = {"promote_space": {"ops": {"promote": {"config": {"space": other.space.id}}}}, "rollback_space": {}}
+    for (job, config), after in zip(jobs.items(), (["retired", "active"], ["active", "retired"]), strict=True):
+        defs.resolve_job_def(job).execute_in_process(instance=instance, run_config=config)
+        assert states(corpus) == after

@@ -106,7 +106,7 @@ def test_a_dead_letter_does_not_keep_the_index_from_being_searched(
         )
     pipeline.embed(corpus, MADE_UP)
     indexed = pipeline.build_index(corpus)
-    assert (indexed.promoted, indexed.uncovered) == (True, 0)
+    assert (indexed.ready, indexed.uncovered) == (True, 0)
 
 
 def test_only_the_unsound_vectors_of_an_answer_are_asked_for_again(corpus: Corpus, voyage: VoyageServer) -> None:

@@ -9,7 +9,7 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.search import index
+from bootstrap_assets.search import index, promotion
 from bootstrap_assets.search.index import build_memory_mb
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
@@ -112,21 +112,25 @@ def local_space(corpus: Corpus) -> Corpus:
     return open_for_test(settings, corpus.database)
 
 
-def test_a_space_that_does_not_cover_the_corpus_is_not_promoted(corpus: Corpus) -> None:
+def test_a_space_that_does_not_cover_the_corpus_is_not_ready(corpus: Corpus) -> None:
     pipeline.build_index(filled(corpus))
     other = local_space(corpus)
     pipeline.embed(other, MADE_UP, batches=[1, 2, 3])
     indexed = pipeline.build_index(other)
-    assert not indexed.promoted
+    assert (indexed.promoted, indexed.ready) == (False, False)
     assert indexed.uncovered > 0
     assert column(corpus, "SELECT DISTINCT vector_dims(embedding) FROM reference_embeddings") == [1024]
 
 
-def test_a_new_space_that_covers_the_corpus_takes_over_at_once(corpus: Corpus) -> None:
+def test_a_new_space_that_covers_the_corpus_is_ready_and_takes_over_when_it_is_promoted(corpus: Corpus) -> None:
     pipeline.build_index(filled(corpus))
     other = local_space(corpus)
     pipeline.embed(other, MADE_UP)
-    assert pipeline.build_index(other).promoted
+    indexed = pipeline.build_index(other)
+    assert (indexed.promoted, indexed.ready, indexed.number) == (False, True, other.space.id)
+    assert column(corpus, "SELECT DISTINCT vector_dims(embedding) FROM reference_embeddings") == [1024]
+    with promotion.deciding(corpus.settings) as connection:
+        promotion.promote(connection, indexed.number)
     assert column(corpus, "SELECT DISTINCT vector_dims(embedding) FROM reference_embeddings") == [256]
     assert column(corpus, "SELECT state FROM embedding_spaces ORDER BY id") == ["retired", "active"]
     with corpus.database.connection() as connection:

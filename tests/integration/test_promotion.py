@@ -1,4 +1,4 @@
-"""A space takes over only where it was chosen and covers everything, and nobody waits for it."""
+"""A space is searched when somebody decides it and it covers everything, and nobody waits for it."""
 
 import threading
 import time
@@ -16,11 +16,10 @@ from bootstrap_assets.database import locks, schema
 from bootstrap_assets.database.connection import Connection, connect
 from bootstrap_assets.embedding import context, spaces
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.embedding.spaces import table_of
+from bootstrap_assets.embedding.spaces import Space, table_of
 from bootstrap_assets.embedding.status import describe_corpus
-from bootstrap_assets.errors import DatabaseBusy, MassDeleteError, StoppedError
-from bootstrap_assets.search import index
-from bootstrap_assets.search.index import Indexed
+from bootstrap_assets.errors import DatabaseBusy, MassDeleteError, SpaceError, StoppedError
+from bootstrap_assets.search import index, promotion
 from bootstrap_assets.search.query import search
 from tests.conftest import open_for_test
 from tests.integration.test_corpus import parsed
@@ -74,6 +73,28 @@ class Background:
             until(lambda: self.done or look.execute(WAITING, (kind, mode)).fetchone() != (0,))
 
 
+def states(corpus: Corpus) -> list[object]:
+    return column(corpus, "SELECT state FROM embedding_spaces ORDER BY id")
+
+
+def promote(corpus: Corpus) -> Space:
+    """Decide that a corpus's space is searched."""
+    with promotion.deciding(corpus.settings) as connection:
+        return promotion.promote(connection, corpus.space.id, stop=corpus.stop)
+
+
+def rollback(corpus: Corpus) -> Space:
+    with promotion.deciding(corpus.settings) as connection:
+        return promotion.rollback(connection)
+
+
+def both_ready(corpus: Corpus) -> Corpus:
+    """A corpus whose space is searched; gives the same with another space that could be."""
+    other = both_filled(corpus)
+    assert pipeline.build_index(other).ready
+    return other
+
+
 def with_auto(corpus: Corpus) -> Corpus:
     return replace(corpus, settings=corpus.settings.model_copy(update={"embedder": "auto"}))
 
@@ -86,13 +107,12 @@ def both_filled(corpus: Corpus) -> Corpus:
     return other
 
 
-def test_auto_never_retires_the_space_that_is_searched(corpus: Corpus) -> None:
+def test_a_run_never_retires_the_space_that_is_searched(corpus: Corpus) -> None:
     other = both_filled(corpus)
-    for indexed in (pipeline.build_index(with_auto(other)), index.build(other.database, other.space)):
-        assert (indexed.promoted, indexed.uncovered) == (False, 0)
-    assert column(corpus, "SELECT state FROM embedding_spaces ORDER BY id") == ["active", "building"]
+    for indexed in (pipeline.build_index(other), pipeline.build_index(with_auto(other))):
+        assert (indexed.promoted, indexed.ready, indexed.uncovered) == (False, True, 0)
+    assert states(corpus) == ["active", "ready"]
     assert column(corpus, "SELECT DISTINCT vector_dims(embedding) FROM reference_embeddings") == [1024]
-    assert pipeline.build_index(other).promoted  # it is chosen
 
 
 def test_with_auto_the_first_space_is_searched(corpus: Corpus) -> None:
@@ -100,10 +120,10 @@ def test_with_auto_the_first_space_is_searched(corpus: Corpus) -> None:
 
 
 def test_nobody_waits_while_a_promotion_waits_for_a_long_reader(corpus: Corpus) -> None:
-    other = both_filled(corpus)
+    other = both_ready(corpus)
     with connect(corpus.database.url) as reader:
         reader.execute("SELECT count(*) FROM reference_embeddings, reference_vectors").fetchone()
-        promoting = Background(lambda: pipeline.build_index(other))
+        promoting = Background(lambda: promote(other))
         promoting.until_it_waits(corpus.database.url, "relation", "AccessExclusiveLock")
         for _ in range(4):
             started = time.monotonic()
@@ -112,15 +132,15 @@ def test_nobody_waits_while_a_promotion_waits_for_a_long_reader(corpus: Corpus) 
             assert time.monotonic() - started < SOON
         assert not promoting.done
         reader.commit()
-    assert promoting.end().promoted
-    assert column(corpus, "SELECT state FROM embedding_spaces ORDER BY id") == ["retired", "active"]
+    assert promoting.end().id == other.space.id
+    assert states(corpus) == ["retired", "active"]
 
 
 def test_a_promotion_that_waits_can_be_stopped(corpus: Corpus) -> None:
-    other = both_filled(corpus)
+    other = both_ready(corpus)
     with connect(corpus.database.url) as reader:
         reader.execute("SELECT count(*) FROM reference_embeddings").fetchone()
-        promoting = Background(lambda: pipeline.build_index(other))
+        promoting = Background(lambda: promote(other))
         promoting.until_it_waits(corpus.database.url, "relation", "AccessExclusiveLock")
         other.stop.set()
         with pytest.raises(StoppedError):
@@ -139,16 +159,17 @@ def test_a_promotion_that_waits_too_long_says_what_it_was_for(
 
 
 def test_a_space_is_not_promoted_over_a_load_that_commits_meanwhile(corpus: Corpus) -> None:
-    other = both_filled(corpus)
+    other = both_ready(corpus)
     with connect(corpus.database.url) as loading:
         corpus_store.load(
             loading, parsed({"New": {"Cap": "Nothing covers this."}}, "more"), Scope("more"), cut=lambda _: []
         )
-        building = Background(lambda: pipeline.build_index(other))
-        building.until_it_waits(corpus.database.url, "advisory", "ExclusiveLock")
+        promoting = Background(lambda: promote(other))
+        promoting.until_it_waits(corpus.database.url, "advisory", "ExclusiveLock")
         loading.commit()
-    indexed: Indexed = building.end()
-    assert (indexed.promoted, indexed.uncovered) == (False, 2)
+    with pytest.raises(SpaceError, match="2 records have no vector in it"):
+        promoting.end()
+    assert states(corpus) == ["active", "ready"]
 
 
 def test_words_are_counted_over_the_corpus_they_are_said_to_be_of(corpus: Corpus) -> None:
@@ -274,12 +295,11 @@ def test_an_invalid_text_index_is_replaced_while_somebody_reads_the_table(corpus
 
 
 def test_a_retired_space_that_is_filled_again_is_being_built(corpus: Corpus) -> None:
-    other = both_filled(corpus)
-    pipeline.build_index(other)
+    promote(both_ready(corpus))
     load(corpus, contracts(21))
-    assert column(corpus, "SELECT state FROM embedding_spaces ORDER BY id") == ["retired", "active"]
+    assert states(corpus) == ["retired", "active"]
     pipeline.embed(corpus, MADE_UP, batches=[1])
-    assert column(corpus, "SELECT state FROM embedding_spaces ORDER BY id") == ["building", "active"]
+    assert states(corpus) == ["building", "active"]
     with corpus.database.connection() as connection:
         building = describe_corpus(connection)["building"]
     assert (building["provider"], building["state"]) == ("voyage", "building")

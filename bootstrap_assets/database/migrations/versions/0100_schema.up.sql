@@ -211,7 +211,8 @@ CREATE TABLE embedding_spaces (
     dimensions       integer NOT NULL CHECK (dimensions > 0),
     element_type     text NOT NULL DEFAULT 'vector' CHECK (element_type IN ('vector', 'halfvec')),
     table_name       text NOT NULL UNIQUE,
-    state            text NOT NULL DEFAULT 'building' CHECK (state IN ('building', 'active', 'retired')),
+    state            text NOT NULL DEFAULT 'building' 
+                         CHECK (state IN ('building', 'ready', 'active', 'retired', 'dropped')),
     index_parameters jsonb NOT NULL DEFAULT '{}',
     quality          jsonb NOT NULL DEFAULT '{}',
     fitted           bytea,
@@ -222,7 +223,10 @@ CREATE TABLE embedding_spaces (
 );
 CREATE UNIQUE INDEX embedding_spaces_one_active ON embedding_spaces (state) WHERE state = 'active';
 COMMENT ON TABLE embedding_spaces IS
-    'A model''s vectors. Only the active space is searched; one that is being built is promoted when it is complete.';
+    'A model''s vectors. Only the active space is searched. Another one is built beside it, and promoted by a decision.';
+COMMENT ON COLUMN embedding_spaces.state IS
+    'building; ready: complete and indexed when it was last looked at; active: searched; retired: was searched; dropped: its vectors are gone, the ledger still names it.';
+COMMENT ON COLUMN embedding_spaces.promoted_at IS 'When it last became the one that is searched: a rollback goes by it.';
 COMMENT ON COLUMN embedding_spaces.fitted IS
     'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
 COMMENT ON COLUMN embedding_spaces.fitted_of IS 'Which corpus the embedder learnt from: reference_corpus_version().';

@@ -1,0 +1,108 @@
+"""`bootstrap spaces`: the models' vectors, which of them are searched, and the decision that others are."""
+
+import json
+from dataclasses import asdict
+
+import click
+from rich.markup import escape
+
+from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
+from bootstrap_assets.embedding import spaces as stored
+from bootstrap_assets.embedding.spaces import Space
+from bootstrap_assets.search import promotion
+from bootstrap_assets.search.promotion import Standing
+from bootstrap_assets.settings import load_settings
+
+COLOURS = {"building": "yellow", "ready": "cyan", "active": "green", "retired": "dim"}
+
+number = click.argument("number", metavar="ID", type=int)
+as_document = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.group()
+def spaces() -> None:
+    """The models' vectors: one space is searched, others are built beside it."""
+
+
+@spaces.command("list")
+@as_document
+def list_(as_json: bool) -> None:
+    """List the spaces, and what each of them lacks."""
+    with open_corpus_database() as connection:
+        standings = promotion.standings(connection)
+    if as_json:
+        print_json([asdict(standing) for standing in standings])
+    elif standings:
+        _print(standings)
+    else:
+        out.print("none: `bootstrap run` makes the first one")
+
+
+@spaces.command()
+@number
+@as_document
+def show(number: int, as_json: bool) -> None:
+    """Show space ID, with the figures of its last evaluation."""
+    with open_corpus_database() as connection:
+        standing = promotion.standing(connection, stored.numbered(connection, number))
+    if as_json:
+        print_json(asdict(standing))
+        return
+    _print([standing])
+    if standing.quality:
+        out.print(escape(json.dumps(standing.quality, indent=2, default=str)))
+    else:
+        out.print("it was never evaluated")
+
+
+@spaces.command()
+@number
+def promote(number: int) -> None:
+    """Make space ID the one that is searched.
+
+    It has to have a vector of every record, and its index. Searches go on meanwhile; what was searched before is
+    kept, and `bootstrap spaces rollback` goes back to it.
+    """
+    with promotion.deciding(load_settings()) as connection:
+        _tell(promotion.promote(connection, number))
+
+
+@spaces.command()
+def rollback() -> None:
+    """Search the space again that was searched before this one."""
+    with promotion.deciding(load_settings()) as connection:
+        _tell(promotion.rollback(connection))
+
+
+@spaces.command()
+@number
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(number: int, yes: bool) -> None:
+    """Drop space ID with its vectors. What they cost stays in the ledger."""
+    with promotion.deciding(load_settings()) as connection:
+        space = stored.numbered(connection, number)
+        count = stored.count(connection, space)
+        if not yes:
+            click.confirm(f"drop {count:,} vectors of {space.provider}'s {space.model}?", abort=True, err=True)
+        promotion.drop(connection, number)
+    out.print(f"space {number} ({escape(space.name)}) is dropped, with {count:,} vectors", soft_wrap=True)
+
+
+def _tell(space: Space) -> None:
+    out.print(f"space {space.id} ({escape(space.name)}) is searched now", soft_wrap=True)
+
+
+def _print(standings: list[Standing]) -> None:
+    rows = table("ID", "provider", "model", "dimensions", "state", "vectors", "missing", "index", left=3)
+    for standing in standings:
+        rows.add_row(
+            str(standing.id),
+            escape(standing.provider),
+            escape(standing.model),
+            f"{standing.dimensions:,} {standing.element_type}",
+            f"[{COLOURS[standing.state]}]{standing.state}[/]",
+            f"{standing.vectors:,}",
+            f"{standing.missing:,}",
+            "valid" if standing.indexed else "none",
+        )
+    print_table(rows)
