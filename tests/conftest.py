@@ -137,7 +137,7 @@ def open_for_test(settings: Settings, database: Database) -> Corpus:
     embedder = choose_embedder(settings)
     model = embedder.model
     with database.connection() as connection:
-        space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
+        space = spaces.ensure(connection, model.provider, model.name, model.dimensions, feedback=model.feedback)
     return Corpus(settings, database, embedder, space)
 
 

@@ -137,6 +137,7 @@ _COLUMNS = {
         ("quality", "jsonb", "Figures of quality"),
         ("fitted", "bytea", "What the embedder learnt of the corpus for its queries"),
         ("fitted_of", "text", "Of which corpus it learnt that"),
+        ("feedback", "boolean", "Whether a query's vector gains by those of its best texts"),
         ("created_at", "timestamp with time zone", "When it was made"),
         ("promoted_at", "timestamp with time zone", "When it last became the one that is searched"),
     ),

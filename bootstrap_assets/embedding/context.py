@@ -70,7 +70,9 @@ def open_corpus(
             batching.require(connection, settings.batches)
             embedder = embedder_for(connection, settings)
             model = embedder.model
-            space = spaces.ensure(connection, model.provider, model.name, model.dimensions)
+            space = spaces.ensure(
+                connection, model.provider, model.name, model.dimensions, feedback=model.feedback
+            )
         yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
 
 

@@ -45,8 +45,10 @@ def find(connection: Connection, provider: str, model: str, dimensions: int) -> 
     return _one(connection, "find_space", {"provider": provider, "model": model, "dimensions": dimensions})
 
 
-def ensure(connection: Connection, provider: str, model: str, dimensions: int) -> Space:
+def ensure(connection: Connection, provider: str, model: str, dimensions: int, *, feedback: bool = False) -> Space:
     """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
+
+    `feedback`: whether the vector of a query gains by those of its best texts (see `Model`).
 
     Where there is nothing to make, no lock is taken that could be waited for.
     ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
@@ -58,17 +60,21 @@ def ensure(connection: Connection, provider: str, model: str, dimensions: int) -
         )
     space = find(connection, provider, model, dimensions)
     if space is None or not _has_table(connection, space):
-        make = partial(_make, provider=provider, model=model, dimensions=dimensions)
+        make = partial(_make, provider=provider, model=model, dimensions=dimensions, feedback=feedback)
         space = patiently(connection, make, what=f"make the space of {provider}'s {model}")
     return space
 
 
-def _make(connection: Connection, provider: str, model: str, dimensions: int) -> Space:
+def _make(connection: Connection, provider: str, model: str, dimensions: int, *, feedback: bool) -> Space:
     lock(connection)
     space = find(connection, provider, model, dimensions)
     if space is None:
         named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
-        named |= {"name": f"{provider}/{model}/{dimensions}", "table_name": table_of(provider, model, dimensions)}
+        named |= {
+            "feedback": feedback,
+            "name": f"{provider}/{model}/{dimensions}",
+            "table_name": table_of(provider, model, dimensions),
+        }
         connection.execute(statement("add_space"), named)
         space = find(connection, provider, model, dimensions)
         assert space is not None

@@ -360,8 +360,8 @@ SELECT id, name, provider, model, dimensions, table_name, state, element_type FR
 WHERE state <> 'dropped' ORDER BY state = 'active' DESC, id DESC LIMIT 1
 
 -- name: add_space
-INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name)
-VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s)
+INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name, feedback)
+VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s, %(feedback)s)
 ON CONFLICT (name) DO UPDATE SET  -- it was dropped
     state = 'building', promoted_at = NULL, fitted = NULL, fitted_of = NULL, index_parameters = '{}', quality = '{}'
 

@@ -203,3 +203,17 @@ def test_twenty_long_readers_see_one_space_each_and_nobody_waits(corpus: Corpus)
     assert (len(mixtures), max(map(len, mixtures))) == (2 * READERS, 1)
     assert max(waits) < SOON, f"{max(waits):.2f} s, {np.median(waits):.3f} s at the median"
     assert states(corpus) == ["active", "retired"]
+
+
+def test_a_query_s_vector_gains_by_its_best_texts_where_the_space_says_so(corpus: Corpus) -> None:
+    promote(both_ready(corpus))
+    with corpus.database.connection() as connection:
+        connection.execute("UPDATE reference_records SET granularity = 'section' WHERE granularity = 'clause'")
+    moved = (
+        "SELECT (reference_question('what party 7 must do', v.embedding)).embedding <=> v.embedding > 0.001 "
+        "FROM (SELECT embedding FROM reference_vectors ORDER BY content_hash LIMIT 1) v"
+    )
+    assert column(corpus, "SELECT feedback FROM embedding_spaces ORDER BY id") == [False, True]
+    assert column(corpus, moved) == [True]
+    rollback(corpus)
+    assert column(corpus, moved) == [False]

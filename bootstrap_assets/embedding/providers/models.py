@@ -24,6 +24,7 @@ LOCAL = Model(
     request_tokens=64_000,
     dollars=0.0,
     parallel=False,
+    feedback=True,
 )
 """A static model has no context limit of its own; this bound keeps the memory for one text small.
 

@@ -23,7 +23,8 @@ class Model:
     `context`: tokens a text may have; longer ones are pooled from their parts. `request_texts` and
     `request_tokens`: what one request may hold. `dollars`: per million tokens. `parallel`: whether several
     requests at once are any faster. `requests_minute` and `tokens_minute`: the account's rate limits, None where
-    there are none.
+    there are none. `feedback`: whether the vector of a query gains by those of its best texts, as those of a model
+    do that knows a text only by its words.
     """
 
     provider: str
@@ -36,6 +37,7 @@ class Model:
     parallel: bool = True
     requests_minute: int | None = None
     tokens_minute: int | None = None
+    feedback: bool = False
 
     def cost(self, tokens: int) -> float:
         """Dollars for that many tokens."""

@@ -63,8 +63,8 @@ BEGIN
     SELECT array_agg(lexeme ORDER BY lexeme), array_agg(weight ORDER BY lexeme)
     INTO widened.words, widened.weights FROM mixed;
     widened.embedding := query_embedding;
-    IF query_embedding IS NOT NULL AND (SELECT provider = 'local' FROM embedding_spaces WHERE state = 'active') THEN
-        -- The local model knows a text only by its words, so its vectors gain by the same feedback.
+    IF query_embedding IS NOT NULL AND (SELECT feedback FROM embedding_spaces WHERE state = 'active') THEN
+        -- A model that knows a text only by its words: its vectors gain by the same feedback.
         SELECT l2_normalize(l2_normalize(query_embedding) + l2_normalize(avg(v.embedding))
                             * array_fill(trust::real, ARRAY[vector_dims(query_embedding)])::vector)
         INTO widened.embedding FROM reference_vectors v WHERE v.content_hash = ANY (first);

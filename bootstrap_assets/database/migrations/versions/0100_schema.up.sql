@@ -217,6 +217,7 @@ CREATE TABLE embedding_spaces (
     quality          jsonb NOT NULL DEFAULT '{}',
     fitted           bytea,
     fitted_of        text,
+    feedback         boolean NOT NULL DEFAULT false,
     created_at       timestamptz NOT NULL DEFAULT now(),
     promoted_at      timestamptz,
     UNIQUE (provider, model, dimensions, element_type)
@@ -226,6 +227,8 @@ COMMENT ON TABLE embedding_spaces IS
     'A model''s vectors. Only the active space is searched. Another one is built beside it, and promoted by a decision.';
 COMMENT ON COLUMN embedding_spaces.state IS
     'building; ready: complete and indexed when it was last looked at; active: searched; retired: was searched; dropped: its vectors are gone, the ledger still names it.';
+COMMENT ON COLUMN embedding_spaces.feedback IS
+    'Whether a query''s vector gains by the vectors of its best texts: true of a model that knows a text only by its words.';
 COMMENT ON COLUMN embedding_spaces.promoted_at IS 'When it last became the one that is searched: a rollback goes by it.';
 COMMENT ON COLUMN embedding_spaces.fitted IS
     'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
