@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.corpus import overview
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, ParsedDocument
 from bootstrap_assets.corpus.scope import Scope
@@ -166,6 +167,14 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     indexed = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
     return indexed
+
+
+def build_space(corpus: Corpus) -> Indexed:
+    """Fill the corpus's space with all records that are stored, and index it. Nothing is fetched or loaded."""
+    for source in SOURCES.values():
+        if corpus.database.transact(partial(overview.held, source=source.name)).by_granularity:
+            embed(corpus, source)
+    return build_index(corpus)
 
 
 def _fit(corpus: Corpus) -> None:

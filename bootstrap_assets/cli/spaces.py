@@ -6,7 +6,10 @@ from dataclasses import asdict
 import click
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
+from bootstrap_assets import pipeline
+from bootstrap_assets.cli.console import Number, open_corpus_database, out, print_json, print_table, table
+from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding import spaces as stored
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.search import promotion
@@ -53,6 +56,27 @@ def show(number: int, as_json: bool) -> None:
         out.print(escape(json.dumps(standing.quality, indent=2, default=str)))
     else:
         out.print("it was never evaluated")
+
+
+@spaces.command()
+@click.option("--provider", type=click.Choice(["local", "voyage"]), required=True, help="Whose model.")
+@click.option("--model", help="Of Voyage AI: which one.")
+@click.option("--dimensions", type=click.IntRange(min=1), help="Of Voyage AI: how many.")
+@click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before it costs more.")
+def build(provider: str, model: str | None, dimensions: int | None, max_cost: float | None) -> None:
+    """Fill a model's space with all records that are stored, and index it.
+
+    It is built beside the one that is searched, which stays it. Goes on where it was interrupted.
+    """
+    choice = {"embedder": provider, "voyage_model": model, "voyage_dimensions": dimensions}
+    settings = load_settings(**{name: value for name, value in choice.items() if value is not None})
+    with stopping_signals() as stop, context.open_corpus(settings, max_cost=max_cost, stop=stop) as corpus:
+        indexed = pipeline.build_space(corpus)
+    out.print(f"space {indexed.number} ({escape(indexed.space)}): {indexed.vectors:,} vectors", soft_wrap=True)
+    if indexed.ready:
+        out.print(f"it is ready: `bootstrap spaces promote {indexed.number}` has it searched", soft_wrap=True)
+    elif indexed.uncovered:
+        out.print(f"[yellow]{indexed.uncovered:,} records have no vector in it yet[/]", soft_wrap=True)
 
 
 @spaces.command()

@@ -123,16 +123,12 @@ def require_complete(connection: Connection, space: Space) -> None:
     if gaps:
         stale = " is stale and" if space.state == "retired" else ""
         raise SpaceError(
-            f"space {space.id} ({space.name}){stale} cannot be searched: {' and '.join(gaps)}; a run over all "
-            f"sources with its model ({setting_of(space)}) completes it"
+            f"space {space.id} ({space.name}){stale} cannot be searched: {' and '.join(gaps)}; "
+            f"`{build_command(space)}` completes it"
         )
 
 
-def setting_of(space: Space) -> str:
-    """The settings by which a run fills a space."""
-    if space.provider != "voyage":
-        return f"BOOTSTRAP_EMBEDDER={space.provider}"
-    return (
-        f"BOOTSTRAP_EMBEDDER=voyage BOOTSTRAP_VOYAGE_MODEL={space.model} "
-        f"BOOTSTRAP_VOYAGE_DIMENSIONS={space.dimensions}"
-    )
+def build_command(space: Space) -> str:
+    """The command that fills a space."""
+    more = f" --model {space.model} --dimensions {space.dimensions}" if space.provider == "voyage" else ""
+    return f"bootstrap spaces build --provider {space.provider}{more}"

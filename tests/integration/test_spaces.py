@@ -18,6 +18,8 @@ from bootstrap_assets.errors import SpaceError
 from bootstrap_assets.search import promotion
 from bootstrap_assets.search import query as search_query
 from bootstrap_assets.search.query import search
+from bootstrap_assets.sources.fetch import locate
+from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_fill import column, load
 from tests.integration.test_index import filled, local_space
 from tests.integration.test_promotion import SOON, Background, both_ready, promote, rollback, states
@@ -66,7 +68,7 @@ def test_an_incomplete_space_is_refused_with_what_it_lacks(corpus: Corpus) -> No
     with pytest.raises(SpaceError, match="80 records have no vector in it and it has no index"):
         promote(other)
     pipeline.embed(other, MADE_UP)
-    with pytest.raises(SpaceError, match=r"cannot be searched: it has no index.*BOOTSTRAP_EMBEDDER=local"):
+    with pytest.raises(SpaceError, match=r"cannot be searched: it has no index.*spaces build --provider local"):
         promote(other)
     assert states(corpus) == ["active", "building"]
 
@@ -217,3 +219,22 @@ def test_a_query_s_vector_gains_by_its_best_texts_where_the_space_says_so(corpus
     assert column(corpus, moved) == [True]
     rollback(corpus)
     assert column(corpus, moved) == [False]
+
+
+def test_a_candidate_is_built_beside_the_space_that_is_searched(
+    corpus: Corpus, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, voyage: VoyageServer
+) -> None:
+    for name, value in {"BATCHES": "16", "VOYAGE_BASE_URL": voyage.url}.items():
+        monkeypatch.setenv(f"BOOTSTRAP_{name}", value)
+    monkeypatch.setenv("VOYAGE_API_KEY", "test-key")
+    local, source = local_space(corpus), pipeline.SOURCES["bonterms"]
+    pipeline.load(local, source, locate.fetch(local.settings, source))
+    pipeline.embed(local, source)
+    pipeline.build_index(local)
+    choice = ("--provider", "voyage", "--model", "voyage-4-lite", "--dimensions", "256")
+    done = command("spaces", "build", *choice)
+    [number] = column(corpus, "SELECT id FROM embedding_spaces WHERE model = 'voyage-4-lite' AND state = 'ready'")
+    assert f"bootstrap spaces promote {number}" in done.stdout
+    assert column(corpus, "SELECT model FROM embedding_spaces WHERE state = 'active'") == [local.space.model]
+    sources = column(corpus, "SELECT source FROM bootstrap_progress")
+    assert sources == ["bonterms"]  # of the others there is nothing to fill
