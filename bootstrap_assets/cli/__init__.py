@@ -20,6 +20,7 @@ from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
 from bootstrap_assets.cli.environment import doctor, env
 from bootstrap_assets.cli.evaluate import evaluation
+from bootstrap_assets.cli.examples import EXIT_CODES, add_to
 from bootstrap_assets.cli.failures import failures
 from bootstrap_assets.cli.report import report
 from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
@@ -46,7 +47,11 @@ class _Group(click.Group):
             flush_output()
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Group,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="bootstrap-assets")
 def bootstrap() -> None:
     """Fill your own PostgreSQL + pgvector with a reference corpus of contracts, and keep it right."""
@@ -78,6 +83,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     bootstrap.add_command(command)
+add_to(bootstrap)
 
 
 def main() -> None:

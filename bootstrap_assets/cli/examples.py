@@ -1,0 +1,72 @@
+"""What each command's `--help` ends with: examples, and the exit codes that are its own."""
+
+import click
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached, 5 not ended in "
+    "time (wait), 130 and 143 stopped by SIGINT and SIGTERM, 141 a pipe that nobody reads any more."
+)
+
+EXAMPLES = {
+    "run": ("run", "run cuad --data official --max-cost 2.50"),
+    "plan": ("plan --data official", "plan cuad --json"),
+    "status": ("status", "status --json"),
+    "search": ('search "cap on liability" -k 3 --source cuad', "search '\"change of control\" consent' --json"),
+    "show": ("show 6f1f2f0e-5d7c-5b8e-9a43-3f7d0f6f1a11", 'show "Mutual NDA" --json'),
+    "embed": ('embed "cap on liability"',),
+    "evaluate": ("evaluate", "evaluate --split dev --limit 50 --json"),
+    "report": ("report --out report.html",),
+    "failures list": ("failures list --source cuad", "failures list --all --json"),
+    "failures show": ("failures show 7",),
+    "failures export": ("failures export letters.jsonl",),
+    "failures retry": ("failures retry --source cuad --max-cost 1",),
+    "failures ignore": ("failures ignore 7",),
+    "breaker status": ("breaker status",),
+    "breaker reset": ("breaker reset", "breaker reset cuad"),
+    "cost": ("cost", "cost --json"),
+    "request": ("request cuad --priority 5 --by nightly-import",),
+    "cancel": ("cancel 7",),
+    "resume": ("resume 7",),
+    "wait": ("wait 7 --timeout 3600",),
+    "events": ("events --follow --json",),
+    "db up": ("db up",),
+    "db down": ("db down",),
+    "db url": ('psql "$(bootstrap db url)"',),
+    "db psql": ('db psql -c "SELECT count(*) FROM reference_embeddings"',),
+    "db upgrade": ("db upgrade",),
+    "db batches": ("BOOTSTRAP_BATCHES=256 bootstrap db batches",),
+    "db downgrade": ("db downgrade base --yes",),
+    "db reset": ("db reset --yes",),
+    "env": ('eval "$(bootstrap env)"',),
+    "settings": ("settings", "settings --json"),
+    "doctor": ("doctor",),
+    "ui": ("ui", "ui --port 0 --check"),
+}
+"""By command; what is no line of its own begins with `bootstrap`."""
+
+OWN_CODES = {
+    "run": "Ends with 3 where records became dead letters, with 4 where --max-cost was reached.",
+    "search": "Ends with 0 also where nothing was found, with 2 where nothing is searched yet.",
+    "show": "Ends with 2 where nothing has that id, or several sources do.",
+    "embed": "Ends with 2 where nothing is searched yet.",
+    "evaluate": "Ends with 1 where the search is worse than it was.",
+    "failures retry": "Ends with 3 where some failed again, with 4 where --max-cost was reached.",
+    "wait": "Ends with 5 where --timeout came first.",
+}
+"""What a command's exit codes mean beyond those of `bootstrap --help`."""
+
+
+def add_to(group: click.Group, path: str = "") -> None:
+    """Give a group's commands their examples and exit codes, and those of its groups."""
+    for name, command in group.commands.items():
+        full = f"{path} {name}".strip()
+        if isinstance(command, click.Group):
+            add_to(command, full)
+        else:
+            command.epilog = _epilog(full)
+
+
+def _epilog(name: str) -> str:
+    lines = [f"  {line if 'bootstrap' in line else f'bootstrap {line}'}" for line in EXAMPLES.get(name, ())]
+    examples = "\n".join(["\b", "Examples:", *lines])
+    return "\n\n".join(part for part in (examples, OWN_CODES.get(name)) if part)

@@ -1,0 +1,51 @@
+"""What `--help` says: each command has examples that it accepts."""
+
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli.examples import EXAMPLES, OWN_CODES
+
+
+def commands(group: click.Group, path: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        full = f"{path} {name}".strip()
+        yield from commands(command, full) if isinstance(command, click.Group) else (full,)
+
+
+def help_of(name: str) -> str:
+    return CliRunner().invoke(bootstrap, [*name.split(), "--help"]).stdout
+
+
+def test_every_command_has_examples_and_no_other_has() -> None:
+    assert set(EXAMPLES) == set(commands(bootstrap))
+    assert set(OWN_CODES) <= set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_help_shows_its_examples_line_by_line(name: str) -> None:
+    lines = [line.strip() for line in help_of(name).splitlines()]
+    assert "Examples:" in lines
+    for example in EXAMPLES[name]:
+        assert (example if "bootstrap" in example else f"bootstrap {example}") in lines
+    assert OWN_CODES.get(name, "") in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    "line", [line for lines in EXAMPLES.values() for line in lines if "bootstrap" not in line]
+)
+def test_every_example_is_accepted(line: str) -> None:
+    command: click.Command = bootstrap
+    words, context = shlex.split(line), click.Context(bootstrap)
+    while isinstance(command, click.Group):
+        _, command, words = command.resolve_command(context, words)  # type: ignore[assignment]
+    command.make_context("bootstrap", words)
+
+
+def test_the_first_help_names_the_exit_codes_of_the_readme() -> None:
+    printed = " ".join(help_of("").split())
+    assert "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached" in printed
