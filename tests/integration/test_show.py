@@ -67,9 +67,10 @@ def test_the_vector_that_is_printed_searches(small: Corpus) -> None:  # noqa: F8
     assert len(json.loads(vector)) == 256
     with small.database.connection() as connection:
         rows = connection.execute(
-            "SELECT content FROM search_reference('liability', %s::vector, k => 1)", (vector,)
+            "SELECT content FROM search_reference(NULL, %s::vector, k => 1)", (vector,)
         ).fetchall()
-    assert [content for (content,) in rows] == [first_hit()["content"]]
+    [hit] = json.loads(invoke("search", "liability", "-k", "1", "--mode", "vector", "--json").stdout)["results"]
+    assert [content for (content,) in rows] == [hit["content"]]
 
 
 def test_where_nothing_is_searched_embed_ends_as_search_does(environ: dict[str, str]) -> None:  # noqa: F811
