@@ -113,7 +113,7 @@ DELETE FROM reference_changes WHERE {records}
   AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE {records})
 
 -- name: merge_texts
--- The time is that of the merge, which holds its lock: later merges have later times (reference_corpus_version).
+-- The time is that of the merge, which holds its lock: later merges have later times.
 INSERT INTO reference_texts (content_hash, content, tokens, created_at)
 SELECT content_hash, content, tokens, statement_timestamp() FROM pg_temp.stage_texts ORDER BY content_hash
 ON CONFLICT (content_hash) DO NOTHING
