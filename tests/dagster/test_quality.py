@@ -90,7 +90,9 @@ def test_a_broken_search_fails_the_check_and_says_what_fell(corpus: Corpus, inst
 def test_of_an_earlier_corpus_the_checks_warn(corpus: Corpus, instance: dg.DagsterInstance) -> None:
     evaluate(instance)
     with corpus.database.connection() as connection:
-        connection.execute("UPDATE reference_texts SET created_at = now() WHERE content LIKE 'Honey%'")
+        connection.execute(
+            "INSERT INTO reference_texts (content_hash, content, tokens) VALUES (sha256('Honey'), 'Honey', 1)"
+        )
     checks = check_alone(instance)
     assert [(check.passed, check.severity) for check in checks] == [(False, dg.AssetCheckSeverity.WARN)] * 3
     assert all("The corpus has changed since" in str(check.description) for check in checks)

@@ -522,6 +522,7 @@ COMMENT ON COLUMN reference_records.label_tsv IS 'Words of category and hypothes
 COMMENT ON COLUMN reference_records.created_at IS 'When it was first loaded.';
 COMMENT ON COLUMN reference_records.updated_at IS 'When a load last changed it.';
 
+COMMENT ON COLUMN reference_changes.document_id IS 'The document that the record is, or was, part of.';
 COMMENT ON COLUMN reference_changes.source IS 'The data set that changed.';
 COMMENT ON COLUMN reference_changes.source_id IS 'The record: reference_records.source_id, of then.';
 COMMENT ON COLUMN reference_changes.change IS 'new, changed or deleted.';
@@ -546,6 +547,7 @@ COMMENT ON COLUMN reference_text_totals.mean_tokens IS 'Their mean length, in es
 COMMENT ON COLUMN reference_text_totals.counted_of IS 'Which corpus was counted: reference_corpus_version().';
 
 COMMENT ON COLUMN bootstrap_findings.id IS 'Number of the finding.';
+COMMENT ON COLUMN bootstrap_findings.document_id IS 'The document that it is about; NULL where it is about none.';
 COMMENT ON COLUMN bootstrap_findings.source IS 'The data set.';
 COMMENT ON COLUMN bootstrap_findings.source_id IS 'The document or record that it is about, where it is about one.';
 COMMENT ON COLUMN bootstrap_findings.kind IS 'Its kind, in a word.';
