@@ -87,3 +87,9 @@ def test_a_function_says_one_thing() -> None:
         if isinstance(node, ast.FunctionDef)
     ]
     assert median(lengths) <= 8
+
+
+def test_the_package_exports_what_its_front_door_has() -> None:
+    from bootstrap_assets import api
+
+    assert bootstrap_assets.__all__ == api.__all__
