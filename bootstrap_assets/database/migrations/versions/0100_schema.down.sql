@@ -12,9 +12,10 @@ DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, re
     reference_label_scores, reference_text_scores, reference_phrase, reference_word, reference_passes, reference_lower,
     bootstrap_stored, bootstrap_record_digest, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
 DROP TYPE IF EXISTS reference_ranked, reference_question, reference_filters;
+DROP TABLE IF EXISTS document_extractions, document_files, document_states, bootstrap_tenants;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
     reference_text_changes, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
     embedding_limiters, bootstrap_breakers, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
-    reference_batch, reference_count_texts;
+    reference_batch, reference_count_texts, document_is_stale, document_lock;

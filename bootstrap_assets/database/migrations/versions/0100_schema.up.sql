@@ -56,7 +56,7 @@ CREATE TABLE reference_records (
     content_hash  bytea NOT NULL REFERENCES reference_texts,
     source        text NOT NULL,
     source_id     text NOT NULL,
-    granularity   text NOT NULL CHECK (granularity IN ('document', 'template', 'section', 'clause', 'span')),
+    granularity   text NOT NULL CHECK (granularity IN ('document', 'template', 'section', 'clause', 'span', 'passage')),
     section_path  text,
     category      text,
     hypothesis_id integer,
@@ -65,6 +65,7 @@ CREATE TABLE reference_records (
     char_start    integer,
     char_end      integer,
     metadata      jsonb NOT NULL DEFAULT '{}',
+    tenant_id     text,
     label_tsv     tsvector GENERATED ALWAYS AS (
                       reference_tsvector(coalesce(category, '') || ' ' || coalesce(hypothesis, ''))) STORED,
     section_hash  bytea,
@@ -366,6 +367,76 @@ COMMENT ON TABLE bootstrap_breakers IS
     'Circuit breakers of providers and sources. From retry_at on, one request may try whether it works again.';
 
 \i embedding/functions/embedding_reserve.sql
+
+-- Tenants and their documents ----------------------------------------------------------------------------------------
+
+CREATE TABLE bootstrap_tenants (
+    name       text PRIMARY KEY CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,62}$'),
+    priority   integer NOT NULL DEFAULT 0,
+    at_work    integer CHECK (at_work > 0),
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bootstrap_tenants IS 'Whose documents are kept apart from each other.';
+COMMENT ON COLUMN bootstrap_tenants.priority IS 'The greater, the sooner its documents are worked on.';
+COMMENT ON COLUMN bootstrap_tenants.at_work IS 'Documents of it that may be worked on at once; NULL: as many as of all together.';
+
+CREATE TABLE document_states (
+    document_id      uuid PRIMARY KEY,
+    tenant_id        text NOT NULL REFERENCES bootstrap_tenants ON DELETE CASCADE,
+    name             text NOT NULL,
+    version          bytea NOT NULL CHECK (octet_length(version) = 32),
+    bytes            bigint NOT NULL,
+    origin           text NOT NULL DEFAULT 'added' CHECK (origin IN ('added', 'inbox')),
+    signature        text,
+    stage            text NOT NULL DEFAULT 'pending' CHECK (stage IN (
+                         'pending', 'extracting', 'extracted', 'chunking', 'chunked', 'embedding', 'embedded',
+                         'connecting', 'complete', 'failed')),
+    completed_stages jsonb NOT NULL DEFAULT '{}',
+    stage_began_at   timestamptz,
+    attempts         integer NOT NULL DEFAULT 0,
+    error_class      text,
+    reason           text,
+    owner            text,
+    heartbeat_at     timestamptz,
+    is_cancelled     boolean NOT NULL DEFAULT false,
+    pages            integer,
+    passages         integer,
+    connections      integer,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at       timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (tenant_id, name)
+);
+CREATE INDEX document_states_stage ON document_states (tenant_id, stage, created_at);
+CREATE INDEX document_states_at_work ON document_states (heartbeat_at)
+    WHERE stage IN ('extracting', 'chunking', 'embedding', 'connecting');
+COMMENT ON TABLE document_states IS 'How far each document of a tenant is.';
+COMMENT ON COLUMN document_states.document_id IS 'Made from tenant and name; never changes. From `chunked` on: reference_documents.id.';
+COMMENT ON COLUMN document_states.version IS 'sha256 of its bytes: other bytes begin at `pending` again.';
+COMMENT ON COLUMN document_states.origin IS 'inbox: it is forgotten when its file vanishes. added: it is removed by a command.';
+COMMENT ON COLUMN document_states.signature IS 'Size and time of its file in the inbox, by which a changed one is noticed without reading all.';
+COMMENT ON COLUMN document_states.completed_stages IS 'For each stage that is done, when and in how many seconds: {"extracted": {"at", "seconds"}}.';
+COMMENT ON COLUMN document_states.attempts IS 'How often the work on it was begun since its bytes changed.';
+COMMENT ON COLUMN document_states.reason IS 'Why it failed, for people.';
+
+CREATE TABLE document_files (
+    document_id uuid PRIMARY KEY REFERENCES document_states ON DELETE CASCADE,
+    content     bytea NOT NULL
+);
+COMMENT ON TABLE document_files IS 'The bytes of a document, so that any machine can extract it, also again.';
+
+CREATE TABLE document_extractions (
+    document_id  uuid PRIMARY KEY REFERENCES document_states ON DELETE CASCADE,
+    version      bytea NOT NULL,
+    extractor    text NOT NULL,
+    document     jsonb NOT NULL,
+    extracted_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE document_extractions IS 'What was extracted of a document: text, positions, headings, findings.';
+COMMENT ON COLUMN document_extractions.version IS 'sha256 of the bytes that it was extracted from.';
+COMMENT ON COLUMN document_extractions.extractor IS 'Name and version of the extractor.';
+
+\i documents/functions/document_is_stale.sql
+\i documents/functions/document_lock.sql
 
 -- Search -------------------------------------------------------------------------------------------------------------
 --

@@ -1,0 +1,1 @@
+"""Tenants' own documents: inbox, extraction, passages, stages, connections; sealed by tenant."""

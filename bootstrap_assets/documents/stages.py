@@ -1,0 +1,233 @@
+"""The stages of the work on a tenant's documents: each takes the documents that lack it, and nothing else.
+
+    pending ──> extracted ──> chunked ──> embedded ──> complete
+            text          passages    vectors      connections
+
+Every document is claimed by one process at a time (work.py), and each stage ends in the transaction that writes what
+it gave. So whatever stops the work, the same call goes on with what is left, and no completed stage is done again.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from psycopg.types.json import Jsonb
+
+from bootstrap_assets.corpus import load
+from bootstrap_assets.corpus.records import Document, Granularity, ParsedDocument, Record
+from bootstrap_assets.corpus.scope import Scope
+from bootstrap_assets.corpus.staging import stage
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.documents import connections, states
+from bootstrap_assets.documents.extraction.extractor import Extractor
+from bootstrap_assets.documents.extraction.model import ExtractedDocument, Limits, Refusal, as_json, from_json
+from bootstrap_assets.documents.passages import Passage, passages_of
+from bootstrap_assets.documents.work import CHUNK, CONNECT, EMBED, EXTRACT, Claim, Step, Worker, working
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.fill import Filled, fill_texts
+from bootstrap_assets.errors import PermanentError, RefusedError, StoppedError, is_transient
+from bootstrap_assets.texts.passages import parts_of
+
+statement = statements_of(__name__)
+
+LICENCE = "the tenant's own"
+"""What stands as the licence of a tenant's document."""
+
+AT_ONCE = 200
+"""Documents whose texts are embedded together: one request holds passages of many."""
+
+
+@dataclass(slots=True)
+class Processed:
+    """What a stage did: documents that it brought on, those that failed in it with the reason, seconds."""
+
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    filled: Filled | None = None
+
+
+def process(corpus: Corpus, tenant: str) -> dict[str, Processed]:
+    """Bring all documents of a tenant on until each is complete or failed; by what they are after each stage."""
+    return {step.done: run(corpus, tenant, step) for step in STAGES}
+
+
+def run(corpus: Corpus, tenant: str, step: Step) -> Processed:
+    """One stage, for all documents of a tenant that wait for it. Raises StoppedError where it was asked to stop."""
+    processed, started = Processed(), time.monotonic()
+    with _worker(corpus) as worker:
+        STAGES[step](corpus, worker, tenant, processed)
+    if corpus.stop.is_set():
+        raise StoppedError
+    processed.seconds = time.monotonic() - started
+    return processed
+
+
+def _worker(corpus: Corpus) -> "contextmanager[Worker]":
+    settings = corpus.settings
+    return working(
+        corpus.database,
+        limit=settings.documents_at_work,
+        run_id=corpus.run_id,
+        every=settings.heartbeat_seconds,
+        stop=corpus.stop,
+    )
+
+
+def _extract_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    limits = Limits(seconds=corpus.settings.document_seconds)
+    with Extractor(limits) as extractor:
+        for claim in _one_by_one(worker, tenant, EXTRACT):
+            _each(corpus, worker, claim, EXTRACT, processed, partial(_extract, corpus, worker, extractor, claim))
+
+
+def _extract(corpus: Corpus, worker: Worker, extractor: Extractor, claim: Claim) -> bool:
+    with corpus.database.connection() as connection:
+        row = connection.execute(statement("read_file"), {"document": claim.document_id}).fetchone()
+    if row is None:
+        return False
+    extracted = extractor.extract(row[0], claim.name, stop=partial(worker.is_unwanted, claim))
+    return corpus.database.transact(partial(_keep, worker=worker, claim=claim, extracted=extracted))
+
+
+def _keep(connection: Connection, worker: Worker, claim: Claim, extracted: ExtractedDocument) -> bool:
+    parameters = {
+        "document": claim.document_id,
+        "version": claim.version,
+        "extractor": f"{extracted.extractor} {extracted.version}",
+        "extracted": Jsonb(as_json(extracted)),
+    }
+    connection.execute(statement("put_extraction"), parameters)
+    return worker.end(connection, claim, EXTRACT, pages=extracted.pages)
+
+
+def _chunk_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    for claim in _one_by_one(worker, tenant, CHUNK):
+        _each(corpus, worker, claim, CHUNK, processed, partial(_chunk, corpus, worker, claim))
+
+
+def _chunk(corpus: Corpus, worker: Worker, claim: Claim) -> bool:
+    with corpus.database.connection() as connection:
+        row = connection.execute(statement("read_extraction"), {"document": claim.document_id}).fetchone()
+    if row is None:
+        raise PermanentError("what was extracted is gone: `bootstrap documents retry --extract` extracts it again")
+    parsed = parsed_of(claim, from_json(row[0]))
+    scope = Scope(states.SOURCE, (parsed.document.source_id,), tenant=claim.tenant)
+
+    def store(connection: Connection) -> bool:
+        if not worker.end(connection, claim, CHUNK, passages=len(parsed.records)):
+            return False  # its bytes are others by now
+        load.store(connection, staging, scope, allow_deletes=True)
+        return True
+
+    with stage(states.SOURCE, [parsed], parts_of) as staging:
+        return corpus.database.transact(store)
+
+
+def parsed_of(claim: Claim, extracted: ExtractedDocument) -> ParsedDocument:
+    """The document and its passages as the corpus holds them."""
+    document = Document(
+        source=states.SOURCE,
+        source_id=states.source_id(claim.tenant, claim.name),
+        title=claim.name,
+        text=extracted.text,
+        licence=LICENCE,
+        attribution=claim.tenant,
+        url="",
+        metadata={"kind": extracted.kind.value, "title": extracted.title, "pages": extracted.pages},
+    )
+    return ParsedDocument(document, tuple(_record(document, passage) for passage in passages_of(document.id, extracted)))
+
+
+def _record(document: Document, passage: Passage) -> Record:
+    place = {"page": passage.page, "chapter": passage.chapter}
+    return Record(
+        source=document.source,
+        source_id=f"{document.source_id}#{passage.id}",
+        document_id=document.id,
+        granularity=Granularity.PASSAGE,
+        content=passage.content,
+        char_start=passage.char_start,
+        char_end=passage.char_end,
+        section_path=passage.section_path,
+        metadata={name: value for name, value in place.items() if value is not None},
+    )
+
+
+def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    while claims := worker.claim(tenant, EMBED, most=AT_ONCE):
+        try:
+            documents = [claim.document_id for claim in claims]
+            rows = corpus.database.transact(partial(_hashes, documents=documents))
+            processed.filled = fill_texts(corpus, states.SOURCE, rows)
+            corpus.database.transact(partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed))
+        except BaseException:
+            corpus.database.transact(partial(worker.put_back, claims=claims, step=EMBED))
+            raise
+        finally:
+            worker.release(claims)
+
+
+def _hashes(connection: Connection, documents: list[object]) -> list[bytes]:
+    rows = connection.execute(statement("hashes_of_documents"), {"documents": documents})
+    return [row[0] for row in rows]
+
+
+def _embedded(connection: Connection, corpus: Corpus, worker: Worker, claims: list[Claim], processed: Processed) -> None:
+    query = statement("without_vector").format(vectors=corpus.space.vectors)
+    parameters = {"documents": [claim.document_id for claim in claims], "space": corpus.space.id}
+    lacking = {document: (count, reason) for document, count, reason in connection.execute(query, parameters)}
+    for claim in claims:
+        if claim.document_id in lacking:
+            count, reason = lacking[claim.document_id]
+            error = RefusedError(f"{count:,} of its passages have no vector: {reason or 'they were not embedded'}")
+            worker.fail(connection, claim, error)
+            processed.failed[claim.name] = str(error)
+        else:
+            processed.done += worker.end(connection, claim, EMBED)
+
+
+def _connect_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    for claim in _one_by_one(worker, tenant, CONNECT):
+        _each(corpus, worker, claim, CONNECT, processed, partial(_connect, corpus, worker, claim))
+
+
+def _connect(corpus: Corpus, worker: Worker, claim: Claim) -> bool:
+    def connect(connection: Connection) -> bool:
+        count = connections.connect(connection, claim.document_id)
+        return worker.end(connection, claim, CONNECT, connections=count)
+
+    return corpus.database.transact(connect)
+
+
+def _one_by_one(worker: Worker, tenant: str, step: Step) -> Iterator[Claim]:
+    while claims := worker.claim(tenant, step):
+        yield from claims
+        worker.release(claims)
+
+
+def _each(
+    corpus: Corpus, worker: Worker, claim: Claim, step: Step, processed: Processed, work: Callable[[], bool]
+) -> None:
+    """Do the work on one document. What lies in the document fails it alone; what may pass ends the stage."""
+    try:
+        processed.done += work()
+    except Exception as error:
+        if is_transient(error) or isinstance(error, StoppedError):
+            corpus.database.transact(partial(worker.put_back, claims=[claim], step=step))
+            worker.release([claim])
+            raise
+        corpus.database.transact(partial(worker.fail, claim=claim, error=error))
+        processed.failed[claim.name] = str(error)
+
+
+STAGES: dict[Step, Callable[[Corpus, Worker, str, Processed], None]] = {
+    EXTRACT: _extract_all,
+    CHUNK: _chunk_all,
+    EMBED: _embed_all,
+    CONNECT: _connect_all,
+}
+"""In their order."""
