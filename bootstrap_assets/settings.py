@@ -115,6 +115,15 @@ class Settings(BaseSettings):
     embed_workers: int = Field(
         default=8, ge=1, le=64, description="Requests in flight at once (one suffices for the local model)."
     )
+    inbox: Path | None = Field(
+        default=None, description="Folder that the sensor `inbox` takes documents from: <inbox>/<tenant>/."
+    )
+    documents_at_work: int = Field(
+        default=1000, ge=1, description="Tenants' documents that are worked on at once, over all processes."
+    )
+    document_seconds: float = Field(
+        default=600.0, gt=0, description="Seconds that the extraction of one document may take."
+    )
     commonaccord_patterns: str = Field(
         default="G/Agt-NDA/**,G/NW-NDA/**",
         description="Which prose objects to take, as comma-separated patterns below Doc/; `**` takes all.",
@@ -124,6 +133,10 @@ class Settings(BaseSettings):
     def root(self) -> Path:
         """`home` as an absolute path."""
         return self.home.expanduser().resolve()
+
+    def inbox_of(self, tenant: str) -> Path | None:
+        """A tenant's folder in the inbox; None where there is no inbox."""
+        return self.inbox.expanduser().resolve() / tenant if self.inbox else None
 
     @property
     def provider(self) -> Literal["local", "voyage"]:

@@ -36,6 +36,7 @@ class Granularity(StrEnum):
     SECTION = "section"
     CLAUSE = "clause"
     SPAN = "span"
+    PASSAGE = "passage"
 
 
 class NliLabel(StrEnum):

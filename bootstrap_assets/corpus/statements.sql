@@ -132,8 +132,8 @@ WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
 
 -- name: merge_documents
 INSERT INTO reference_documents AS d
-    (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash)
-SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash
+    (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash, tenant_id)
+SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash, %(tenant)s
 FROM pg_temp.stage_documents
 ON CONFLICT (id) DO UPDATE SET
     title = EXCLUDED.title, raw_text = EXCLUDED.raw_text, licence = EXCLUDED.licence,
@@ -147,9 +147,9 @@ WHERE (d.title, d.content_hash, d.licence, d.attribution, d.url, d.metadata)
 WITH merged AS (
     INSERT INTO reference_records AS r
         (id, document_id, content_hash, source, source_id, granularity, section_path, category, hypothesis_id,
-         hypothesis, nli_label, char_start, char_end, metadata, section_hash)
+         hypothesis, nli_label, char_start, char_end, metadata, section_hash, tenant_id)
     SELECT id, document_id, content_hash, %(source)s, source_id, granularity, section_path, category,
-           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash
+           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash, %(tenant)s
     FROM pg_temp.stage_records
     ON CONFLICT (id) DO UPDATE SET
         document_id = EXCLUDED.document_id, content_hash = EXCLUDED.content_hash,

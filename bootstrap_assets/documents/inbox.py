@@ -1,9 +1,11 @@
 """What comes in: files, folders and archives that somebody adds, and the inbox, a folder for each tenant."""
 
 import hashlib
+import math
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -75,19 +77,21 @@ def add(database: Database, tenant: str, paths: Sequence[Path]) -> Intake:
     return intake
 
 
-def scan(database: Database, folder: Path, tenant: str, *, allow_deletes: bool = False) -> Intake:
+def scan(
+    database: Database, folder: Path, tenant: str, *, seconds: float = math.inf, allow_deletes: bool = False
+) -> Intake:
     """Take in what is new or changed in a tenant's folder, and forget what vanished from it.
 
     Where more than a fifth vanished at once nothing is forgotten (`held_back` says how many): a folder that is not
-    mounted looks like an empty one.
+    mounted looks like an empty one. After some `seconds` no more is taken in: the next look goes on.
     """
     with database.connection() as connection:
         tenants.require(connection, tenant)
         before = dict(connection.execute(statement("inbox_signatures"), {"tenant": tenant}).fetchall())
-    intake, present = Intake(), set[str]()
+    intake, present, until = Intake(), set[str](), time.monotonic() + seconds
     for path, name in _files_in(folder):
         present.add(name)
-        if before.get(name) != _signature(path.lstat()):
+        if before.get(name) != _signature(path.lstat()) and time.monotonic() < until:
             _take(database, tenant, _read(path, name, root=folder), "inbox", intake)
     vanished = sorted(before.keys() - present)
     if len(vanished) > max(FEW, GUARD * len(before)) and not allow_deletes:

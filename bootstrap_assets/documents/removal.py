@@ -5,9 +5,11 @@ from uuid import UUID
 
 from bootstrap_assets.corpus import load
 from bootstrap_assets.corpus.scope import Scope
+from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.documents.states import DocumentState
+from bootstrap_assets.texts.passages import parts_of
 
 
 def remove(database: Database, document: UUID) -> None:
@@ -15,13 +17,14 @@ def remove(database: Database, document: UUID) -> None:
 
     Work on it ends at its next safe point, and writes nothing more.
     """
-    database.transact(partial(_remove, document=document))
+    with stage(states.SOURCE, [], parts_of) as nothing:
+        database.transact(partial(_remove, document=document, nothing=nothing))
 
 
-def _remove(connection: Connection, document: UUID) -> None:
+def _remove(connection: Connection, document: UUID, nothing: Staging) -> None:
     for state in states.listing(connection, documents=[document]):
         states.forget(connection, document)
-        load.delete(connection, scope_of(state))
+        load.store(connection, nothing, scope_of(state), allow_deletes=True)
 
 
 def remove_tenant(database: Database, tenant: str) -> int:

@@ -25,7 +25,8 @@ from bootstrap_assets.documents import connections, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.extraction.model import ExtractedDocument, Limits, Refusal, as_json, from_json
 from bootstrap_assets.documents.passages import Passage, passages_of
-from bootstrap_assets.documents.work import CHUNK, CONNECT, EMBED, EXTRACT, Claim, Step, Worker, working
+from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Step
+from bootstrap_assets.documents.work import Claim, Worker, working
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import Filled, fill_texts
 from bootstrap_assets.errors import PermanentError, RefusedError, StoppedError, is_transient

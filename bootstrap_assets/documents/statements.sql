@@ -35,7 +35,7 @@ VALUES (%(document)s, %(tenant)s, %(name)s, %(version)s, %(bytes)s, %(origin)s, 
 ON CONFLICT (document_id) DO UPDATE SET
     version = EXCLUDED.version, bytes = EXCLUDED.bytes, origin = EXCLUDED.origin, signature = EXCLUDED.signature,
     stage = 'pending', completed_stages = '{}', stage_began_at = NULL, attempts = 0, error_class = NULL,
-    reason = NULL, owner = NULL, heartbeat_at = NULL, is_cancelled = false, updated_at = now()
+    reason = NULL, failed_stage = NULL, owner = NULL, heartbeat_at = NULL, is_cancelled = false, updated_at = now()
 WHERE d.version <> EXCLUDED.version
 RETURNING 1
 
@@ -70,7 +70,7 @@ LIMIT 2
 UPDATE document_states SET
     stage = CASE WHEN completed_stages ? 'embedded' THEN 'embedded' WHEN completed_stages ? 'chunked' THEN 'chunked'
                  WHEN completed_stages ? 'extracted' THEN 'extracted' ELSE 'pending' END,
-    error_class = NULL, reason = NULL, owner = NULL, heartbeat_at = NULL, is_cancelled = false, updated_at = now()
+    error_class = NULL, reason = NULL, failed_stage = NULL, owner = NULL, heartbeat_at = NULL, is_cancelled = false, updated_at = now()
 WHERE tenant_id = %(tenant)s AND (stage = 'failed' OR is_cancelled)
   AND (%(documents)s::uuid[] IS NULL OR document_id = ANY (%(documents)s))
 
@@ -88,6 +88,22 @@ DELETE FROM document_states WHERE document_id = %(document)s
 -- name: count_in_stages
 SELECT count(*) FROM document_states
 WHERE tenant_id = %(tenant)s AND stage = ANY (%(stages)s) AND NOT is_cancelled
+
+-- name: connect_again
+UPDATE document_states SET stage = 'embedded', completed_stages = completed_stages - 'complete', updated_at = now()
+WHERE tenant_id = %(tenant)s AND stage = 'complete'
+
+-- name: count_by_stage
+SELECT stage, count(*) FROM document_states WHERE tenant_id = %(tenant)s GROUP BY stage ORDER BY stage
+
+-- name: failures_in
+SELECT name, reason FROM document_states
+WHERE tenant_id = %(tenant)s AND stage = 'failed' AND failed_stage = %(doing)s ORDER BY name
+
+-- name: waiting_version
+SELECT left(encode(sha256(convert_to(string_agg(document_id || stage || encode(version, 'hex'), ' '
+                                                ORDER BY document_id), 'UTF8')), 'hex'), 16)
+FROM document_states WHERE tenant_id = %(tenant)s AND stage = ANY (%(stages)s) AND NOT is_cancelled
 
 -- name: inbox_signatures
 SELECT name, signature FROM document_states WHERE tenant_id = %(tenant)s AND origin = 'inbox'
@@ -134,7 +150,7 @@ WHERE document_id = ANY (%(documents)s) AND owner = %(owner)s
 
 -- name: fail_document
 UPDATE document_states SET
-    stage = 'failed', owner = NULL, heartbeat_at = NULL, error_class = %(class)s, reason = %(reason)s, updated_at = now()
+    stage = 'failed', failed_stage = stage, owner = NULL, heartbeat_at = NULL, error_class = %(class)s, reason = %(reason)s, updated_at = now()
 WHERE document_id = %(document)s AND version = %(version)s AND owner = %(owner)s RETURNING 1
 
 -- name: beat_documents

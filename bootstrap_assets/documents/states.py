@@ -9,15 +9,13 @@ from uuid import UUID
 from bootstrap_assets.corpus.records import document_id
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.documents.steps import Step
 from bootstrap_assets.errors import ConfigurationError
 
 statement = statements_of(__name__)
 
 SOURCE = "documents"
 """The source of tenants' documents and of their records."""
-
-RESTING = ("pending", "extracted", "chunked", "embedded", "complete")
-"""Stages in which a document waits for the next, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,25 @@ def forget(connection: Connection, document: UUID) -> None:
     connection.execute(statement("forget_document"), {"document": document})
 
 
-def missing_stage(connection: Connection, tenant: str, stages: Sequence[str]) -> int:
-    """Documents of a tenant that are in one of these stages."""
-    row = connection.execute(statement("count_in_stages"), {"tenant": tenant, "stages": list(stages)}).fetchone()
-    return int(row[0]) if row else 0
+
+def connect_again(connection: Connection, tenant: str) -> int:
+    """Let complete documents of a tenant be connected once more; returns how many."""
+    return connection.execute(statement("connect_again"), {"tenant": tenant}).rowcount
+
+
+def count_by_stage(connection: Connection, tenant: str) -> dict[str, int]:
+    """Documents of a tenant by stage."""
+    return dict(connection.execute(statement("count_by_stage"), {"tenant": tenant}).fetchall())
+
+
+def failures_in(connection: Connection, tenant: str, step: Step) -> dict[str, str]:
+    """Documents of a tenant that failed in a step, with the reason, by name."""
+    parameters = {"tenant": tenant, "doing": step.doing}
+    return dict(connection.execute(statement("failures_in"), parameters).fetchall())
+
+
+def waiting_version(connection: Connection, tenant: str, stages: Sequence[str]) -> str | None:
+    """A digest of a tenant's documents that are in these stages; None where there are none."""
+    parameters = {"tenant": tenant, "stages": list(stages)}
+    row = connection.execute(statement("waiting_version"), parameters).fetchone()
+    return row[0] if row else None

@@ -10,6 +10,7 @@ import psycopg
 
 from bootstrap_assets.database.connection import Connection, Database, connect
 from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.documents.steps import Step
 from bootstrap_assets.errors import BootstrapError, explain
 from bootstrap_assets.operations.progress import owner
 from bootstrap_assets.stopping import Stop
@@ -32,27 +33,6 @@ class Claim:
     name: str
     version: bytes
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A stage of the work: documents in `waiting` become `doing`, then `done`."""
-
-    waiting: str
-    doing: str
-    done: str
-
-    @property
-    def takes(self) -> list[str]:
-        """Stages that it takes documents from: where somebody died in the midst of it, it begins anew."""
-        return [self.waiting, self.doing]
-
-
-EXTRACT = Step("pending", "extracting", "extracted")
-CHUNK = Step("extracted", "chunking", "chunked")
-EMBED = Step("chunked", "embedding", "embedded")
-CONNECT = Step("embedded", "connecting", "complete")
-STEPS = (EXTRACT, CHUNK, EMBED, CONNECT)
 
 
 class Worker:

@@ -396,6 +396,7 @@ CREATE TABLE document_states (
     attempts         integer NOT NULL DEFAULT 0,
     error_class      text,
     reason           text,
+    failed_stage     text,
     owner            text,
     heartbeat_at     timestamptz,
     is_cancelled     boolean NOT NULL DEFAULT false,
@@ -416,6 +417,7 @@ COMMENT ON COLUMN document_states.origin IS 'inbox: it is forgotten when its fil
 COMMENT ON COLUMN document_states.signature IS 'Size and time of its file in the inbox, by which a changed one is noticed without reading all.';
 COMMENT ON COLUMN document_states.completed_stages IS 'For each stage that is done, when and in how many seconds: {"extracted": {"at", "seconds"}}.';
 COMMENT ON COLUMN document_states.attempts IS 'How often the work on it was begun since its bytes changed.';
+COMMENT ON COLUMN document_states.failed_stage IS 'What was being done when it failed.';
 COMMENT ON COLUMN document_states.reason IS 'Why it failed, for people.';
 
 CREATE TABLE document_files (
