@@ -16,6 +16,7 @@ _LABEL = re.compile(
 _SMALL_WORDS = frozenset("a an and as at by for from in into of on or per the to under upon with".split())
 _SENTENCE = re.compile(r"[^.:;]{2,100}?(?=[.:]?(?:\s[–—-]\s|\s*$|(?<=[.:])\s)|[.:])")
 _AFTER_TITLE = " .:–—-\t\n“\"‘'(["
+_ABBREVIATIONS = frozenset("Cf Id Ibid See No".split())
 _MOST_WORDS = 14
 _MOST_CHARACTERS = 120
 _LEADERS = re.compile(r"\.{4,}|(?:\. ){4,}|…{2,}|\t\s*\d+$")
@@ -122,8 +123,8 @@ def _is_title(words: str) -> bool:
     parts = re.findall(r"[^\W\d_][\w’']*", words)
     if not parts or len(parts) > _MOST_WORDS or not parts[0][0].isupper():
         return False
-    if len(parts) == 1 and len(parts[0]) < 4 and not parts[0].isupper():
-        return False  # "2. Cf. the first": an abbreviation
+    if parts[0] in _ABBREVIATIONS:
+        return False
     return all(part[0].isupper() or part in _SMALL_WORDS for part in parts)
 
 
