@@ -1,1 +1,1 @@
-"""Tenants' own documents: inbox, extraction, passages, stages, connections; sealed by tenant."""
+"""Tenants' own documents: from a file to text, and from text to passages."""
