@@ -46,12 +46,15 @@ _SETTINGS = (
 
 # A setting that the server does not know is left out. Those of the connection string and of libpq's variables have
 # the source `client`. The type vector may stand in a schema that the role does not look into: it comes after
-# pg_temp, by which database/search_path.py knows that a corpus which is there is not this one.
+# pg_temp, by which database/search_path.py knows that a corpus which is there is not this one. That we are the
+# pipeline lets the tables' owner, and nobody else, see the rows of every tenant.
 STATEMENT = """
 SELECT set_config(s.name, ours.value, false)
 FROM unnest(%(names)s::text[], %(values)s::text[], %(always)s::boolean[]) AS ours (name, value, always)
 JOIN pg_settings s ON s.name = ours.name
 WHERE ours.always OR s.source <> 'client'
+UNION ALL
+SELECT set_config('bootstrap.pipeline', 'on', false)
 UNION ALL
 SELECT set_config('search_path', current_setting('search_path') || ', pg_temp, ' || quote_ident(n.nspname), false)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from bootstrap_assets.documents.extraction.model import Box, ExtractedDocument, Heading, Position
-from bootstrap_assets.texts.content import content_hash
+from bootstrap_assets.texts.content import content_hash, estimate_tokens
 from bootstrap_assets.texts.passages import cut
 
 MOST_PATH = 400
@@ -44,24 +44,27 @@ class Passage:
 def passages_of(
     document: ExtractedDocument, document_id: UUID, *, max_tokens: int = 512, overlap_tokens: int = 48
 ) -> list[Passage]:
-    """The passages of a document in the order of the text; together they hold each of its visible characters."""
+    """The passages of a document in the order of the text; together they hold each of its visible characters.
+
+    None goes over a heading: what stands in two sections is about two things.
+    """
     sections = _Sections(document.headings)
     starts = [position.char_start for position in document.positions]
     equals: Counter[bytes] = Counter()
     passages = []
-    for piece in cut(document.text, max_tokens, overlap_tokens):
-        content = document.text[piece.start : piece.end]
+    for start, end, path in _pieces(document, max_tokens, overlap_tokens):
+        content = document.text[start:end]
         digest = content_hash(content)
-        places = _places(document.positions, starts, piece.start, piece.end)
+        places = _places(document.positions, starts, start, end)
         passages.append(
             Passage(
                 id=passage_id(document_id, digest, equals[digest]),
                 content=content,
                 content_hash=digest,
-                char_start=piece.start,
-                char_end=piece.end,
-                tokens=piece.tokens,
-                section_path=sections.path_at(piece.start) if document.headings else piece.path,
+                char_start=start,
+                char_end=end,
+                tokens=estimate_tokens(content),
+                section_path=sections.path_at(start) if document.headings else path,
                 page=places[0].page if places else None,
                 last_page=places[-1].page if places else None,
                 box=_box(places),
@@ -72,6 +75,28 @@ def passages_of(
         )
         equals[digest] += 1
     return passages
+
+
+def _pieces(
+    document: ExtractedDocument, max_tokens: int, overlap_tokens: int
+) -> Iterator[tuple[int, int, str | None]]:
+    """Start, end and path (by the words alone) of each passage."""
+    for start, end in _sections(document):
+        for piece in cut(document.text[start:end], max_tokens, overlap_tokens):
+            yield start + piece.start, start + piece.end, piece.path
+
+
+def _sections(document: ExtractedDocument) -> Iterator[tuple[int, int]]:
+    """Start and end of what no passage goes over. A heading without a text of its own goes with what follows it."""
+    bounds = [heading.char_start for heading in document.headings]
+    bodies = [heading.char_end for heading in document.headings]
+    start = 0
+    for body, end in zip([0, *bodies], [*bounds, len(document.text)], strict=True):
+        if document.text[body:end].strip():
+            yield start, end
+            start = end
+    if document.text[start:].strip():
+        yield start, len(document.text)
 
 
 def passage_id(document_id: UUID, digest: bytes, ordinal: int) -> UUID:

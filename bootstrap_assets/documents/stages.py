@@ -7,11 +7,13 @@ Every document is claimed by one process at a time (work.py), and each stage end
 it gave. So whatever stops the work, the same call goes on with what is left, and no completed stage is done again.
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path, PurePosixPath
 
 from psycopg.types.json import Jsonb
 
@@ -23,12 +25,14 @@ from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.documents import connections, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
-from bootstrap_assets.documents.extraction.model import ExtractedDocument, Limits, Refusal, as_json, from_json
+from bootstrap_assets.documents.extraction.model import ExtractedDocument, Limits, as_json, from_json
 from bootstrap_assets.documents.passages import Passage, passages_of
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Step
 from bootstrap_assets.documents.work import Claim, Worker, working
+from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.embedding.fill import Filled, fill_texts
+from bootstrap_assets.embedding.fill import MARGIN, Filled, Filler
+from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import PermanentError, RefusedError, StoppedError, is_transient
 from bootstrap_assets.texts.passages import parts_of
 
@@ -36,6 +40,9 @@ statement = statements_of(__name__)
 
 LICENCE = "the tenant's own"
 """What stands as the licence of a tenant's document."""
+
+LOOK = 1.0
+"""Seconds between two looks whether a document that is being extracted is still wanted."""
 
 AT_ONCE = 200
 """Documents whose texts are embedded together: one request holds passages of many."""
@@ -67,7 +74,7 @@ def run(corpus: Corpus, tenant: str, step: Step) -> Processed:
     return processed
 
 
-def _worker(corpus: Corpus) -> "contextmanager[Worker]":
+def _worker(corpus: Corpus) -> AbstractContextManager[Worker]:
     settings = corpus.settings
     return working(
         corpus.database,
@@ -80,17 +87,32 @@ def _worker(corpus: Corpus) -> "contextmanager[Worker]":
 
 def _extract_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
     limits = Limits(seconds=corpus.settings.document_seconds)
-    with Extractor(limits) as extractor:
+    with Extractor(limits, heartbeat_seconds=LOOK) as extractor, tempfile.TemporaryDirectory() as folder:
         for claim in _one_by_one(worker, tenant, EXTRACT):
-            _each(corpus, worker, claim, EXTRACT, processed, partial(_extract, corpus, worker, extractor, claim))
+            work = partial(_extract, corpus, worker, extractor, claim, Path(folder))
+            _each(corpus, worker, claim, EXTRACT, processed, work)
 
 
-def _extract(corpus: Corpus, worker: Worker, extractor: Extractor, claim: Claim) -> bool:
+def _extract(corpus: Corpus, worker: Worker, extractor: Extractor, claim: Claim, folder: Path) -> bool:
     with corpus.database.connection() as connection:
         row = connection.execute(statement("read_file"), {"document": claim.document_id}).fetchone()
     if row is None:
-        return False
-    extracted = extractor.extract(row[0], claim.name, stop=partial(worker.is_unwanted, claim))
+        return False  # it was removed
+    file, stop = folder / PurePosixPath(claim.name).name, corpus.stop.child()
+
+    def look() -> None:
+        if worker.is_unwanted(claim):
+            stop.set()
+
+    file.write_bytes(row[0])
+    try:
+        extracted = extractor.extract(file, sha256=claim.version.hex(), heartbeat=look, stop=stop)
+    except StoppedError:
+        if corpus.stop.is_set():
+            raise
+        return False  # nobody wants this document, or these bytes of it, any more
+    finally:
+        file.unlink()
     return corpus.database.transact(partial(_keep, worker=worker, claim=claim, extracted=extracted))
 
 
@@ -140,11 +162,14 @@ def parsed_of(claim: Claim, extracted: ExtractedDocument) -> ParsedDocument:
         url="",
         metadata={"kind": extracted.kind.value, "title": extracted.title, "pages": extracted.pages},
     )
-    return ParsedDocument(document, tuple(_record(document, passage) for passage in passages_of(document.id, extracted)))
+    return ParsedDocument(document, tuple(_record(document, passage) for passage in passages_of(extracted, document.id)))
 
 
 def _record(document: Document, passage: Passage) -> Record:
-    place = {"page": passage.page, "chapter": passage.chapter}
+    place = {
+        **{"page": passage.page, "last_page": passage.last_page, "box": passage.box},
+        **{"paragraph": passage.paragraph, "chapter": passage.chapter, "href": passage.href},
+    }
     return Record(
         source=document.source,
         source_id=f"{document.source_id}#{passage.id}",
@@ -162,14 +187,20 @@ def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
     while claims := worker.claim(tenant, EMBED, most=AT_ONCE):
         try:
             documents = [claim.document_id for claim in claims]
-            rows = corpus.database.transact(partial(_hashes, documents=documents))
-            processed.filled = fill_texts(corpus, states.SOURCE, rows)
+            processed.filled = _fill(corpus, corpus.database.transact(partial(_hashes, documents=documents)))
             corpus.database.transact(partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed))
         except BaseException:
             corpus.database.transact(partial(worker.put_back, claims=claims, step=EMBED))
             raise
         finally:
             worker.release(claims)
+
+
+def _fill(corpus: Corpus, hashes: list[bytes]) -> Filled:
+    limit = int(corpus.embedder.model.context * MARGIN)
+    work = Work(corpus.space, states.SOURCE, corpus.settings.batches, limit=limit, requested=None, only=hashes)
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
+    return Filler(corpus, work, on_batch=lambda _batch: None).run()
 
 
 def _hashes(connection: Connection, documents: list[object]) -> list[bytes]:

@@ -177,7 +177,7 @@ ON CONFLICT (document_id) DO UPDATE SET
 SELECT document FROM document_extractions WHERE document_id = %(document)s
 
 -- name: hashes_of_documents
-SELECT document_id, content_hash FROM reference_records WHERE document_id = ANY (%(documents)s)
+SELECT DISTINCT content_hash FROM reference_records WHERE document_id = ANY (%(documents)s)
 
 -- name: without_vector
 -- Passages of each document that have no vector, and why, where it is known. {vectors} is the space's table.

@@ -129,7 +129,7 @@ class Worker:
         """A document failed for a reason that lies in it."""
         parameters = {
             **{"document": claim.document_id, "version": claim.version, "owner": self.owner},
-            "class": getattr(error, "kind", None) or type(error).__name__,
+            "class": str(getattr(error, "reason", type(error).__name__)),
             "reason": clean_text(explain(error)),
         }
         connection.execute(statement("fail_document"), parameters)

@@ -18,4 +18,4 @@ DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes,
     embedding_limiters, bootstrap_breakers, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
-    reference_batch, reference_count_texts, document_is_stale, document_lock;
+    reference_batch, reference_count_texts, document_is_stale, document_lock, reference_is_visible;

@@ -10,6 +10,7 @@ SELECT '[1]'::vector;
 \i texts/functions/reference_unaccented.sql
 \i texts/functions/reference_plain.sql
 \i texts/functions/reference_tsvector.sql
+\i corpus/functions/reference_is_visible.sql
 
 -- Corpus -------------------------------------------------------------------------------------------------------------
 
@@ -529,6 +530,53 @@ COMMENT ON TABLE evaluation_baseline IS
     'The scores that later evaluations are compared with: task, list, contract, label, a value for each metric.';
 COMMENT ON COLUMN evaluation_baseline.search IS 'Digest of the SQL functions that searched.';
 COMMENT ON COLUMN evaluation_baseline.corpus IS 'Which corpus was searched: reference_corpus_version().';
+
+-- Row security -------------------------------------------------------------------------------------------------------
+--
+-- A role that reads for an application sees the reference corpus, and what belongs to the tenant that its transaction
+-- has set (bootstrap.tenant). The owner too, unless it says that it is the pipeline (bootstrap.pipeline): our own
+-- sessions do. Texts and vectors have no tenant, for each stands once: they are for whoever may see a record of theirs.
+-- Row security is not forced on these two, so that search functions, which run as their owner and look at records
+-- under row security, can use the indexes of words: PostgreSQL uses no index under row security whose operator is not
+-- leakproof, and @@ is not.
+
+DO $$
+DECLARE
+    owned text;
+BEGIN
+    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_texts, reference_text_parts,
+                            reference_connections, document_states}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', owned);
+        EXECUTE format('CREATE POLICY pipeline ON %I TO %I USING (current_setting(''bootstrap.pipeline'', true) = ''on'')',
+                       owned, current_user);
+    END LOOP;
+    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_connections, document_states}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', owned);
+    END LOOP;
+END $$;
+
+CREATE POLICY tenant ON reference_documents FOR SELECT USING (reference_is_visible(tenant_id));
+CREATE POLICY tenant ON reference_records FOR SELECT USING (reference_is_visible(tenant_id));
+CREATE POLICY tenant ON document_states FOR SELECT USING (tenant_id = nullif(current_setting('bootstrap.tenant', true), ''));
+CREATE POLICY tenant ON reference_connections FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.id = from_record)
+    AND EXISTS (SELECT FROM reference_records r WHERE r.id = to_record));
+CREATE POLICY tenant ON reference_texts FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.content_hash = reference_texts.content_hash)
+    OR EXISTS (SELECT FROM reference_text_parts p JOIN reference_records r USING (content_hash)
+               WHERE p.part_hash = reference_texts.content_hash));
+CREATE POLICY tenant ON reference_text_parts FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.content_hash = reference_text_parts.content_hash));
+
+-- What the planner expects is told to whoever asks for a plan: no samples are kept of what is a tenant's own.
+ALTER TABLE reference_documents ALTER source_id SET STATISTICS 0, ALTER title SET STATISTICS 0,
+    ALTER raw_text SET STATISTICS 0, ALTER metadata SET STATISTICS 0, ALTER tenant_id SET STATISTICS 0,
+    ALTER content_hash SET STATISTICS 0;
+ALTER TABLE reference_records ALTER source_id SET STATISTICS 0, ALTER section_path SET STATISTICS 0,
+    ALTER metadata SET STATISTICS 0;
+ALTER TABLE reference_texts ALTER content SET STATISTICS 0;
+ALTER TABLE document_states ALTER name SET STATISTICS 0, ALTER tenant_id SET STATISTICS 0, ALTER reason SET STATISTICS 0,
+    ALTER version SET STATISTICS 0, ALTER bytes SET STATISTICS 0;
 
 -- Comments -----------------------------------------------------------------------------------------------------------
 --
