@@ -20,12 +20,12 @@ from bootstrap_assets.cli.console import (
 )
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.database.connection import Database, existing_database_url
-from bootstrap_assets.documents import inbox, opened, process, removal, states
+from bootstrap_assets.documents import inbox, opened, removal, stages, states
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.sample.documents import sample_documents
+from bootstrap_assets.sample.documents import FOLDER as SAMPLE_FOLDER
 from bootstrap_assets.settings import load_settings
 
 COLOURS = {"complete": "green", "embedded": "green", "connecting": "green", "failed": "red"}
@@ -58,8 +58,8 @@ def add(
     """
     if not (paths or sample):
         raise ConfigurationError("what is to be added? Give files, folders or zip archives, or --sample")
-    with Database(existing_database_url(load_settings())) as database, sample_documents(sample) as examples:
-        intake = inbox.add(database, tenant, [*paths, *examples])
+    with Database(existing_database_url(load_settings())) as database:
+        intake = inbox.add(database, tenant, [*paths, *([SAMPLE_FOLDER] if sample else [])])
     if wait:
         _work(tenant, max_cost)
     rows = _named(tenant, [*intake.added, *intake.unchanged])
@@ -86,7 +86,7 @@ def process_(tenant: str, max_cost: float | None) -> None:
 
 def _work(tenant: str, max_cost: float | None) -> None:
     with stopping_signals() as stop, context.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
-        process.process(corpus, tenant)
+        stages.process(corpus, tenant)
 
 
 @documents.command("list")
@@ -118,7 +118,10 @@ def show(reference: str, tenant: str | None, as_json: bool) -> None:
         return
     _print_state(state)
     for row in likenesses:
-        out.print(f"[dim]{'like':<12}[/] {escape(row['label'])} [dim]· {row['passages']:,} passages, score up to {row['score']:.2f}[/]", soft_wrap=True)
+        out.print(
+            f"[dim]{'like':<12}[/] {escape(row['label'])} [dim]· {row['passages']:,} passages, score up to {row['score']:.2f}[/]",
+            soft_wrap=True,
+        )
 
 
 @documents.command("open")
@@ -135,18 +138,28 @@ def open_(reference: str, tenant: str | None, as_json: bool) -> None:
         return
     for passage in whole["passages"]:
         where = [f"page {passage['page']}" if passage["page"] else None, passage["section_path"]]
-        out.print(f"[dim]{passage['char_start']}–{passage['char_end']} · {escape(' · '.join(filter(None, where)))}[/]", soft_wrap=True)
+        out.print(
+            f"[dim]{passage['char_start']}–{passage['char_end']} · {escape(' · '.join(filter(None, where)))}[/]",
+            soft_wrap=True,
+        )
         click.echo(whole["text"][passage["char_start"] : passage["char_end"]])
         for link in passage_links(whole, passage["id"]):
-            label = link["category"] or (link["hypothesis_id"] and f"hypothesis {link['hypothesis_id']}, {link['nli_label']}")
-            out.print(f"  [cyan]like {escape(label or 'a clause without label')}[/] [dim]· score {link['score']:.2f}[/]", soft_wrap=True)
+            label = link["category"] or (
+                link["hypothesis_id"] and f"hypothesis {link['hypothesis_id']}, {link['nli_label']}"
+            )
+            out.print(
+                f"  [cyan]like {escape(label or 'a clause without label')}[/] [dim]· score {link['score']:.2f}[/]",
+                soft_wrap=True,
+            )
         click.echo()
 
 
 def passage_links(whole: dict[str, Any], passage: str) -> list[dict[str, Any]]:
     """The connections of one passage that say most: the labelled first."""
     links = [link for link in whole["connections"] if link["passage_id"] == passage]
-    return sorted(links, key=lambda link: (link["category"] is None and link["hypothesis_id"] is None, -link["score"]))[:3]
+    return sorted(
+        links, key=lambda link: (link["category"] is None and link["hypothesis_id"] is None, -link["score"])
+    )[:3]
 
 
 @documents.command()
@@ -161,7 +174,10 @@ def retry(references: tuple[str, ...], tenant: str, extract: bool) -> None:
             states.extract_again(connection, one)
         count = states.retry(connection, tenant=tenant, documents=chosen)
     count = max(count, len(chosen or [])) if extract else count
-    out.print(f"{count:,} to be worked on: by the sensor `inbox`, or `bootstrap documents process --tenant {escape(tenant)}`", soft_wrap=True)
+    out.print(
+        f"{count:,} to be worked on: by the sensor `inbox`, or `bootstrap documents process --tenant {escape(tenant)}`",
+        soft_wrap=True,
+    )
 
 
 @documents.command()
@@ -195,15 +211,22 @@ def _named(tenant: str, names: Sequence[str]) -> list[DocumentState]:
 
 def _plain(state: DocumentState) -> dict[str, Any]:
     return {
-        **{"document_id": str(state.document_id), "name": state.name, "tenant": state.tenant, "stage": state.stage},
+        **{
+            "document_id": str(state.document_id),
+            "name": state.name,
+            "tenant": state.tenant,
+            "stage": state.stage,
+        },
         **{"stages": state.stages, "pages": state.pages, "passages": state.passages, "embedded": state.embedded},
         **{"connections": state.connections, "attempts": state.attempts, "reason": state.reason},
-        **{"error_class": state.error_class, "bytes": state.bytes, "stale": state.is_stale},
+        **{"error_class": state.error_class, "bytes": state.size, "stale": state.is_stale},
     }
 
 
 def _plain_intake(intake: Intake, rows: list[DocumentState]) -> dict[str, Any]:
-    by_name = {row.name: {"document_id": str(row.document_id), "name": row.name, "stage": row.stage} for row in rows}
+    by_name = {
+        row.name: {"document_id": str(row.document_id), "name": row.name, "stage": row.stage} for row in rows
+    }
     return {
         "added": [by_name[name] for name in intake.added if name in by_name],
         "unchanged": [by_name[name] for name in intake.unchanged if name in by_name],
@@ -225,8 +248,13 @@ def _print_states(rows: Sequence[DocumentState]) -> None:
     filled.columns[-1].justify = "left"
     for row in rows:
         stage = "cancelled" if row.stage == "cancelled" else row.stage + (" (stale)" if row.is_stale else "")
-        counts = ["" if value is None else f"{value:,}" for value in (row.pages, row.passages, row.embedded, row.connections)]
-        filled.add_row(escape(row.name), f"[{COLOURS.get(row.stage, 'yellow')}]{stage}[/]", *counts, escape(row.reason or ""))
+        counts = [
+            "" if value is None else f"{value:,}"
+            for value in (row.pages, row.passages, row.embedded, row.connections)
+        ]
+        filled.add_row(
+            escape(row.name), f"[{COLOURS.get(row.stage, 'yellow')}]{stage}[/]", *counts, escape(row.reason or "")
+        )
     print_table(filled)
 
 
@@ -240,7 +268,7 @@ def _print_state(state: DocumentState) -> None:
         "done": times,
         "why": state.reason and f"{state.reason} ({state.error_class})",
         "next": state.reason and f"bootstrap documents retry {state.name!r} --tenant {state.tenant}",
-        "bytes": f"{state.bytes:,}",
+        "bytes": f"{state.size:,}",
         "pages": state.pages,
         "passages": state.passages,
         "embedded": state.embedded,

@@ -1,6 +1,6 @@
 """Tenants' documents: an asset for each stage, a partition for each tenant; what is to be done is in the rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,8 @@ from bootstrap_assets.documents.passages import passages_of
 from bootstrap_assets.documents.stages import Processed
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Step
 
-TENANTS = dg.DynamicPartitionsDefinition(name="tenants")
+TENANTS_NAME = "tenants"
+TENANTS = dg.DynamicPartitionsDefinition(name=TENANTS_NAME)
 
 SHOWN = 20
 """Failed documents that a check names."""
@@ -26,9 +27,11 @@ CHECK = "every_document"
 Results = Iterator[dg.MaterializeResult[None]]
 
 
-def _asset(step: Step, name: str, holds: str, deps: list[str], **more: Any) -> Any:
+def _asset(
+    step: Step, name: str, holds: str, deps: list[str], **more: Any
+) -> Callable[[Callable[..., Results]], dg.AssetsDefinition]:
     """What the assets of the four stages have in common."""
-    return dg.asset(
+    return dg.asset(  # type: ignore[return-value]
         name=name,
         deps=deps,
         group_name="documents",
@@ -39,7 +42,9 @@ def _asset(step: Step, name: str, holds: str, deps: list[str], **more: Any) -> A
         partitions_def=TENANTS,
         retry_policy=RETRY,
         check_specs=[
-            dg.AssetCheckSpec(CHECK, asset=name, description=f"Whether each document of the tenant is {step.done}.")
+            dg.AssetCheckSpec(
+                CHECK, asset=name, description=f"Whether each document of the tenant is {step.done}."
+            )
         ],
         **more,
     )
@@ -123,7 +128,11 @@ def _metadata(processed: Processed, counts: dict[str, int]) -> dict[str, Any]:
         "stages": dg.MetadataValue.json(counts),
     }
     if processed.filled:
-        about |= {"texts": processed.filled.texts, "tokens": processed.filled.tokens, "dollars": processed.filled.cost}
+        about |= {
+            "texts": processed.filled.texts,
+            "tokens": processed.filled.tokens,
+            "dollars": processed.filled.cost,
+        }
     return about
 
 

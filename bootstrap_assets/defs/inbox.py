@@ -7,12 +7,12 @@ import dagster as dg
 
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, Database, connect, database_url
-from bootstrap_assets.defs.documents import CONNECTING, PROCESS, TENANTS
+from bootstrap_assets.defs.documents import CONNECTING, PROCESS, TENANTS_NAME
 from bootstrap_assets.defs.jobs import JOB_TAG
 from bootstrap_assets.defs.sensors import PRIORITY_TAG
 from bootstrap_assets.documents import inbox, states, tenants
-from bootstrap_assets.documents.tenants import Tenant
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT
+from bootstrap_assets.documents.tenants import Tenant
 from bootstrap_assets.settings import load_settings
 
 SECONDS = 30.0
@@ -50,11 +50,11 @@ def inbox_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest 
 
 def _register(instance: dg.DagsterInstance, everyone: list[Tenant]) -> None:
     """Let the partitions be the tenants."""
-    before, now = set(instance.get_dynamic_partitions(TENANTS.name)), {tenant.name for tenant in everyone}
+    before, now = set(instance.get_dynamic_partitions(TENANTS_NAME)), {tenant.name for tenant in everyone}
     if now - before:
-        instance.add_dynamic_partitions(TENANTS.name, sorted(now - before))
+        instance.add_dynamic_partitions(TENANTS_NAME, sorted(now - before))
     for gone in before - now:
-        instance.delete_dynamic_partition(TENANTS.name, gone)
+        instance.delete_dynamic_partition(TENANTS_NAME, gone)
 
 
 def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Tenant) -> None:

@@ -165,7 +165,7 @@ def _read(path: Path, name: str, *, root: Path | None = None) -> Arrival | Refus
     try:
         if root and not path.resolve().is_relative_to(root.resolve()):
             return Refusal(name, "it is a link out of its folder")
-        with open(path, "rb", opener=_open_file) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(path, "rb", opener=_open_file) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 return Refusal(name, "it is no regular file")

@@ -48,7 +48,6 @@ def passages_of(
 
     None goes over a heading: what stands in two sections is about two things.
     """
-    sections = _Sections(document.headings)
     starts = [position.char_start for position in document.positions]
     equals: Counter[bytes] = Counter()
     passages = []
@@ -64,7 +63,7 @@ def passages_of(
                 char_start=start,
                 char_end=end,
                 tokens=estimate_tokens(content),
-                section_path=sections.path_at(start) if document.headings else path,
+                section_path=path,
                 page=places[0].page if places else None,
                 last_page=places[-1].page if places else None,
                 box=_box(places),
@@ -80,41 +79,29 @@ def passages_of(
 def _pieces(
     document: ExtractedDocument, max_tokens: int, overlap_tokens: int
 ) -> Iterator[tuple[int, int, str | None]]:
-    """Start, end and path (by the words alone) of each passage."""
-    for start, end in _sections(document):
+    """Start, end and section path of each passage."""
+    for start, end, path in _sections(document):
         for piece in cut(document.text[start:end], max_tokens, overlap_tokens):
-            yield start + piece.start, start + piece.end, piece.path
+            yield start + piece.start, start + piece.end, path if document.headings else piece.path
 
 
-def _sections(document: ExtractedDocument) -> Iterator[tuple[int, int]]:
-    """Start and end of what no passage goes over. A heading without a text of its own goes with what follows it."""
-    bounds = [heading.char_start for heading in document.headings]
-    bodies = [heading.char_end for heading in document.headings]
-    start = 0
-    for body, end in zip([0, *bodies], [*bounds, len(document.text)], strict=True):
-        if document.text[body:end].strip():
-            yield start, end
+def _sections(document: ExtractedDocument) -> Iterator[tuple[int, int, str | None]]:
+    """Start, end and path of what no passage goes over. A heading without a text of its own goes with what follows."""
+    headings, text = document.headings, document.text
+    bounds = [heading.char_start for heading in headings]
+    bodies = [heading.char_end for heading in headings]
+    start, paths = 0, [None, *_paths(headings)]
+    for body, end, path in zip([0, *bodies], [*bounds, len(text)], paths, strict=True):
+        if text[body:end].strip():
+            yield start, end, path
             start = end
-    if document.text[start:].strip():
-        yield start, len(document.text)
+    if text[start:].strip():
+        yield start, len(text), paths[-1]
 
 
 def passage_id(document_id: UUID, digest: bytes, ordinal: int) -> UUID:
     """The id of the `ordinal`th (from 0) of a document's passages with the content that has this hash."""
     return uuid5(document_id, f"{digest.hex()}:{ordinal}")
-
-
-class _Sections:
-    """The path of headings in force at each place of a text."""
-
-    def __init__(self, headings: Sequence[Heading]) -> None:
-        self._starts = [heading.char_start for heading in headings]
-        self._paths = list(_paths(headings))
-
-    def path_at(self, offset: int) -> str | None:
-        """The path at a character ("4 Payment / 4.2 Interest"); None before the first heading."""
-        index = bisect_right(self._starts, offset) - 1
-        return self._paths[index] if index >= 0 else None
 
 
 def _paths(headings: Sequence[Heading]) -> Iterator[str]:

@@ -9,8 +9,20 @@ from bootstrap_assets.errors import ConfigurationError
 statement = statements_of(__name__)
 
 READABLE = (
-    *("reference_documents", "reference_records", "reference_texts", "reference_text_parts", "reference_connections"),
-    *("reference_embeddings", "reference_vectors", "reference_lexemes", "reference_text_totals", "document_states"),
+    *(
+        "reference_documents",
+        "reference_records",
+        "reference_texts",
+        "reference_text_parts",
+        "reference_connections",
+    ),
+    *(
+        "reference_embeddings",
+        "reference_vectors",
+        "reference_lexemes",
+        "reference_text_totals",
+        "document_states",
+    ),
 )
 """Tables and views that an application's role may read."""
 
@@ -24,7 +36,9 @@ def grant(connection: Connection, role: str) -> None:
     if row is None:
         raise ConfigurationError(f"there is no role {role!r} in this server: CREATE ROLE makes one")
     if any(row):
-        raise ConfigurationError(f"{role!r} is a superuser, bypasses row security or owns the corpus: nothing would be sealed from it")
+        raise ConfigurationError(
+            f"{role!r} is a superuser, bypasses row security or owns the corpus: nothing would be sealed from it"
+        )
     name, schema = sql.Identifier(role), sql.Identifier(_schema(connection))
     tables = [sql.Identifier(table) for table in (*READABLE, *_vectors(connection))]
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, name))

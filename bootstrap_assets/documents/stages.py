@@ -9,11 +9,12 @@ it gave. So whatever stops the work, the same call goes on with what is left, an
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -162,7 +163,9 @@ def parsed_of(claim: Claim, extracted: ExtractedDocument) -> ParsedDocument:
         url="",
         metadata={"kind": extracted.kind.value, "title": extracted.title, "pages": extracted.pages},
     )
-    return ParsedDocument(document, tuple(_record(document, passage) for passage in passages_of(extracted, document.id)))
+    return ParsedDocument(
+        document, tuple(_record(document, passage) for passage in passages_of(extracted, document.id))
+    )
 
 
 def _record(document: Document, passage: Passage) -> Record:
@@ -188,7 +191,9 @@ def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
         try:
             documents = [claim.document_id for claim in claims]
             processed.filled = _fill(corpus, corpus.database.transact(partial(_hashes, documents=documents)))
-            corpus.database.transact(partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed))
+            corpus.database.transact(
+                partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed)
+            )
         except BaseException:
             corpus.database.transact(partial(worker.put_back, claims=claims, step=EMBED))
             raise
@@ -203,12 +208,14 @@ def _fill(corpus: Corpus, hashes: list[bytes]) -> Filled:
     return Filler(corpus, work, on_batch=lambda _batch: None).run()
 
 
-def _hashes(connection: Connection, documents: list[object]) -> list[bytes]:
-    rows = connection.execute(statement("hashes_of_documents"), {"documents": documents})
+def _hashes(connection: Connection, documents: Sequence[UUID]) -> list[bytes]:
+    rows = connection.execute(statement("hashes_of_documents"), {"documents": list(documents)})
     return [row[0] for row in rows]
 
 
-def _embedded(connection: Connection, corpus: Corpus, worker: Worker, claims: list[Claim], processed: Processed) -> None:
+def _embedded(
+    connection: Connection, corpus: Corpus, worker: Worker, claims: list[Claim], processed: Processed
+) -> None:
     query = statement("without_vector").format(vectors=corpus.space.vectors)
     parameters = {"documents": [claim.document_id for claim in claims], "space": corpus.space.id}
     lacking = {document: (count, reason) for document, count, reason in connection.execute(query, parameters)}

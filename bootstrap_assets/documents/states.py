@@ -27,7 +27,7 @@ class DocumentState:
     name: str
     stage: str
     stages: dict[str, dict[str, Any]]
-    bytes: int
+    size: int
     pages: int | None
     passages: int | None
     embedded: int
@@ -114,7 +114,6 @@ def cancel(connection: Connection, document: UUID) -> None:
 def forget(connection: Connection, document: UUID) -> None:
     """Delete a document's row, its bytes and what was extracted. Its records are the corpus' to delete."""
     connection.execute(statement("forget_document"), {"document": document})
-
 
 
 def connect_again(connection: Connection, tenant: str) -> int:

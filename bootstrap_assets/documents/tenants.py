@@ -11,6 +11,7 @@ statement = statements_of(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A tenant, with the number of its documents and of those that failed."""
@@ -29,7 +30,9 @@ def add(connection: Connection, name: str, *, priority: int = 0, at_work: int | 
         raise ConfigurationError(
             f"{name!r} cannot be the name of a tenant: up to 63 of a-z, 0-9, '_', '.', '-', the first a letter or digit"
         )
-    row = connection.execute(statement("add_tenant"), {"name": name, "priority": priority, "at_work": at_work}).fetchone()
+    row = connection.execute(
+        statement("add_tenant"), {"name": name, "priority": priority, "at_work": at_work}
+    ).fetchone()
     return bool(row and row[0])
 
 

@@ -78,7 +78,12 @@ class Worker:
         return room if most is None else min(room, most - of_tenant)
 
     def _take(self, tenant: str, step: Step, most: int) -> list[Claim]:
-        parameters = {"tenant": tenant, "stages": step.takes, "held": list(self._claims), "limit": max(_LOOK, most)}
+        parameters = {
+            "tenant": tenant,
+            "stages": step.takes,
+            "held": list(self._claims),
+            "limit": max(_LOOK, most),
+        }
         claims: list[Claim] = []
         for [document] in self._locks.execute(statement("waiting_documents"), parameters).fetchall():
             if len(claims) == most:

@@ -10,15 +10,14 @@ from uuid import UUID
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.database.connection import connect
-from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants, work
+from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STEPS, Step
-from bootstrap_assets.documents.work import Worker, working
+from bootstrap_assets.documents.work import working
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.search.query import Filters, search
+from bootstrap_assets.search.query import search
 from tests.fakes.voyage_server import Refusal, VoyageServer
 from tests.integration.test_fill import load
 from tests.made_up_source import MADE_UP, contracts
@@ -70,7 +69,11 @@ def sources_loaded(corpus: Corpus) -> None:
 
 
 def records_of(corpus: Corpus, document: UUID) -> list[tuple[Any, ...]]:
-    return rows(corpus, "SELECT id, content_hash, created_at FROM reference_records WHERE document_id = %s ORDER BY id", document)
+    return rows(
+        corpus,
+        "SELECT id, content_hash, created_at FROM reference_records WHERE document_id = %s ORDER BY id",
+        document,
+    )
 
 
 @pytest.fixture
@@ -259,7 +262,9 @@ def _worker(corpus: Corpus, limit: int = 10) -> Any:
 
 
 @pytest.mark.parametrize(("minutes", "stale"), [(29, False), (31, True)])
-def test_a_document_is_stale_after_half_an_hour_without_a_sign_of_life(acme: Corpus, minutes: int, stale: bool) -> None:
+def test_a_document_is_stale_after_half_an_hour_without_a_sign_of_life(
+    acme: Corpus, minutes: int, stale: bool
+) -> None:
     query = "SELECT document_is_stale('extracting', now() - make_interval(mins => %s))"
     assert rows(acme, query, minutes) == [(stale,)]
 
@@ -295,14 +300,16 @@ def test_the_inbox_takes_new_and_changed_files_and_forgets_vanished_ones(acme: C
 
 
 def test_an_inbox_that_is_gone_at_once_costs_no_document(acme: Corpus, tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    folder.mkdir()
     for number in range(10):
-        (tmp_path / f"{number}.md").write_bytes(TEXT + str(number).encode())
-    inbox.scan(acme.database, tmp_path, "acme")
-    for path in tmp_path.glob("*.md"):
+        (folder / f"{number}.md").write_bytes(TEXT + str(number).encode())
+    inbox.scan(acme.database, folder, "acme")
+    for path in folder.glob("*.md"):
         path.unlink()
-    assert inbox.scan(acme.database, tmp_path, "acme").held_back == 10
+    assert inbox.scan(acme.database, folder, "acme").held_back == 10
     assert len(names(acme)) == 10
-    assert len(inbox.scan(acme.database, tmp_path, "acme", allow_deletes=True).removed) == 10
+    assert len(inbox.scan(acme.database, folder, "acme", allow_deletes=True).removed) == 10
 
 
 def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: Path) -> None:
@@ -331,7 +338,10 @@ def test_a_tenant_that_is_not_there_is_wrong_usage(corpus: Corpus, tmp_path: Pat
 
 def test_passages_are_connected_with_what_they_are_like_in_the_reference_alone(acme: Corpus) -> None:
     add_tenant(acme, "other")
-    [clause] = rows(acme, "SELECT t.content, r.id::text FROM reference_records r JOIN reference_texts t USING (content_hash) WHERE r.granularity = 'clause' ORDER BY r.id LIMIT 1")
+    [clause] = rows(
+        acme,
+        "SELECT t.content, r.id::text FROM reference_records r JOIN reference_texts t USING (content_hash) WHERE r.granularity = 'clause' ORDER BY r.id LIMIT 1",
+    )
     put(acme, "other", "same.txt", clause[0].encode())
     stages.process(acme, "other")
     document = put(acme, "acme", "mine.txt", clause[0].encode())

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from bootstrap_assets.database.connection import Connection, connect
-from bootstrap_assets.documents import inbox, removal, rights, stages, states, tenants
+from bootstrap_assets.documents import rights, stages
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.errors import ConfigurationError
-from tests.integration.test_documents import add_tenant, put, sources_loaded
+from tests.integration.test_documents import add_tenant, put, rows, sources_loaded
 
 SECRET = "zyxquokka"
 """A word of one tenant alone."""
@@ -28,7 +25,9 @@ DENIED = (psycopg.errors.InsufficientPrivilege,)
 
 def secret_text(word: str) -> bytes:
     """A contract in which a word stands in every paragraph."""
-    paragraphs = [f"{number}. The {word} clause number {number} caps liability at {number} {word}." for number in range(1, 9)]
+    paragraphs = [
+        f"{number}. The {word} clause number {number} caps liability at {number} {word}." for number in range(1, 9)
+    ]
     return "\n\n".join(paragraphs).encode()
 
 
@@ -76,3 +75,161 @@ def readable(connection: Connection, relation: str, condition: str = "true") -> 
             return int(row[0]) if row else 0
     except DENIED:
         return None
+
+
+def traces(corpus: Corpus) -> list[str]:
+    """Whatever would tell of the other tenant: its word, its name, ids and hashes of its rows."""
+    mine = "SELECT id::text, document_id::text, encode(content_hash, 'hex') FROM reference_records WHERE tenant_id = 'other'"
+    return ["other/", SECRET, *{value for row in rows(corpus, mine) for value in row}]
+
+
+def holds(relation: str, traces: list[str]) -> sql.Composed:
+    """How many rows of a relation have one of the traces in them."""
+    return sql.SQL("SELECT count(*) FROM {} r WHERE r::text LIKE ANY ({})").format(
+        sql.Identifier(relation), sql.Literal([f"%{trace}%" for trace in traces])
+    )
+
+
+def count(connection: Connection, query: sql.Composable) -> int | None:
+    """What a counting statement gives; None where it is refused."""
+    try:
+        with connection.transaction():
+            row = connection.execute(query).fetchone()
+            return int(row[0]) if row else 0
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+
+
+@pytest.mark.parametrize("tenant", ["asker", None])
+def test_no_table_or_view_shows_a_row_of_another_tenant(sealed: Corpus, tenant: str | None) -> None:
+    found = traces(sealed)
+    with reader(sealed, tenant) as connection:
+        seen = {relation: count(connection, holds(relation, found)) for relation in relations(connection)}
+        visible = {relation for relation, rows in seen.items() if rows is not None}
+        assert {relation: rows for relation, rows in seen.items() if rows} == {}
+        assert {"reference_records", "reference_texts", "reference_embeddings", "reference_connections"} <= visible
+    assert {relation for relation, rows in seen.items() if rows is None} >= {
+        "document_files",
+        "bootstrap_failures",
+    }
+
+
+def test_the_traces_are_there_for_whoever_may_see_them(sealed: Corpus) -> None:
+    found = traces(sealed)
+    with reader(sealed, "other") as connection:
+        seen = {relation for relation in relations(connection) if count(connection, holds(relation, found))}
+    assert {
+        "reference_documents",
+        "reference_records",
+        "reference_texts",
+        "reference_embeddings",
+        "document_states",
+        "reference_vectors",
+        "reference_connections",
+    } <= seen
+
+
+@pytest.mark.parametrize("tenant", ["asker", None])
+def test_no_search_finds_counts_or_learns_from_another_tenants_texts(sealed: Corpus, tenant: str | None) -> None:
+    vector = rows(
+        sealed,
+        "SELECT v.embedding::text FROM reference_vectors v JOIN reference_records r USING (content_hash) WHERE r.tenant_id = 'other' LIMIT 1",
+    )[0][0]
+    queries = [
+        "SELECT count(*) FROM search_reference(%(word)s, NULL, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM search_reference(NULL, %(vector)s::vector, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM search_reference('liability', %(vector)s::vector, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM reference_question('liability cap', NULL) q WHERE q::text LIKE %(trace)s",
+        "SELECT count(*) FROM reference_lexemes WHERE lexeme LIKE %(trace)s",
+    ]
+    with reader(sealed, tenant) as connection:
+        for query in queries:
+            row = connection.execute(
+                query.encode(), {"word": SECRET, "vector": vector, "trace": f"%{SECRET}%"}
+            ).fetchone()
+            assert row == (0,), query
+
+
+def test_a_tenant_finds_the_reference_and_its_own(sealed: Corpus) -> None:
+    with reader(sealed, "asker") as connection:
+        hits = connection.execute(
+            "SELECT s::text FROM search_reference(%s, NULL, 50) s", (f"{OWN} clause",)
+        ).fetchall()
+    assert any(OWN in hit for [hit] in hits) and any("Contract" in hit for [hit] in hits)
+
+
+@pytest.mark.parametrize(
+    "relation", ["reference_records", "reference_texts", "reference_documents", "document_states"]
+)
+def test_nothing_can_be_written_or_deleted(sealed: Corpus, relation: str) -> None:
+    name = sql.Identifier(relation)
+    statements = [
+        sql.SQL("INSERT INTO {} SELECT * FROM {} LIMIT 1").format(name, name),
+        sql.SQL("DELETE FROM {}").format(name),
+        sql.SQL("TRUNCATE {} CASCADE").format(name),
+    ]
+    with reader(sealed, "asker") as connection:
+        for statement in statements:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement)
+
+
+def estimate(connection: Connection, query: str) -> int:
+    row = connection.execute(f"EXPLAIN (FORMAT json) {query}".encode()).fetchone()
+    assert row
+    return int(row[0][0]["Plan"]["Plan Rows"])
+
+
+def test_what_the_planner_expects_tells_nothing_of_another_tenants_texts(sealed: Corpus) -> None:
+    with sealed.database.connection() as connection:
+        for table in ("reference_documents", "reference_records", "reference_texts", "document_states"):
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+    secret = rows(sealed, "SELECT raw_text FROM reference_documents WHERE tenant_id = 'other'")[0][0]
+    questions = [
+        ("reference_documents", "title", f"{SECRET}.txt", "nobody-has-this.txt"),
+        ("reference_documents", "raw_text", secret, "nobody has this"),
+        ("reference_documents", "tenant_id", "other", "nobody"),
+        ("document_states", "name", f"{SECRET}.txt", "nobody-has-this.txt"),
+        ("document_states", "tenant_id", "other", "nobody"),
+    ]
+    with reader(sealed, "asker") as connection:
+        for table, column, there, nowhere in questions:
+            query = "SELECT FROM {} WHERE {} = {}"
+            plans = [
+                estimate(
+                    connection,
+                    sql.SQL(query)
+                    .format(sql.Identifier(table), sql.Identifier(column), sql.Literal(value))
+                    .as_string(),
+                )  # type: ignore[arg-type]
+                for value in (there, nowhere)
+            ]
+            assert plans[0] == plans[1], (table, column)
+
+
+def test_messages_of_errors_tell_nothing_of_another_tenants_texts(sealed: Corpus) -> None:
+    query = (
+        "SELECT 1 / (position(%s in content) - position(%s in content)) FROM reference_texts WHERE content LIKE %s"
+    )
+    with reader(sealed, "asker") as connection:
+        assert connection.execute(query, (SECRET, SECRET, f"%{SECRET}%")).fetchall() == []
+
+
+HARMLESS = {
+    # These tell nothing of rows: they compute from their arguments.
+    *("reference_batch", "reference_separated", "reference_unaccented", "reference_plain", "reference_tsvector"),
+    *("reference_lower", "reference_passes", "reference_word", "reference_phrase", "reference_is_visible"),
+    *("bootstrap_is_stale", "document_is_stale", "document_lock"),
+}
+
+ASKED = {
+    "search_reference": "SELECT s::text FROM search_reference('{word} clause', NULL, 100) s",
+    "reference_question": "SELECT q::text FROM reference_question('liability {word}', NULL) q",
+    "reference_rank": "SELECT encode(r.content_hash, 'hex') FROM reference_rank(reference_question('{word}', NULL, 0), k => 100) r",
+    "reference_text_candidates": "SELECT encode(unnest(reference_text_candidates('{{{word}}}', '{{1}}', NULL, 100)), 'hex')",
+    "reference_text_scores": "SELECT s::text FROM reference_text_scores('{{{word}}}', '{{1}}', ARRAY(SELECT decode(h, 'hex') FROM unnest({hashes}) h)) s",
+    "reference_label_scores": "SELECT s::text FROM reference_label_scores('{{{word}}}', '{{1}}', NULL) s",
+    "reference_corpus_version": None,
+    "bootstrap_stored": "SELECT s::text FROM bootstrap_stored('documents') s WHERE s.records > 1",
+}
+"""How each function is asked for the other tenant's; None: its answer tells nothing of a row."""
