@@ -90,7 +90,8 @@ def test_a_document_goes_through_every_stage_and_keeps_when_it_was_done(acme: Co
     state = state_of(acme, document)
     assert (state.stage, state.reason) == ("complete", None)
     assert list(state.stages) == ["chunked", "complete", "embedded", "extracted"]
-    assert state.passages and state.embedded == state.passages
+    assert state.passages
+    assert state.embedded == state.passages
 
 
 def test_every_passage_stands_where_it_says_in_the_text(acme: Corpus) -> None:
@@ -178,7 +179,8 @@ def test_a_bad_document_fails_with_its_reason_and_the_others_are_done(acme: Corp
     stages.process(acme, "acme")
     assert state_of(acme, good).stage == "complete"
     state = state_of(acme, bad)
-    assert state.stage == "failed" and state.reason
+    assert state.stage == "failed"
+    assert state.reason
 
 
 def refusing(words: str) -> Callable[[list[str]], None]:
@@ -196,7 +198,8 @@ def test_a_failed_document_is_tried_again_when_it_is_asked_for(acme: Corpus, voy
     voyage.refuse = refusing("ninety days")
     stages.process(acme, "acme")
     state = state_of(acme, document)
-    assert state.stage == "failed" and "passages have no vector" in str(state.reason)
+    assert state.stage == "failed"
+    assert "passages have no vector" in str(state.reason)
     voyage.refuse = None
     with acme.database.connection() as connection:
         assert states.retry(connection, tenant="acme") == 1
@@ -327,8 +330,11 @@ def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: 
 @pytest.mark.parametrize("name", ["a\nb.txt", "../../up.txt", "x" * 300 + ".txt", "a\udcffb.txt"])
 def test_a_strange_name_becomes_one_plain_line(name: str) -> None:
     plain = inbox.clean_name(name)
-    assert len(plain) <= inbox.LONGEST + 1 and plain.isprintable() and ".." not in plain
-    assert plain.endswith(".txt") and inbox.clean_name(name) == plain
+    assert len(plain) <= inbox.LONGEST + 1
+    assert plain.isprintable()
+    assert ".." not in plain
+    assert plain.endswith(".txt")
+    assert inbox.clean_name(name) == plain
 
 
 def test_a_tenant_that_is_not_there_is_wrong_usage(corpus: Corpus, tmp_path: Path) -> None:
