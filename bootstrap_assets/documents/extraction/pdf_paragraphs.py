@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 
 from bootstrap_assets.documents.extraction.assembly import LINE, PARAGRAPH, Assembly
 from bootstrap_assets.documents.extraction.pdf_lines import Line
@@ -87,7 +87,7 @@ def folded(title: str) -> str:
 def _measure(lines: Sequence[Line]) -> _Measure:
     steps = [before.top - line.top for before, line in pairwise(lines)]
     near = [step for step, line in zip(steps, lines, strict=False) if 0.5 * line.height < step < 2 * line.height]
-    return _Measure(median(near) if near else lines[0].height, max(line.right for line in lines))
+    return _Measure(median_low(near) if near else lines[0].height, max(line.right for line in lines))
 
 
 def _body_height(lines: Sequence[Line]) -> float:
