@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bootstrap_assets.documents.extraction.assembly import LINE, PARAGRAPH, Assembly
 from bootstrap_assets.documents.extraction.normal import normalise
-from bootstrap_assets.documents.extraction.titles import head_paragraph
+from bootstrap_assets.documents.extraction.titles import head_paragraph, label_of
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -16,6 +16,7 @@ _QUOTE = re.compile(r" {0,3}(?:> ?)+")
 _TABLE_RULE = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?$")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _INLINE = (
+    (re.compile(r"<br ?/?>", re.IGNORECASE), "\n"),
     (re.compile(r"!\[([^\]\n]{0,1000})\]\([^)\n]{0,2000}\)"), r"\1"),
     (re.compile(r"\[([^\]\n]{1,1000})\]\([^)\n]{0,2000}\)"), r"\1"),
     (re.compile(r"<(https?://[^>\s]{1,2000})>"), r"\1"),
@@ -97,9 +98,10 @@ def _block(line: str) -> tuple[str, int | None, str] | None:
 
 def _item(line: str) -> str:
     match = _ITEM.match(line)
-    if match and match[1]:
-        return "• " + line[match.end() :].strip()
-    return line.strip()
+    if match is None or not match[1]:
+        return line.strip()
+    words = line[match.end() :].strip()
+    return words if label_of(words) else f"• {words}"
 
 
 def _fenced(line: str, fence: str, paragraph: list[str]) -> tuple[str, bool]:
