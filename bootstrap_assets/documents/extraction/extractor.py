@@ -134,7 +134,12 @@ class Extractor:
 
     def _document(self, answer: dict[str, Any], path: Path) -> ExtractedDocument:
         if "document" in answer:
-            return from_json(answer["document"])
+            try:
+                return from_json(answer["document"])
+            except (KeyError, TypeError, ValueError):
+                self.close()
+                message = f"{shown_name(path)} made its reader answer nonsense: it is damaged or malicious"
+                raise ExtractionFailure(Reason.CRASHED, message) from None
         reason = Reason(answer["reason"])
         message = answer["message"] or _too_much_memory(self.limits.memory_bytes)
         if reason is Reason.TOO_MUCH_MEMORY:
@@ -262,7 +267,12 @@ class _Child:
         end = LENGTH.size + length
         if len(self._buffer) < end:
             return None
-        message: dict[str, Any] = json.loads(self._buffer[LENGTH.size : end])
+        try:
+            message: dict[str, Any] = json.loads(self._buffer[LENGTH.size : end])
+        except ValueError:
+            raise _ChildLost(
+                Reason.CRASHED, "made its reader answer nonsense: it is damaged or malicious"
+            ) from None
         del self._buffer[:end]
         return message
 

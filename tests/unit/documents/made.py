@@ -54,6 +54,22 @@ def unicode_pdf(letters: str, placed: bytes | None = None) -> bytes:
     return page_pdf(content, font, stream(table.encode()))
 
 
+def form_pdf(words: bytes) -> bytes:
+    """A form of one field, with what was typed into it."""
+    shows = b"/Type /XObject /Subtype /Form /BBox [0 0 200 20] /Resources << /Font << /F1 4 0 R >> >>"
+    return pdf_of(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] >> >>",
+            b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+            PAGE.replace(b"/Contents", b"/Annots [6 0 R] /Contents"),
+            FONT,
+            stream(shown(b"Name:")),
+            b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (n) /Rect [120 690 320 710] /F 4 /AP << /N 7 0 R >> >>",
+            stream(b"/Tx BMC q BT /F1 10 Tf 2 13 Td (%s) Tj ET Q EMC" % words, shows),
+        ]
+    )
+
+
 def scan_pdf(words: bytes = b"") -> bytes:
     """A page that is a picture, and shows no letter; with `words`, another that does."""
     pixels = zlib.compress(b"\x80" * 64)

@@ -11,7 +11,7 @@ from bootstrap_assets.sample.documents import FOLDER
 from bootstrap_assets.sample.documents.make import documents, write
 from bootstrap_assets.sample.documents.packed_files import W, epub
 from bootstrap_assets.sample.documents.pdf_file import BOLD, LARGE, REGULAR, pages_pdf
-from tests.unit.documents.made import page_pdf, paragraph, scan_pdf, shown, word
+from tests.unit.documents.made import form_pdf, page_pdf, paragraph, scan_pdf, shown, word
 
 
 def read(content: bytes | str, name: str = "") -> ExtractedDocument:
@@ -123,6 +123,21 @@ def test_bookmarks_say_the_level_of_a_heading() -> None:
     assert headings(read(page_pdf(content, font, outline, item, catalogue=b"/Outlines 6 0 R"))) == [
         (1, None, "Of their duties")
     ]
+
+
+def test_what_was_typed_into_a_form_is_in_the_text() -> None:
+    assert read(form_pdf(b"Larkfield Bakeries")).text.split() == ["Name:", "Larkfield", "Bakeries"]
+
+
+def test_a_text_that_divides_no_word_keeps_its_hyphens() -> None:
+    lines = ["It is data that was de-", "identified before the licensee had got any of it."]
+    page = [(72.0, 700.0 - 12 * number, REGULAR, line) for number, line in enumerate(lines)]
+    assert "was de-identified before" in read(pages_pdf([page], "")).text
+
+
+def test_a_number_that_stands_apart_from_its_words_has_a_space_behind_it() -> None:
+    content = shown(b"2.") + shown(b"Term", left=100)
+    assert read(page_pdf(content)).text.startswith("2. Term")
 
 
 def test_a_page_without_text_among_others_is_told() -> None:
