@@ -19,6 +19,9 @@ _BOLD_NAME = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _MOST_BOLD = 130
 _UNMAPPED = "\xad"  # dropped when the text is normalised
 _LABEL_TOUCHES = re.compile(r"\s*(?:\(?[A-Za-z]{1,4}[.)]|\(?\d{1,3}(?:\.\d{1,3})*[.)])(?=[^\W\d_][^.])")
+_FURNITURE = 4
+"""At most one of so many lines belongs to a header or a footer."""
+
 _GAP = 0.2
 """Share of a line's height from which a gap between a number and its text is a space that was never written."""
 
@@ -70,11 +73,16 @@ def _count_below(lines: list[Line]) -> int:
     lowest, best = float("inf"), 0
     bottoms = [min(lowest := min(lowest, line.box[1]), lowest) for line in reversed(lines)][::-1]
     highest = float("-inf")
-    for count, line in enumerate(lines[:-1], 1):
+    for count, line in enumerate(lines[: _most_apart(lines)], 1):
         highest = max(highest, line.box[3])
         if highest <= bottoms[count]:
             best = count
     return best
+
+
+def _most_apart(lines: list[Line]) -> int:
+    """How many lines a header or a footer can have: the fewer part of a page."""
+    return max(1, len(lines) // _FURNITURE)
 
 
 def _count_above(lines: list[Line]) -> int:
@@ -82,7 +90,7 @@ def _count_above(lines: list[Line]) -> int:
     highest = float("-inf")
     tops = [highest := max(highest, line.box[3]) for line in lines]
     lowest, best = float("inf"), 0
-    for count, line in enumerate(reversed(lines[1:]), 1):
+    for count, line in enumerate(lines[: -_most_apart(lines) - 1 : -1], 1):
         lowest = min(lowest, line.box[1])
         if lowest >= tops[len(lines) - count - 1]:
             best = count
