@@ -62,16 +62,16 @@ def in_order(lines: list[Line]) -> list[Line]:
     """Lines with those put last that were drawn first and stand below all others: footers; and so for headers."""
     if len(lines) < 2:
         return lines
-    first = _count_below(lines)
-    lines = lines[first:] + lines[:first]
-    last = _count_above(lines)
-    return lines[len(lines) - last :] + lines[: len(lines) - last]
+    count = _count_below(lines)
+    footer, others = lines[:count], lines[count:]
+    start = len(others) - _count_above(others)
+    return others[start:] + others[:start] + footer
 
 
 def _count_below(lines: list[Line]) -> int:
     """How many of the first lines stand below all that follow them."""
     lowest, best = float("inf"), 0
-    bottoms = [min(lowest := min(lowest, line.box[1]), lowest) for line in reversed(lines)][::-1]
+    bottoms = [lowest := min(lowest, line.box[1]) for line in reversed(lines)][::-1]
     highest = float("-inf")
     for count, line in enumerate(lines[: _most_apart(lines)], 1):
         highest = max(highest, line.box[3])
@@ -88,6 +88,8 @@ def _most_apart(lines: list[Line]) -> int:
 def _count_above(lines: list[Line]) -> int:
     """How many of the last lines stand above all that come before them."""
     highest = float("-inf")
+    if len(lines) < 2:
+        return 0
     tops = [highest := max(highest, line.box[3]) for line in lines]
     lowest, best = float("inf"), 0
     for count, line in enumerate(lines[: -_most_apart(lines) - 1 : -1], 1):
