@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}}" \
     $(BIN)/uv pip install --python $(BIN)/python
 
-.PHONY: run test test-deployment check format bench bench-document chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document bench-extraction chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -36,6 +36,9 @@ bench: $(STAMP)  ## The speed figures of the README.
 
 bench-document: $(STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
 	@$(BIN)/python benchmarks/one_document.py
+
+bench-extraction: $(STAMP)  ## Documents: what of them is found, pages per second, memory.
+	@$(BIN)/python -m benchmarks.extraction
 
 chaos: $(STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos

@@ -40,6 +40,11 @@ def allow_seconds(seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
+def peak_bytes(usage: resource.struct_rusage) -> int:
+    """The most memory that a process held at once."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def _limit(kind: int, most: int) -> None:
     with suppress(OSError, ValueError):  # a lower limit is set already, or the system has none of the kind
         resource.setrlimit(kind, (most, most))

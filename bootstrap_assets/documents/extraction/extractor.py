@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from bootstrap_assets.documents.extraction.confinement import peak_bytes
 from bootstrap_assets.documents.extraction.frames import LENGTH, write_frame
 from bootstrap_assets.documents.extraction.model import ExtractedDocument, Limits, Reason, from_json
 from bootstrap_assets.errors import PermanentError, StoppedError
@@ -35,6 +36,9 @@ HEARTBEAT_SECONDS = 30.0
 """Seconds between two calls of the heartbeat while a document is read."""
 
 _LOOK = 0.2
+_KEPT_SHARE = 0.5
+"""Share of the memory limit that a child may hold between two documents."""
+
 _START_SECONDS = 60.0
 _BYTES_PER_CHARACTER = 16
 """Most bytes of an answer for each character a text may have: the text in JSON, and its positions."""
@@ -96,7 +100,7 @@ class Extractor:
         except _ChildLost as lost:
             raise ExtractionFailure(lost.reason, f"{shown_name(path)} {lost}") from None
         finally:
-            if not is_done or child.documents >= DOCUMENTS_PER_CHILD:
+            if not is_done or child.is_worn():
                 self.close()
         return self._document(answer, path)
 
@@ -130,7 +134,12 @@ class Extractor:
 
     def _document(self, answer: dict[str, Any], path: Path) -> ExtractedDocument:
         if "document" in answer:
-            return from_json(answer["document"])
+            try:
+                return from_json(answer["document"])
+            except (KeyError, TypeError, ValueError):
+                self.close()
+                message = f"{shown_name(path)} made its reader answer nonsense: it is damaged or malicious"
+                raise ExtractionFailure(Reason.CRASHED, message) from None
         reason = Reason(answer["reason"])
         message = answer["message"] or _too_much_memory(self.limits.memory_bytes)
         if reason is Reason.TOO_MUCH_MEMORY:
@@ -157,6 +166,7 @@ class _Child:
 
     def __init__(self, limits: Limits) -> None:
         self.documents = 0
+        self._memory_bytes = limits.memory_bytes
         self._most_bytes = _BYTES_PER_CHARACTER * limits.characters
         self._buffer = bytearray()
         self._process = subprocess.Popen(
@@ -186,6 +196,14 @@ class _Child:
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
+
+    def is_worn(self) -> bool:
+        """Whether it is time for another: after many documents, or one whose memory it did not give back."""
+        if self.documents >= DOCUMENTS_PER_CHILD:
+            return True
+        with suppress(psutil.Error):
+            return bool(psutil.Process(self.pid).memory_info().rss > self._memory_bytes * _KEPT_SHARE)
+        return True
 
     def ask(self, path: Path, password: str | None, sha256: str | None, limits: Limits) -> None:
         """Send a request."""
@@ -249,12 +267,20 @@ class _Child:
         end = LENGTH.size + length
         if len(self._buffer) < end:
             return None
-        message: dict[str, Any] = json.loads(self._buffer[LENGTH.size : end])
+        try:
+            message: dict[str, Any] = json.loads(self._buffer[LENGTH.size : end])
+        except ValueError:
+            raise _ChildLost(
+                Reason.CRASHED, "made its reader answer nonsense: it is damaged or malicious"
+            ) from None
         del self._buffer[:end]
         return message
 
     def _death(self) -> _ChildLost:
-        code = self._process.wait()
+        _pid, status, usage = os.wait4(self.pid, 0)
+        code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        if peak_bytes(usage) > self._memory_bytes:
+            return _ChildLost(Reason.TOO_MUCH_MEMORY, _too_much_memory(self._memory_bytes))
         if -code == signal.SIGXCPU:
             return _ChildLost(
                 Reason.TOO_SLOW, "takes more time than a document may: divide it, or raise the limit"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bootstrap_assets.documents.extraction.assembly import LINE, PARAGRAPH, Assembly
 from bootstrap_assets.documents.extraction.normal import normalise
-from bootstrap_assets.documents.extraction.titles import head_paragraph
+from bootstrap_assets.documents.extraction.titles import head_paragraph, label_of
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -14,10 +14,10 @@ _RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$
 _ITEM = re.compile(r"\s*(?:([-*+])|(\d{1,9}[.)]))[ \t]+")
 _QUOTE = re.compile(r" {0,3}(?:> ?)+")
 _TABLE_RULE = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?$")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _INLINE = (
+    (re.compile(r"<br ?/?>", re.IGNORECASE), "\n"),
     (re.compile(r"!\[([^\]\n]{0,1000})\]\([^)\n]{0,2000}\)"), r"\1"),
-    (re.compile(r"\[([^\]\n]{1,1000})\]\([^)\n]{0,2000}\)"), r"\1"),
+    (re.compile(r"\[([^\]\n]{1,400})\]\([^)\n]{0,2000}\)"), r"\1"),
     (re.compile(r"<(https?://[^>\s]{1,2000})>"), r"\1"),
     (re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>\n]{0,500})?/?>"), ""),
     (re.compile(r"(?<!\\)(\*{1,3})(?=\S)([^*\n]{0,2000}?[^*\s\\])\1"), r"\2"),
@@ -30,7 +30,7 @@ _BOLD = re.compile(r"(?:\d{1,9}[.)][ \t]+)?(?:\*\*|__)(?P<words>[^*_\n]{1,200})(
 
 def read_markdown(source: str, assembly: Assembly) -> None:
     """Add a text in Markdown. Raises Refusal where it is too long."""
-    lines = _COMMENT.sub("", source.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    lines = _without_comments(source.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     before = ""
     for number, (kind, level, words) in enumerate(_blocks(lines), 1):
         text = words if kind == "code" else normalise_inline(words)
@@ -41,6 +41,15 @@ def read_markdown(source: str, assembly: Assembly) -> None:
             head_paragraph(assembly, span, normalise(text), _bold_length(words), level)
     headings = [heading for heading in assembly.headings if heading.level == 1]
     assembly.title = headings[0].label if headings else None
+
+
+def _without_comments(source: str) -> str:
+    """A text without its `<!-- comments -->`, in linear time: one that is not closed is no comment."""
+    parts, place = [], 0
+    while (start := source.find("<!--", place)) >= 0 and (end := source.find("-->", start)) >= 0:
+        parts.append(source[place:start])
+        place = end + len("-->")
+    return "".join([*parts, source[place:]])
 
 
 def normalise_inline(words: str) -> str:
@@ -97,9 +106,10 @@ def _block(line: str) -> tuple[str, int | None, str] | None:
 
 def _item(line: str) -> str:
     match = _ITEM.match(line)
-    if match and match[1]:
-        return "• " + line[match.end() :].strip()
-    return line.strip()
+    if match is None or not match[1]:
+        return line.strip()
+    words = line[match.end() :].strip()
+    return words if label_of(words) else f"• {words}"
 
 
 def _fenced(line: str, fence: str, paragraph: list[str]) -> tuple[str, bool]:

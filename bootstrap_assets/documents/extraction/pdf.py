@@ -22,6 +22,8 @@ _END_WITHIN = 64 * 1024
 
 _LINEARISED = re.compile(rb"/Linearized\b[^>]{0,200}?/L\s+(\d{1,12})\b")
 _MOST_BOOKMARKS = 5_000
+_UNDRAWN = re.compile(rb"/NeedAppearances\s+true|/XFA\b")
+_WRITTEN = {pdfium_c.FPDF_ANNOT_WIDGET, pdfium_c.FPDF_ANNOT_FREETEXT, pdfium_c.FPDF_ANNOT_STAMP}
 _PICTURE = pdfium_c.FPDF_PAGEOBJ_IMAGE
 
 
@@ -75,7 +77,7 @@ def _lines_of_pages(
     pages, broken, pictures, letters = [], [], [], 0
     for index in range(len(document)):
         try:
-            page = document[index]
+            page = _with_annotations(document, index)
             lines = lines_of(page, index + 1)
             if not lines and _has_picture(page):
                 pictures.append(index + 1)
@@ -105,6 +107,26 @@ def _judge(pages: list[list[Line]], broken: list[int], pictures: list[int], asse
         assembly.notice("pictures_only", f"{_listed(pictures)} are pictures without text: the text lacks them")
 
 
+def _with_annotations(document: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
+    """A page with what was typed into its form or written onto it drawn as part of it: else it is no text."""
+    page = document[index]
+    kinds = {_annotation_kind(page, number) for number in range(pdfium_c.FPDFPage_GetAnnotCount(page))}
+    if not kinds & _WRITTEN:
+        return page
+    pdfium_c.FPDFPage_Flatten(page, pdfium_c.FLAT_NORMALDISPLAY)
+    page.close()
+    return document[index]
+
+
+def _annotation_kind(page: pdfium.PdfPage, number: int) -> int:
+    annotation = pdfium_c.FPDFPage_GetAnnot(page, number)
+    if not annotation:
+        return 0
+    kind: int = pdfium_c.FPDFAnnot_GetSubtype(annotation)
+    pdfium_c.FPDFPage_CloseAnnot(annotation)
+    return kind
+
+
 def _has_picture(page: pdfium.PdfPage) -> bool:
     return any(True for _picture in islice(page.get_objects(filter=[_PICTURE], max_depth=3), 1))
 
@@ -117,10 +139,8 @@ def _notice_contents(
         assembly.notice("embedded_files", f"{count} embedded file(s) were not opened: add them on their own")
     if re.search(rb"/(?:JavaScript|JS|Launch)\b", content):
         assembly.notice("actions", "holds scripts or launch actions: none was run")
-    if pdfium_c.FPDF_GetFormType(document) != pdfium_c.FORMTYPE_NONE:
-        assembly.notice(
-            "form", "is a form: what was typed into its fields is not in the text; print it to a new PDF"
-        )
+    if _UNDRAWN.search(content):
+        assembly.notice("form", "is a form that does not show what was typed into it: print it to a new PDF")
     unmapped = sum(line.text.count("\x00") + line.text.count("\ufffd") for page in pages for line in page)
     if unmapped:
         assembly.notice(

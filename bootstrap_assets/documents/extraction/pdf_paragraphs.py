@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 
 from bootstrap_assets.documents.extraction.assembly import LINE, PARAGRAPH, Assembly
 from bootstrap_assets.documents.extraction.pdf_lines import Line
@@ -46,12 +46,20 @@ class _Measure:
     right: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How often each word is written, in small letters; whether words are divided at the ends of lines."""
+
+    counts: Counter[str]
+    are_divided: bool
+
+
 def add_lines(pages: Sequence[Sequence[Line]], assembly: Assembly, bookmarks: Bookmarks) -> None:
     """Add the lines of all pages to a text, one position each."""
     lines = [line for page in pages for line in page]
     measures = {page[0].page: _measure(page) for page in pages if page}
     body = _body_height(lines)
-    words = Counter(word.lower() for line in lines for word in _WORD.findall(line.text))
+    words = _words(lines)
     paragraph: list[Line] = []
     spans: list[tuple[int, int]] = []
     before: Line | None = None
@@ -84,10 +92,17 @@ def folded(title: str) -> str:
     return re.sub(r"\W+", "", title).lower()
 
 
+def _words(lines: Sequence[Line]) -> _Words:
+    counts = Counter(word.lower() for line in lines for word in _WORD.findall(line.text))
+    ends = ((before, line) for before, line in pairwise(lines) if before.has_hyphen)
+    divided = (_last_word(before.text) + _first_word(line.text) for before, line in ends)
+    return _Words(counts, any(counts[word.lower()] for word in divided))
+
+
 def _measure(lines: Sequence[Line]) -> _Measure:
     steps = [before.top - line.top for before, line in pairwise(lines)]
     near = [step for step, line in zip(steps, lines, strict=False) if 0.5 * line.height < step < 2 * line.height]
-    return _Measure(median(near) if near else lines[0].height, max(line.right for line in lines))
+    return _Measure(median_low(near) if near else lines[0].height, max(line.right for line in lines))
 
 
 def _body_height(lines: Sequence[Line]) -> float:
@@ -98,7 +113,7 @@ def _body_height(lines: Sequence[Line]) -> float:
     return heights.most_common(1)[0][0] if heights else 0.0
 
 
-def _separator(before: Line, line: Line, measures: Mapping[int, _Measure], words: Counter[str]) -> str:
+def _separator(before: Line, line: Line, measures: Mapping[int, _Measure], words: _Words) -> str:
     """What stands between two lines in the text."""
     if before.has_hyphen:
         return _hyphen(before, line, words)
@@ -129,17 +144,16 @@ def _begins_paragraph(before: Line, line: Line, measure: _Measure) -> bool:
     return line.left - before.left > line.height and not line.text[:1].islower()
 
 
-def _hyphen(before: Line, line: Line, words: Counter[str]) -> str:
-    """A hyphen at a line's end stays where the word is written so elsewhere, or where its halves are words."""
+def _hyphen(before: Line, line: Line, words: _Words) -> str:
+    """A hyphen at a line's end stays where the word is written so elsewhere, and where no word is ever divided."""
     first, second = _last_word(before.text), _first_word(line.text)
-    whole, halves = (first + second).lower(), f"{first}-{second}".lower()
-    if words[halves]:
+    if words.counts[f"{first}-{second}".lower()]:
         return "-"
-    if words[whole] or not second[:1].islower():
-        return "" if words[whole] else "-"
-    if "-" in first or _PREFIX.fullmatch(first):
+    if words.counts[(first + second).lower()]:
+        return ""
+    if not words.are_divided or not second[:1].islower() or "-" in first or _PREFIX.fullmatch(first):
         return "-"
-    return "-" if words[first.lower()] > 1 and words[second.lower()] > 1 else ""
+    return "-" if words.counts[first.lower()] > 1 and words.counts[second.lower()] > 1 else ""
 
 
 def _last_word(text: str) -> str:

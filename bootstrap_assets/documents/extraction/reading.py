@@ -81,10 +81,11 @@ def read_whole(path: Path, most: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Refusal(Reason.UNREADABLE, f"cannot be read: {error.strerror or error}") from error
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        os.close(descriptor)
+        raise Refusal(Reason.UNREADABLE, "is no ordinary file but a folder, a pipe or a device")
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123, a descriptor has no path
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise Refusal(Reason.UNREADABLE, "is no ordinary file but a folder, a pipe or a device")
         if before.st_size > most:
             raise Refusal(Reason.TOO_LARGE, f"has {before.st_size:,} bytes; the limit is {most:,}")
         content = _bytes_of(file, most)

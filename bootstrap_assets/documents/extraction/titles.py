@@ -123,7 +123,7 @@ def _is_title(words: str) -> bool:
     parts = re.findall(r"[^\W\d_][\w’']*", words)
     if not parts or len(parts) > _MOST_WORDS or not parts[0][0].isupper():
         return False
-    if parts[0] in _ABBREVIATIONS:
+    if len(parts) == 1 and parts[0] in _ABBREVIATIONS:
         return False
     return all(part[0].isupper() or part in _SMALL_WORDS for part in parts)
 

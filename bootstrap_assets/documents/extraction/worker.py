@@ -6,6 +6,7 @@ Started by `extractor.Extractor`; requests come on standard input and answers go
 """
 
 import os
+import resource
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from bootstrap_assets.documents.extraction.confinement import allow_seconds, confine
+from bootstrap_assets.documents.extraction.confinement import allow_seconds, confine, peak_bytes
 from bootstrap_assets.documents.extraction.frames import read_frame, write_frame
 from bootstrap_assets.documents.extraction.model import Limits, Reason, Refusal, as_json
 from bootstrap_assets.documents.extraction.reading import extract_file
@@ -57,6 +58,8 @@ def answer(request: dict[str, Any], progress: BinaryIO) -> dict[str, Any]:
             "message": "nests its parts deeper than any document does: it is not read",
         }
     except Exception as error:  # noqa: BLE001, a parser may raise whatever it likes
+        if peak_bytes(resource.getrusage(resource.RUSAGE_SELF)) > limits.memory_bytes:
+            return {"reason": Reason.TOO_MUCH_MEMORY, "message": ""}
         message = f"could not be read: {type(error).__name__}: {error}"[:300]
         return {"reason": Reason.DAMAGED, "message": message}
     return {"document": as_json(document)}
