@@ -77,7 +77,7 @@ def seconds(database: Database, texts: int) -> Iterator[float]:
             started = time.perf_counter()
             with database.connection() as connection:
                 loaded = corpus_store.store(connection, staging, Scope(SOURCE, (str(number),)))
-                progress.documents_loaded(connection, SOURCE, loaded)
+                progress.record_documents(connection, SOURCE, loaded)
             yield time.perf_counter() - started
         if loaded.changed < 1:
             raise AssertionError("nothing was changed")

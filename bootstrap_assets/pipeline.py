@@ -91,7 +91,7 @@ def load_documents(
 
         def store(connection: Connection) -> Loaded:
             loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow_deletes)
-            progress.documents_loaded(connection, source, loaded)
+            progress.record_documents(connection, source, loaded)
             return loaded
 
         return corpus.database.transact(store)
@@ -119,13 +119,13 @@ def _loaded_already(connection: Connection, source: str, fingerprint: str) -> Lo
         return None
     loaded = corpus_store.counts(connection, Scope(source))
     loaded.unchanged_archive = True
-    progress.parsed(connection, source, loaded.records)
+    progress.record_parsed(connection, source, loaded.records)
     return loaded
 
 
 def _store(connection: Connection, staging: Staging, source: str, fingerprint: str, *, allow: bool) -> Loaded:
     loaded = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
-    progress.loaded(connection, source, fingerprint, loaded)
+    progress.record_load(connection, source, fingerprint, loaded)
     return loaded
 
 
@@ -238,6 +238,6 @@ def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], 
         if time.monotonic() - last >= every:
             last = time.monotonic()
             with corpus.database.connection() as connection:
-                progress.parsed(connection, source, records)
+                progress.record_parsed(connection, source, records)
 
     return tell

@@ -46,8 +46,8 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     def _process(self, run_id: str) -> tuple[int | None, float]:
         """The number of the process that a run is in, and since when (seconds since 1970)."""
-        started = self._instance.all_logs(run_id, of_type=DagsterEventType.RUN_START)
-        return (started[-1].get_dagster_event().pid, started[-1].timestamp) if started else (None, 0.0)
+        events = self._instance.all_logs(run_id, of_type=DagsterEventType.RUN_START)
+        return (events[-1].get_dagster_event().pid, events[-1].timestamp) if events else (None, 0.0)
 
 
 def this_host() -> dict[str, str]:

@@ -27,7 +27,7 @@ JOBS = [BOOTSTRAP, *SOURCE_JOBS]
 
 PRIORITY_TAG = "dagster/priority"
 
-_ENDED = {
+_STATUSES = {
     dg.DagsterRunStatus.SUCCESS: "completed",
     dg.DagsterRunStatus.FAILURE: "failed",
     dg.DagsterRunStatus.CANCELED: "cancelled",
@@ -42,7 +42,7 @@ _ENDED = {
     description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
 )
 def requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Requests become runs, and the ends of runs the ends of requests."""
+    """Turn requests into runs, and end requests when their runs end."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
             yield dg.SkipReason("the database has no corpus of this version yet")
@@ -66,9 +66,9 @@ def _run_of(instance: dg.DagsterInstance, request: Request) -> dg.DagsterRun | N
 
 
 def _follow(instance: dg.DagsterInstance, connection: Connection, request: Request, run: dg.DagsterRun) -> None:
-    """Bring a request and its run, which has not ended, to what the other says."""
+    """Bring a request and its run, which has not ended, into line with each other."""
     if run.status is dg.DagsterRunStatus.STARTED and request.status == "requested":
-        requests.start(connection, request.id, run.run_id)  # else its first step tells it, which may come late
+        requests.start(connection, request.id, run.run_id)  # otherwise its first step does, which may come late
     elif run.tags.get(PRIORITY_TAG) != str(request.priority):
         instance.add_run_tags(run.run_id, {PRIORITY_TAG: str(request.priority)})
 
@@ -82,8 +82,8 @@ def _cancel_unwanted(instance: dg.DagsterInstance, connection: Connection) -> No
 
 
 def _is_unwanted(connection: Connection, run: dg.DagsterRun) -> bool:
-    wanted = attempt_of(run.tags)
-    return wanted is not None and requests.is_cancelled(connection, wanted.request, wanted.attempt)
+    attempt = attempt_of(run.tags)
+    return attempt is not None and requests.is_cancelled(connection, attempt.request, attempt.attempt)
 
 
 def _run_request(request: Request) -> dg.RunRequest:
@@ -103,15 +103,15 @@ def _run_request(request: Request) -> dg.RunRequest:
 
 
 def _status(request: Request, run: dg.DagsterRun) -> str:
-    return "cancelled" if request.cancelled and not run.is_success else _ENDED.get(run.status, "failed")
+    return "cancelled" if request.cancelled and not run.is_success else _STATUSES.get(run.status, "failed")
 
 
 def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     """Why a run did not succeed: the first step that failed in it, in its own words."""
     if run.is_success:
         return None
-    failed = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
-    first = failed[0].get_dagster_event() if failed else None
+    entries = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    first = entries[0].get_dagster_event() if entries else None
     reason = f": {first.step_key}: {reason_of(first)}" if first else ""
     return f"run {run.run_id[:8]} ended as {run.status.value.lower()}{reason}"
 
@@ -176,15 +176,15 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
         if schema.current(connection) != schema.head():
             yield dg.SkipReason("the database has no corpus of this version yet")
             return
-        found = [one for one in progress.unfinished(connection) if one.source in SOURCES]
-    for one in found:
+        rows = [one for one in progress.unfinished_sources(connection) if one.source in SOURCES]
+    for one in rows:
         yield dg.RunRequest(
             run_key=f"unfinished-{one.source}-{one.fingerprint}-{one.incomplete}-{_today()}",
             job_name=job_for([one.source]),
             asset_selection=assets_of([one.source]),
             tags=ALL_BATCHES | sources_tag([one.source]),
         )
-    if not found:
+    if not rows:
         yield dg.SkipReason("every source that was begun is complete, in progress, or was stopped on purpose")
 
 
@@ -195,7 +195,7 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
     description="Records each failed run as an event, and posts it to BOOTSTRAP_FAILURE_WEBHOOK if that is set.",
 )
 def failures(context: dg.RunFailureSensorContext) -> None:
-    """A failed run is told, unless it failed because its request was cancelled."""
+    """Report a failed run, unless it failed because its request was cancelled."""
     message = context.failure_event.message or ""
     event = events.RunFailed(run_id=context.dagster_run.run_id, job=context.dagster_run.job_name, message=message)
     settings = load_settings()
@@ -211,8 +211,8 @@ def failures(context: dg.RunFailureSensorContext) -> None:
 def _post(address: str, event: events.RunFailed, context: dg.RunFailureSensorContext) -> None:
     try:
         with web.Session() as session:
-            told = {"event": event.name} | event.model_dump()
-            session.post(address, json=told, timeout=10).raise_for_status()
+            payload = {"event": event.name} | event.model_dump()
+            session.post(address, json=payload, timeout=10).raise_for_status()
     except http.HTTPError as error:
         context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: it answered {error.response.status_code}")
     except (http.RequestException, OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
 from bootstrap_assets.defs.about import KINDS, OWNERS, code, describe, links, table, tags
 from bootstrap_assets.defs.marks import marking
-from bootstrap_assets.defs.metadata import archive_metadata, loaded_metadata, source_metadata
+from bootstrap_assets.defs.metadata import archive_metadata, load_metadata, source_metadata
 from bootstrap_assets.defs.partitions import BATCHES, KEYS
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.embedding import versions
@@ -63,13 +63,13 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
-        started = time.monotonic()
-        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-            archives = locate.fetch(opened.settings, source)
-            loaded = pipeline.load(opened, source, archives, allow_deletes=corpus.allow_deletes)
-            held = opened.database.transact(partial(overview.held, source=source.name))
-            version = opened.database.transact(partial(overview.records_version, source=source.name))
-        metadata = loaded_metadata(loaded, held, time.monotonic() - started)
+        start = time.monotonic()
+        with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+            archives = locate.fetch(open_corpus.settings, source)
+            load = pipeline.load(open_corpus, source, archives, allow_deletes=corpus.allow_deletes)
+            contents = open_corpus.database.transact(partial(overview.held, source=source.name))
+            version = open_corpus.database.transact(partial(overview.records_version, source=source.name))
+        metadata = load_metadata(load, contents, time.monotonic() - start)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
 
     return records
@@ -98,19 +98,19 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:
         batches = [int(key) for key in context.partition_keys]
-        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-            transact, name = opened.database.transact, source.name
+        with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+            transact, name = open_corpus.database.transact, source.name
             of_batches = transact(
-                partial(versions.batch_versions, space=opened.space, source=name, count=len(KEYS))
+                partial(versions.batch_versions, space=open_corpus.space, source=name, count=len(KEYS))
             )
             with marking(context, of_batches) as marks:
-                filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
-            held = transact(partial(overview.held, source=name))
+                fill = pipeline.embed(open_corpus, source, batches=batches, on_batch=marks.add)
+            contents = transact(partial(overview.held, source=name))
         last = context.partition_keys[-1]
-        told = source_metadata(filled, name, held, last)
-        context.add_asset_metadata(told, partition_key=last)  # that of the output would be every batch's
+        metadata = source_metadata(fill, name, contents, last)
+        context.add_asset_metadata(metadata, partition_key=last)  # that of the output would be every batch's
         yield dg.MaterializeResult()
-        marks.confirm(batches, told)
+        marks.confirm(batches, metadata)
 
     return vectors
 

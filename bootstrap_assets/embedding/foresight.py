@@ -1,4 +1,4 @@
-"""What embedding an outline would find in a space. For a plan: all of this reads."""
+"""What embedding an outline would find in a space. For a plan, so nothing here writes."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Foreseen:
 
 def foresee(connection: Connection, space: Space | None, source: str, outline: Outline, *, limit: int) -> Foreseen:
     """What embedding a source would find in a space (None: it was never made); texts above `limit` go in parts."""
-    known = dict(_known(connection, space, source, outline.texts.keys() | outline.part_tokens.keys()))
-    return missing(outline, known, limit=limit)
+    states = dict(_states(connection, space, source, outline.texts.keys() | outline.part_tokens.keys()))
+    return missing(outline, states, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TextState:
     """What the database has of a text: its tokens, whether it has a vector, whether it is a dead letter."""
 
     tokens: int
@@ -43,33 +43,33 @@ class Known:
     dead: bool
 
 
-def missing(outline: Outline, known: dict[bytes, Known], *, limit: int) -> Foreseen:
+def missing(outline: Outline, states: dict[bytes, TextState], *, limit: int) -> Foreseen:
     """What is to be done for an outline, as the statements `plan` and `missing` have it."""
-    wanted: dict[bytes, int] = {}
+    tokens: dict[bytes, int] = {}
     already = failed = 0
-    for digest, estimated in outline.texts.items():
-        found = known.get(digest) or Known(estimated, embedded=False, dead=False)
-        already += found.embedded
-        failed += found.dead and not found.embedded
-        if found.tokens <= limit:
-            wanted[digest] = found.tokens
-        elif not found.embedded:
+    for digest, estimate in outline.texts.items():
+        state = states.get(digest) or TextState(estimate, embedded=False, dead=False)
+        already += state.embedded
+        failed += state.dead and not state.embedded
+        if state.tokens <= limit:
+            tokens[digest] = state.tokens
+        elif not state.embedded:
             for part in outline.parts.get(digest, []):
-                wanted[part] = known[part].tokens if part in known else outline.part_tokens[part]
-    left = {
-        digest for digest in wanted if digest not in known or not (known[digest].embedded or known[digest].dead)
+                tokens[part] = states[part].tokens if part in states else outline.part_tokens[part]
+    unsent = {
+        digest for digest in tokens if digest not in states or not (states[digest].embedded or states[digest].dead)
     }
     # In the order in which they would be sent.
-    return Foreseen(already, failed, [Text(digest, "", wanted[digest]) for digest in sorted(left)])
+    return Foreseen(already, failed, [Text(digest, "", tokens[digest]) for digest in sorted(unsent)])
 
 
-def _known(
+def _states(
     connection: Connection, space: Space | None, source: str, hashes: Collection[bytes]
-) -> Iterator[tuple[bytes, Known]]:
+) -> Iterator[tuple[bytes, TextState]]:
     query = statement("outline_known").format(vectors=space.vectors if space else _NO_VECTORS)
-    ordered = sorted(hashes)
-    for start in range(0, len(ordered), _AT_ONCE):
-        named = {"source": source, "space": space.id if space else None}
-        named["hashes"] = ordered[start : start + _AT_ONCE]  # type: ignore[assignment]
-        for digest, tokens, embedded, dead in connection.execute(query, named):
-            yield digest, Known(tokens, embedded, dead)
+    digests = sorted(hashes)
+    for start in range(0, len(digests), _AT_ONCE):
+        parameters = {"source": source, "space": space.id if space else None}
+        parameters["hashes"] = digests[start : start + _AT_ONCE]  # type: ignore[assignment]
+        for digest, tokens, embedded, dead in connection.execute(query, parameters):
+            yield digest, TextState(tokens, embedded, dead)

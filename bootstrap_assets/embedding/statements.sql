@@ -152,10 +152,6 @@ UPDATE embedding_limiters
 SET paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => %(seconds)s))
 WHERE name = %(limiter)s
 
--- name: paused
-SELECT extract(epoch FROM paused_until - now())::double precision FROM embedding_limiters
-WHERE name = %(limiter)s AND paused_until > now()
-
 -- name: costs
 -- The rows that are there, and the sums of those that were pruned.
 WITH days AS (

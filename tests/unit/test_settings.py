@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.cli.run import KEPT_LOGS, _forget_logs, settings_for
+from bootstrap_assets.cli.run import MOST_LOGS, _forget_logs, settings_for
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 
@@ -101,7 +101,7 @@ def test_a_folder_below_the_home_of_the_user_may_be_set_as_the_data(
 
 
 def test_the_logs_of_the_last_runs_are_kept_and_older_ones_are_not(tmp_path: Path) -> None:
-    names = [f"run-20260101-{number:06}-1.log" for number in range(KEPT_LOGS + 3)]
+    names = [f"run-20260101-{number:06}-1.log" for number in range(MOST_LOGS + 3)]
     for name in (*names, "ui-20250101-000000-1"):
         (tmp_path / name).write_text("")
     _forget_logs(tmp_path)

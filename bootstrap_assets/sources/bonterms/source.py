@@ -102,7 +102,7 @@ def _markdown_files(archive: Archive) -> list[str]:
 def _refuse_foreign(archive: Archive) -> None:
     if not _markdown_files(archive):
         raise ForeignFileError(
-            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listed()}; archives"
+            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listing()}; archives"
             f" come from {HOMEPAGE}"
         )
 
