@@ -222,7 +222,7 @@ class ReferenceCorpus:
         return Run(results, index)
 
     def close(self) -> None:
-        """Close the connections; an embedded server goes on. What is asked afterwards opens them anew."""
+        """Close the connections; an embedded server goes on. Later calls open them again."""
         if self._database is not None:
             self._database.close()
             self._database = None

@@ -92,7 +92,7 @@ def obstacle(url: str) -> str | None:
             address = None
         name = _proxy_variable(url, proxy)
         if address is None or not address.host or address.scheme not in PROXY_SCHEMES:
-            return f"{name} is not the address of a proxy, such as http://host:8080: mend or unset it"
+            return f"{name} is not the address of a proxy, such as http://host:8080: fix or unset it"
         if address.scheme.startswith("socks") and find_spec("socks") is None:
             return f"{name} names a SOCKS proxy: that needs the package PySocks; install it or name an HTTP proxy"
     return _unusable_bundle() if url.lower().startswith("https:") else None
@@ -214,9 +214,9 @@ def _unusable_bundle() -> str | None:
     if not path:
         return None
     if not Path(path).exists():
-        return f"{variable}: there is no CA bundle {path}: mend or unset it"
+        return f"{variable}: there is no CA bundle {path}: fix or unset it"
     unreadable = None if Path(path).is_dir() else _unreadable(path, Path(path).stat().st_mtime)
-    return f"{variable}: {path} is no CA bundle ({unreadable}): mend or unset it" if unreadable else None
+    return f"{variable}: {path} is no CA bundle ({unreadable}): fix or unset it" if unreadable else None
 
 
 @cache

@@ -100,15 +100,15 @@ def blank_database_url(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    with Database(database_url) as opened:
-        yield opened
+    with Database(database_url) as pool:
+        yield pool
 
 
 @pytest.fixture
 def voyage() -> Iterator[VoyageServer]:
     """The fake provider, over HTTP."""
-    with VoyageServer() as running:
-        yield running
+    with VoyageServer() as fake:
+        yield fake
 
 
 @pytest.fixture

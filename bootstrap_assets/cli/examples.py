@@ -3,8 +3,8 @@
 import click
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached, 5 not ended in "
-    "time (wait), 130 and 143 stopped by SIGINT and SIGTERM, 141 a pipe that nobody reads any more."
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached, 5 timed out "
+    "(wait), 130 and 143 stopped by SIGINT and SIGTERM, 141 a pipe that nobody reads any more."
 )
 
 EXAMPLES = {

@@ -35,7 +35,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 
 PRIORITY = click.IntRange(-MAX_PRIORITY, MAX_PRIORITY)
-NOBODY = "no `bootstrap ui` is at work here: the request waits for one"
+NOBODY = "no `bootstrap ui` is running here: the request waits for one"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 
@@ -159,7 +159,7 @@ def _nothing_under_way(connection: Connection) -> str:
     """The message where there is nothing to wait for."""
     entries = requests.listing(connection)
     if not entries:
-        return "nothing was ever asked for: `bootstrap request` does"
+        return "nothing was ever requested: `bootstrap request` does that"
     newest = max(entries, key=lambda one: one.id)
     return f"no request is under way; the last one, {newest.id}, is {_standing(newest)}"
 
@@ -169,7 +169,7 @@ def _give_up(error: Exception, numbers: Sequence[int]) -> NoReturn:
     again = " ".join(map(str, ("bootstrap wait", *numbers)))
     errors.print(
         f"[bold red]gave up waiting:[/] {escape(' '.join(str(error).split()))}\n"
-        f"What was asked for goes on, or will; `{again}` waits again.",
+        f"The requests go on all the same; `{again}` waits for them again.",
         soft_wrap=True,
     )
     sys.exit(TIMED_OUT)
@@ -194,10 +194,10 @@ def _is_ui_at_work(settings: Settings) -> bool:
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
 @click.option("--after", type=int, metavar="ID", help="Only events after this one.")
 @click.option("--name", "names", multiple=True, type=click.Choice(list(EVENTS)), help="Only these.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the newest.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout.")
 def events(follow: bool, after: int | None, names: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Show what was asked and what was done."""

@@ -24,8 +24,8 @@ class RecordsCheckConfig(dg.Config):
 
     parse_again: bool = Field(
         default=False,
-        description="Parse the archives anew and compare record by record, not only with what the load wrote "
-        "down; where the archives at hand are those that were loaded. Nothing is downloaded.",
+        description="Parse the archives again and compare record by record, not only with what the load "
+        "recorded; only where the archives at hand are those that were loaded. Nothing is downloaded.",
     )
 
 

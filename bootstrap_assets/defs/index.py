@@ -50,7 +50,7 @@ def when_all_sources_are_up_to_date() -> _Condition:
 class IndexConfig(dg.Config):
     """What may be asked of the index."""
 
-    rebuild: bool = Field(default=False, description="Build it anew although it is good.")
+    rebuild: bool = Field(default=False, description="Build it again even if it is in good order.")
 
 
 @dg.asset(

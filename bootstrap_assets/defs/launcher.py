@@ -58,7 +58,7 @@ def this_host() -> dict[str, str]:
 def is_alive(pid: int, *, since: float) -> bool:
     """Whether there is a process of that number which was there at a time (seconds since 1970).
 
-    One that began later is another: after a restart of the machine numbers are given anew.
+    One that began later is another: after a restart of the machine numbers are used again.
     """
     try:
         os.kill(pid, 0)

@@ -78,7 +78,7 @@ def _cancel_unwanted(instance: dg.DagsterInstance, connection: Connection) -> No
     waiting = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
     for run in instance.get_runs(dg.RunsFilter(statuses=waiting)):
         if _is_unwanted(connection, run):
-            instance.report_run_canceled(run, "nobody wants the request any more that this run is for")
+            instance.report_run_canceled(run, "the request that this run is for is no longer wanted")
 
 
 def _is_unwanted(connection: Connection, run: dg.DagsterRun) -> bool:
@@ -171,7 +171,7 @@ def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -
     "with what was stopped on purpose (a budget, a cancelled request, Ctrl-C). May spend money.",
 )
 def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """What somebody began and nobody finished is finished; without progress it is tried once a day."""
+    """Finish what was begun and left unfinished; what makes no progress is tried once a day."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
             yield dg.SkipReason("the database has no corpus of this version yet")

@@ -53,7 +53,7 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         description=describe(
             source,
             "Documents (`reference_documents`), labelled records (`reference_records`) and distinct texts "
-            "(`reference_texts`), brought to what the archives say in one transaction.",
+            "(`reference_texts`), brought into line with the archives in one transaction.",
         ),
         owners=OWNERS,
         kinds=KINDS["records"],
