@@ -169,7 +169,7 @@ def _give_up(error: Exception, numbers: Sequence[int]) -> NoReturn:
     again = " ".join(map(str, ("bootstrap wait", *numbers)))
     errors.print(
         f"[bold red]gave up waiting:[/] {escape(' '.join(str(error).split()))}\n"
-        f"The requests go on all the same; `{again}` waits for them again.",
+        f"The requests go on all the same; `{again}` waits again.",
         soft_wrap=True,
     )
     sys.exit(TIMED_OUT)
