@@ -54,7 +54,7 @@ lock: $(STAMP)  ## Write the locks anew from pyproject.toml: of run time, and of
 
 $(STAMP): requirements.lock installer.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV), once; they take 1 GB. With uv that is a matter of seconds, once they are downloaded."
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV), once; they take 0.9 GB. With uv that is a matter of seconds, once they are downloaded."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install -qq --require-hashes --no-deps -r installer.lock || true
 	@$(call install,requirements.lock)
