@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,7 +17,10 @@ from bootstrap_assets.errors import ConfigurationError
 PREFIX = "BOOTSTRAP_"
 KEY = "VOYAGE_API_KEY"
 
-OURS = ("BOOTSTRAP_DAGSTER_URL",)
+FILE = "BOOTSTRAP_ENV_FILE"
+"""Names a file of lines NAME=value. None is looked for: a folder shall not say where a key is sent."""
+
+OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 """What `bootstrap env` exports besides settings."""
 
 THE_CLIENTS = ("VOYAGE_LOG",)
@@ -27,7 +31,7 @@ MAX_INDEXED = 2000
 
 
 class Settings(BaseSettings):
-    """What the user can set. Read from the environment; see `load_settings`."""
+    """What the user can set. Read from the environment, and from a file that it names; see `load_settings`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
@@ -140,12 +144,37 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
-    check_names(frozenset(name for name in os.environ if name.upper().startswith(_LOOKED_AT)))
+    """Settings from the environment and from the file that it names, with some replaced.
+
+    The environment goes before the file. A wrong one raises ConfigurationError naming it.
+    """
+    file = settings_file()
+    names = {*os.environ, *(dotenv_values(file) if file else ())}
+    check_names(frozenset(name for name in names if name.upper().startswith(_LOOKED_AT)))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+def settings_file() -> Path | None:
+    """The file that BOOTSTRAP_ENV_FILE names, if any; ConfigurationError where it cannot be read."""
+    if not (path := os.environ.get(FILE)):
+        return None
+    file = Path(path).expanduser().absolute()
+    try:
+        file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{FILE}: {file} cannot be read: {error}") from None
+    return file
+
+
+def origin_of(settings: Settings, name: str) -> str:
+    """Where a setting's value comes from: `default`, `environment`, or `file …`."""
+    if name not in settings.model_fields_set:
+        return "default"
+    is_in_environment = any(value and key.upper() == variable_of(name) for key, value in os.environ.items())
+    return "environment" if is_in_environment else f"file {settings_file()}"
 
 
 def _has_a_host(address: str) -> bool:

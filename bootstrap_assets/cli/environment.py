@@ -29,7 +29,7 @@ from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.choose import SpaceModel, choose_embedder, remarks
 from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
-from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.settings import FILE, Settings, load_settings, settings_file
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -48,7 +48,9 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
             shutil.copyfile(template, home / "dagster.yaml.new")
         (home / "dagster.yaml.new").replace(home / "dagster.yaml")
         schema.ensure_schema(connection, schema.DAGSTER_SCHEMA)
+    file = settings_file()
     return {
+        **({FILE: str(file)} if file else {}),
         "BOOTSTRAP_HOME": str(settings.root),
         "DAGSTER_HOME": str(home),
         "BOOTSTRAP_DAGSTER_URL": dagster_url(url),

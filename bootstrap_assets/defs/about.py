@@ -26,11 +26,15 @@ LICENCE_PAGES = {
 KINDS = {
     "archives": {"python", "file"},
     "records": {"python", "postgres"},
-    "sources": {"python", "postgres", load_settings().provider},
     "index": {"python", "postgres"},
     "quality": {"python", "postgres"},
 }
-"""Badges; Dagster takes up to three. The embedder is the one set when the definitions are loaded."""
+"""Badges; Dagster takes up to three."""
+
+
+def kinds_of_vectors() -> set[str]:
+    """Those of a source's vectors: the embedder is the one set when the definitions are built."""
+    return {"python", "postgres", load_settings().provider}
 
 
 def licence(source: Source) -> str:

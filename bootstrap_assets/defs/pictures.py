@@ -6,17 +6,26 @@ import dagster as dg
 
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.errors import MissingExtraError
+from bootstrap_assets.extras import needs_extra
 
 
 def quality_pictures(corpus: Corpus) -> dict[str, dg.MetadataValue]:
-    """Curve of the index, scores, coverage and map, each as an image in markdown; those that there is data for."""
-    images = corpus.database.transact(lambda connection: list(_draw(corpus, connection)))
+    """Curve of the index, scores, coverage and map, each as an image in markdown; those that there is data for.
+
+    Without the extra `report` there is a line instead that says so.
+    """
+    try:
+        images = corpus.database.transact(lambda connection: list(_draw(corpus, connection)))
+    except MissingExtraError as error:  # what was measured stands without them
+        return {"pictures": dg.MetadataValue.text(str(error))}
     return {name: dg.MetadataValue.md(image) for name, image in images}
 
 
 def _draw(corpus: Corpus, connection: Connection) -> Iterator[tuple[str, str]]:
-    from bootstrap_assets.report import contents, pictures, quality  # two seconds to import
-    from bootstrap_assets.report import map as mapping
+    with needs_extra("report", "drawing"):
+        from bootstrap_assets.report import contents, pictures, quality  # two seconds to import
+        from bootstrap_assets.report import map as mapping
 
     evaluation = quality.read(connection, corpus.space)
     if evaluation.curve:

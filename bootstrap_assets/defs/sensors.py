@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 
 import dagster as dg
 import requests as http
@@ -11,8 +12,8 @@ from bootstrap_assets import web
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, connect, database_url
 from bootstrap_assets.defs.execute import reason_of
-from bootstrap_assets.defs.jobs import BOOTSTRAP, SOURCE_JOBS, assets_of, job_for, sources_tag
-from bootstrap_assets.defs.partitions import ALL_BATCHES
+from bootstrap_assets.defs.jobs import assets_of, job_for, loading_jobs, sources_tag
+from bootstrap_assets.defs.partitions import all_batches
 from bootstrap_assets.defs.resources import ATTEMPT_TAG, REQUEST_TAG, attempt_of
 from bootstrap_assets.errors import BootstrapError
 from bootstrap_assets.operations import events, progress, requests
@@ -21,9 +22,6 @@ from bootstrap_assets.operations.requests import Request
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.fetch import download
 from bootstrap_assets.sources.registry import SOURCES
-
-JOBS = [BOOTSTRAP, *SOURCE_JOBS]
-"""What sensors make runs of."""
 
 PRIORITY_TAG = "dagster/priority"
 
@@ -34,14 +32,7 @@ _STATUSES = {
 }
 
 
-@dg.sensor(
-    name="requests",
-    jobs=JOBS,
-    minimum_interval_seconds=5,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
-)
-def requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def _requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Turn requests into runs, and end requests when their runs end."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
@@ -97,7 +88,7 @@ def _run_request(request: Request) -> dg.RunRequest:
             ATTEMPT_TAG: str(request.attempt),
             PRIORITY_TAG: str(request.priority),
             **sources_tag(request.sources),
-            **ALL_BATCHES,
+            **all_batches(),
         },
     )
 
@@ -121,14 +112,7 @@ def config(*, force_refresh: bool) -> dict[str, object]:
     return {"resources": {"corpus": {"config": {"force_refresh": force_refresh}}}}
 
 
-@dg.sensor(
-    name="upstream_changes",
-    jobs=JOBS,
-    minimum_interval_seconds=3600,
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Asks the publishers, by conditional requests, for other versions of their archives.",
-)
-def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def _upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A source whose archive has changed is brought up to date; a run that failed is asked for again next day."""
     settings = load_settings()
     if settings.data != "official":
@@ -142,7 +126,7 @@ def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
                 job_name=job_for([name]),
                 asset_selection=assets_of([name]),
                 run_config=config(force_refresh=True),
-                tags=ALL_BATCHES | sources_tag([name]),
+                tags=all_batches() | sources_tag([name]),
             )
 
 
@@ -162,15 +146,7 @@ def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -
     return "+".join(versions) or None
 
 
-@dg.sensor(
-    name="unfinished_batches",
-    jobs=JOBS,
-    minimum_interval_seconds=300,
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches. Not "
-    "with what was stopped on purpose (a budget, a cancelled request, Ctrl-C). May spend money.",
-)
-def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def _unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Finish what was begun and left unfinished; what makes no progress is tried once a day."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
@@ -182,7 +158,7 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
             run_key=f"unfinished-{one.source}-{one.fingerprint}-{one.incomplete}-{_today()}",
             job_name=job_for([one.source]),
             asset_selection=assets_of([one.source]),
-            tags=ALL_BATCHES | sources_tag([one.source]),
+            tags=all_batches() | sources_tag([one.source]),
         )
     if not rows:
         yield dg.SkipReason("every source that was begun is complete, in progress, or was stopped on purpose")
@@ -223,7 +199,47 @@ def _today() -> str:
     return f"{datetime.now(UTC):%Y%m%d}"
 
 
+@cache
+def requests_sensor() -> dg.SensorDefinition:
+    """`requests`: runs of what other programs ask for."""
+    make = dg.sensor(
+        name="requests",
+        jobs=loading_jobs(),
+        minimum_interval_seconds=5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
+    )
+    return make(_requests_sensor)
+
+
+@cache
+def upstream_changes() -> dg.SensorDefinition:
+    """`upstream_changes`: runs of what was published anew."""
+    make = dg.sensor(
+        name="upstream_changes",
+        jobs=loading_jobs(),
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks the publishers, by conditional requests, for other versions of their archives.",
+    )
+    return make(_upstream_changes)
+
+
+@cache
+def unfinished_batches() -> dg.SensorDefinition:
+    """`unfinished_batches`: runs of what is not complete."""
+    make = dg.sensor(
+        name="unfinished_batches",
+        jobs=loading_jobs(),
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches. "
+        "Not with what was stopped on purpose (a budget, a cancelled request, Ctrl-C). May spend money.",
+    )
+    return make(_unfinished_batches)
+
+
 @dg.definitions
 def sensors() -> dg.Definitions:
     """All sensors."""
-    return dg.Definitions(sensors=[requests_sensor, upstream_changes, unfinished_batches, failures])
+    return dg.Definitions(sensors=[requests_sensor(), upstream_changes(), unfinished_batches(), failures])

@@ -218,5 +218,5 @@ SOURCE = Source(
         Remote(f"{name}.zip", f"{HOMEPAGE}/{name}/archive/refs/heads/main.zip") for name in REPOSITORIES
     ),
     parse=parse,
-    version=2,
+    version=3,
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from bootstrap_assets.corpus.records import Finding, Severity
 from bootstrap_assets.errors import ArchiveError, ForeignFileError, FormatError, NotAnArchiveError
+from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.sources.fetch.archive import Archive
 from bootstrap_assets.sources.json_input import Malformed, describe, load_json, member, read_text, zip_or_nothing
 from bootstrap_assets.texts.content import clean_text
@@ -260,8 +261,9 @@ def _from_parquet(path: Path) -> Contents:
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Rows in small batches: a contract's text is repeated on each of its rows."""
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
+    with needs_extra("parquet", f"{path.name}: a Parquet export of CUAD"):
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
 
     damage = (arrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError)
     try:
