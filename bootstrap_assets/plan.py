@@ -36,7 +36,7 @@ class Estimate:
 
     `texts` are distinct, `already` of them have a vector, `failed` are dead letters; `send` are to be sent, which
     another source of the same run does not send yet. `tokens` are estimated; `minutes` is the least that the rate
-    limits allow, or for a local model what its last requests took, None where that is not known. `refused`: why a
+    limits allow, or without limits what its last requests took, None where that is not known. `refused`: why a
     run would not load the archive, None where it would; the figures are those of a run that is told to.
     `invented`: some of it is the sample.
     """
@@ -171,6 +171,5 @@ class _Plan:
 
 
 def _minutes(model: Model, requests: int, tokens: int, pace: float | None) -> float | None:
-    if model.requests_minute and model.tokens_minute:
-        return max(requests / model.requests_minute, tokens / model.tokens_minute)
-    return tokens / pace / 60 if pace else None
+    least = model.minutes(requests, tokens)
+    return least if least is not None else tokens / pace / 60 if pace else None

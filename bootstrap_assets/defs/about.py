@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.sample import provenance
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.spec import Source
@@ -26,7 +27,7 @@ LICENCE_PAGES = {
 KINDS = {
     "archives": {"python", "file"},
     "records": {"python", "postgres"},
-    "sources": {"python", "postgres", load_settings().provider},
+    "sources": {"python", "postgres", choose_provider(load_settings()).name},
     "index": {"python", "postgres"},
     "quality": {"python", "postgres"},
 }
@@ -127,7 +128,7 @@ _COLUMNS = {
     "embedding_spaces": (
         ("id", "integer", "Number of the space"),
         ("name", "text", "provider/model/dimensions"),
-        ("provider", "text", "voyage or local"),
+        ("provider", "text", "a provider of embedding/providers/registry.py"),
         ("model", "text", "The model's name"),
         ("dimensions", "integer", "Values in a vector"),
         ("element_type", "text", "vector or halfvec"),

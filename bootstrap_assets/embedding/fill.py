@@ -28,7 +28,7 @@ MARGIN = 0.9
 """Share of a provider's token limits that we fill, because we estimate tokens."""
 
 _READ_TEXTS = 500
-_LOCAL_WORKERS = 2  # one request is computed while the one before is stored
+_WORKERS_OF_ONE = 2  # one request is computed while the one before is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Filler:
         self._database = corpus.database
         self._model = model
         self._work = work
-        self._workers = corpus.settings.embed_workers if model.parallel else _LOCAL_WORKERS
+        self._workers = corpus.settings.embed_workers if model.parallel else _WORKERS_OF_ONE
         self._on_batch = on_batch
         self._stop = corpus.stop.child()
         self._delivery = Delivery(
