@@ -20,6 +20,7 @@ from bootstrap_assets.embedding import batching, foresight, ledger, spaces
 from bootstrap_assets.embedding.batches import pack
 from bootstrap_assets.embedding.choose import choose_model
 from bootstrap_assets.embedding.fill import MARGIN
+from bootstrap_assets.embedding.parts import cutter
 from bootstrap_assets.embedding.providers.protocol import Model
 from bootstrap_assets.errors import NoCorpusError
 from bootstrap_assets.settings import Settings
@@ -27,7 +28,6 @@ from bootstrap_assets.sources import reading
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.fetch.locate import Archive
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.texts import passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def estimate(
         model = choose_model(settings, known)
         for source in sources:
             archives = locate.fetch(settings, source)
-            plan = _Plan(connection, settings, source, archives, allow_deletes=allow_deletes)
-            estimates.append(plan.estimate(model, counted))
+            plan = _Plan(connection, settings, source, archives, model, allow_deletes=allow_deletes)
+            estimates.append(plan.estimate(counted))
     return model, estimates
 
 
@@ -105,12 +105,15 @@ class _Plan:
         settings: Settings,
         source: Source,
         archives: Sequence[Archive],
+        model: Model,
         *,
         allow_deletes: bool,
     ) -> None:
         self._connection = connection
         self._source = source
         self._allow_deletes = allow_deletes
+        self._model = model
+        self._limit = int(model.context * MARGIN)
         self._invented = any(archive.invented for archive in archives)
         if connection:
             with connection.transaction():
@@ -119,7 +122,8 @@ class _Plan:
         self._outline = self._loaded(settings, archives) or outline.parsed(
             source.name,
             reading.parse(source, archives, reading.options_of(settings, source)),
-            passages.parts_of,
+            cutter(self._limit),
+            self._limit,
         )
 
     def _loaded(self, settings: Settings, archives: Sequence[Archive]) -> Outline | None:
@@ -133,8 +137,8 @@ class _Plan:
                 return outline.stored(self._connection, self._source.name)
         return None
 
-    def estimate(self, model: Model, counted: set[bytes]) -> Estimate:
-        limit, refused, pace = int(model.context * MARGIN), None, None
+    def estimate(self, counted: set[bytes]) -> Estimate:
+        model, limit, refused, pace = self._model, self._limit, None, None
         if self._connection is None:
             found = foresight.missing(self._outline, {}, limit=limit)
         else:

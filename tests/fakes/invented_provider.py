@@ -24,15 +24,15 @@ MODEL = Model(
     provider="invented",
     name="bag-of-words",
     dimensions=64,
-    context=8_000,
+    context=512,
     request_texts=32,
-    request_tokens=16_000,
+    request_tokens=4_000,
     dollars=0.5,
 )
 
 
 class InventedProvider:
-    """A server that costs and needs no key."""
+    """A server that costs and needs no key, with a model of 512 tokens."""
 
     name = "invented"
     title = "Invented"
