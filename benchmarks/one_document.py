@@ -23,7 +23,6 @@ from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.database.embedded import server
 from bootstrap_assets.operations import progress
-from bootstrap_assets.texts.passages import parts_of
 
 SIZES = (1_000, 10_000, 100_000)
 CLAUSES = 10
@@ -64,7 +63,7 @@ def fill(database: Database, texts: int) -> None:
     """Bring the corpus to so many texts."""
     documents = (document(number) for number in range(texts // CLAUSES))
     with database.connection() as connection:
-        corpus_store.load(connection, documents, Scope(SOURCE), cut=parts_of)
+        corpus_store.load(connection, documents, Scope(SOURCE))
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
 
@@ -73,7 +72,7 @@ def seconds(database: Database, texts: int) -> Iterator[float]:
     """What each of some changes of one document takes."""
     for version in range(1, CHANGES + 1):
         number = version * 7 % (texts // CLAUSES)
-        with stage(SOURCE, [document(number, version)], parts_of) as staging:
+        with stage(SOURCE, [document(number, version)]) as staging:
             started = time.perf_counter()
             with database.connection() as connection:
                 loaded = corpus_store.store(connection, staging, Scope(SOURCE, (str(number),)))

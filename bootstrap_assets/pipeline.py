@@ -34,7 +34,6 @@ from bootstrap_assets.sources.fetch.locate import Archive, fetch
 from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.texts.passages import parts_of
 
 FITTED_ON = 5_000
 """Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
@@ -63,7 +62,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
         result = transact(partial(_loaded_already, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
-            with stage(source.name, entries, parts_of, _teller(corpus, source.name)) as staging:
+            with stage(source.name, entries, _teller(corpus, source.name)) as staging:
                 result = transact(
                     partial(
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
@@ -86,7 +85,7 @@ def load_documents(
     No other document is read or changed, and what is known of the source's last parse goes along. Raises
     MassDeleteError where more than a fifth of the records of all these documents would go.
     """
-    with stage(source, documents, parts_of) as staging:
+    with stage(source, documents) as staging:
         scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
 
         def store(connection: Connection) -> Loaded:
@@ -110,7 +109,7 @@ def merge(
     fingerprint = fingerprint_of(source, options, archives)
     if loaded := _loaded_already(connection, source.name, fingerprint):
         return loaded
-    with stage(source.name, parse(source, archives, options), parts_of) as staging:
+    with stage(source.name, parse(source, archives, options)) as staging:
         return _store(connection, staging, source.name, fingerprint, allow=allow_deletes)
 
 

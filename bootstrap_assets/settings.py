@@ -20,6 +20,9 @@ KEY = "VOYAGE_API_KEY"
 FILE = "BOOTSTRAP_ENV_FILE"
 """Names a file of lines NAME=value. None is looked for: a folder shall not say where a key is sent."""
 
+AUTO = "auto"
+"""The embedder that is chosen by what the database has: see embedding/choose.py."""
+
 OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 """What `bootstrap env` exports besides settings."""
 
@@ -44,9 +47,9 @@ class Settings(BaseSettings):
     data: str = Field(
         default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
     )
-    embedder: Literal["auto", "local", "voyage"] = Field(
-        default="auto",
-        description="`auto` goes on with what made the database's vectors; without any, voyage if there is a key.",
+    embedder: str = Field(
+        default=AUTO,
+        description="A provider, or `auto`: what made the vectors; without any, voyage if there is a key.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
@@ -117,7 +120,7 @@ class Settings(BaseSettings):
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
     )
     embed_workers: int = Field(
-        default=8, ge=1, le=64, description="Requests in flight at once (one suffices for the local model)."
+        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains by it)."
     )
     commonaccord_patterns: str = Field(
         default="G/Agt-NDA/**,G/NW-NDA/**",
@@ -128,13 +131,6 @@ class Settings(BaseSettings):
     def root(self) -> Path:
         """`home` as an absolute path."""
         return self.home.expanduser().resolve()
-
-    @property
-    def provider(self) -> Literal["local", "voyage"]:
-        """The embedder that `auto` stands for in a database without vectors: others, see embedding/choose.py."""
-        if self.embedder == "auto":
-            return "voyage" if self.voyage_api_key else "local"
-        return self.embedder
 
     @property
     def source_options(self) -> dict[str, dict[str, object]]:

@@ -11,6 +11,7 @@ from bootstrap_assets.cli.console import Number, open_corpus_database, out, prin
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding import spaces as stored
+from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.search import promotion
 from bootstrap_assets.search.promotion import Standing
@@ -59,16 +60,16 @@ def show(number: int, as_json: bool) -> None:
 
 
 @spaces.command()
-@click.option("--provider", type=click.Choice(["local", "voyage"]), required=True, help="Whose model.")
-@click.option("--model", help="Of Voyage AI: which one.")
-@click.option("--dimensions", type=click.IntRange(min=1), help="Of Voyage AI: how many.")
+@click.option("--provider", type=click.Choice(list(PROVIDERS)), required=True, help="Whose model.")
+@click.option("--model", help="Which of its models, where it has several.")
+@click.option("--dimensions", type=click.IntRange(min=1), help="How many, where the model offers several.")
 @click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before it costs more.")
 def build(provider: str, model: str | None, dimensions: int | None, max_cost: float | None) -> None:
     """Fill a model's space with all records that are stored, and index it.
 
     It is built beside the one that is searched, which stays it. Goes on where it was interrupted.
     """
-    choice = {"embedder": provider, "voyage_model": model, "voyage_dimensions": dimensions}
+    choice = {"embedder": provider, f"{provider}_model": model, f"{provider}_dimensions": dimensions}
     settings = load_settings(**{name: value for name, value in choice.items() if value is not None})
     with stopping_signals() as stop, context.open_corpus(settings, max_cost=max_cost, stop=stop) as corpus:
         indexed = pipeline.build_space(corpus)

@@ -18,7 +18,7 @@ from bootstrap_assets.corpus.records import (
     Severity,
 )
 from bootstrap_assets.corpus.scope import Scope
-from bootstrap_assets.corpus.staging import Cut, Staging, stage
+from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.errors import FormatError, MassDeleteError
@@ -89,11 +89,10 @@ def load(
     entries: Iterable[ParsedDocument | Finding],
     scope: Scope,
     *,
-    cut: Cut,
     allow_deletes: bool = False,
 ) -> Loaded:
     """Bring a scope's rows to what `entries` say: they are staged first, then stored (see `store`)."""
-    with stage(scope.source, entries, cut) as staging:
+    with stage(scope.source, entries) as staging:
         return store(connection, staging, scope, allow_deletes=allow_deletes)
 
 
@@ -169,7 +168,6 @@ def _merge(connection: Connection, scope: Scope) -> Loaded:
     connection.execute(scope.of(statement("remember_changes")), parameters | {"excerpt": CHANGE_EXCERPT})
     execute("forget_changes")
     texts_new = execute("merge_texts").rowcount
-    execute("merge_parts")
     execute("merge_documents")
     new, changed = execute("merge_records").fetchone() or (0, 0)
     deleted = execute("delete_vanished_records").rowcount

@@ -29,14 +29,12 @@ WHERE d.source = %(source)s AND r.char_start IS NOT NULL GROUP BY d.id
 -- statement touches these, and what they point at, alone.
 
 -- name: create_staging
-DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records,
-    pg_temp.stage_gone;
+DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_records, pg_temp.stage_gone;
 CREATE TEMP TABLE pg_temp.stage_documents (
     id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
     metadata jsonb, content_hash bytea
 ) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_texts (content_hash bytea, content text, tokens integer) ON COMMIT DROP;
-CREATE TEMP TABLE pg_temp.stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_gone (source_id text, content_hash bytea) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_records (
     id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
@@ -48,9 +46,7 @@ CREATE TEMP TABLE pg_temp.stage_records (
 -- A text that comes again, far from the first time, was staged again.
 DELETE FROM pg_temp.stage_texts a USING pg_temp.stage_texts b
 WHERE a.content_hash = b.content_hash AND a.ctid > b.ctid;
-DELETE FROM pg_temp.stage_parts a USING pg_temp.stage_parts b
-WHERE a.content_hash = b.content_hash AND a.ordinal = b.ordinal AND a.ctid > b.ctid;
-ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records
+ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_records
 
 -- name: count_vanishing
 SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id))
@@ -82,11 +78,6 @@ WITH RECURSIVE gone (source_id, content_hash) AS (
 )
 INSERT INTO pg_temp.stage_gone (source_id, content_hash)
 SELECT source_id, content_hash FROM gone
-UNION ALL
-SELECT NULL, p.part_hash FROM (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) w CROSS JOIN LATERAL (
-    SELECT content_hash, ordinal, part_hash FROM reference_text_parts WHERE content_hash = w.content_hash OFFSET 0) p
-WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts s
-                  WHERE s.content_hash = p.content_hash AND s.ordinal = p.ordinal AND s.part_hash = p.part_hash)
 
 -- name: analyze_gone
 ANALYZE pg_temp.stage_gone
@@ -117,18 +108,6 @@ DELETE FROM reference_changes WHERE {records}
 INSERT INTO reference_texts (content_hash, content, tokens, created_at)
 SELECT content_hash, content, tokens, statement_timestamp() FROM pg_temp.stage_texts ORDER BY content_hash
 ON CONFLICT (content_hash) DO NOTHING
-
--- name: merge_parts
-WITH stale AS (
-    DELETE FROM reference_text_parts p USING (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) s
-    WHERE p.content_hash = s.content_hash
-      AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts x WHERE x.content_hash = p.content_hash
-                      AND x.ordinal = p.ordinal AND x.part_hash = p.part_hash)
-)
-INSERT INTO reference_text_parts (content_hash, ordinal, part_hash)
-SELECT content_hash, ordinal, part_hash FROM pg_temp.stage_parts
-ON CONFLICT (content_hash, ordinal) DO UPDATE SET part_hash = EXCLUDED.part_hash
-WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
 
 -- name: merge_documents
 INSERT INTO reference_documents AS d
@@ -227,12 +206,6 @@ WHERE f.source = %(source)s AND f.stage <> 'parse' AND f.resolved_at IS NULL AND
 -- name: outline_texts
 SELECT DISTINCT t.content_hash, t.tokens FROM reference_records r JOIN reference_texts t USING (content_hash)
 WHERE r.source = %(source)s
-
--- name: outline_parts
-SELECT p.content_hash, p.part_hash, t.tokens
-FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash
-WHERE EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = p.content_hash AND r.source = %(source)s)
-ORDER BY p.content_hash, p.ordinal
 
 -- ----------------------------------------------------------------------------------------------------
 -- What a source holds, for people, and versions of its content.

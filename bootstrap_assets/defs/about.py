@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.sample import provenance
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.spec import Source
@@ -34,7 +35,7 @@ KINDS = {
 
 def kinds_of_vectors() -> set[str]:
     """Those of a source's vectors: the embedder is the one set when the definitions are built."""
-    return {"python", "postgres", load_settings().provider}
+    return {"python", "postgres", choose_provider(load_settings()).name}
 
 
 def licence(source: Source) -> str:
@@ -131,7 +132,7 @@ _COLUMNS = {
     "embedding_spaces": (
         ("id", "integer", "Number of the space"),
         ("name", "text", "provider/model/dimensions"),
-        ("provider", "text", "voyage or local"),
+        ("provider", "text", "a provider of embedding/providers/registry.py"),
         ("model", "text", "The model's name"),
         ("dimensions", "integer", "Values in a vector"),
         ("element_type", "text", "vector or halfvec"),

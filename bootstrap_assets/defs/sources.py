@@ -97,20 +97,20 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:
-        chosen = [int(key) for key in context.partition_keys]
+        numbers = [int(key) for key in context.partition_keys]
         with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
             transact, name = open_corpus.database.transact, source.name
             of_batches = transact(
                 partial(versions.batch_versions, space=open_corpus.space, source=name, count=count())
             )
             with marking(context, of_batches) as marks:
-                fill = pipeline.embed(open_corpus, source, batches=chosen, on_batch=marks.add)
+                fill = pipeline.embed(open_corpus, source, batches=numbers, on_batch=marks.add)
             contents = transact(partial(overview.held, source=name))
         last = context.partition_keys[-1]
         metadata = source_metadata(fill, name, contents, last)
         context.add_asset_metadata(metadata, partition_key=last)  # that of the output would be every batch's
         yield dg.MaterializeResult()
-        marks.confirm(chosen, metadata)
+        marks.confirm(numbers, metadata)
 
     return vectors
 

@@ -14,7 +14,7 @@ from functools import partial
 import psycopg
 
 from bootstrap_assets.database.connection import Connection
-from bootstrap_assets.embedding import failures, stages, vectors
+from bootstrap_assets.embedding import failures, parts, stages, vectors
 from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, pack
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.deliver import Delivery, Outcome
@@ -28,7 +28,7 @@ MARGIN = 0.9
 """Share of a provider's token limits that we fill, because we estimate tokens."""
 
 _READ_TEXTS = 500
-_LOCAL_WORKERS = 2  # one request is computed while the one before is stored
+_WORKERS_OF_ONE = 2  # one request is computed while the one before is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Filler:
         self._database = corpus.database
         self._model = model
         self._work = work
-        self._workers = corpus.settings.embed_workers if model.parallel else _LOCAL_WORKERS
+        self._workers = corpus.settings.embed_workers if model.parallel else _WORKERS_OF_ONE
         self._on_batch = on_batch
         self._stop = corpus.stop.child()
         self._delivery = Delivery(
@@ -77,8 +77,7 @@ class Filler:
             corpus.sender(work.source, self._stop),
             work,
             retries=corpus.settings.retries,
-            context=model.context,
-            on_lengthened=self._pool_too,
+            on_cut=self._pool_too,
         )
         self._outstanding: Counter[int] = Counter()  # texts read and not yet done with, by lease bucket
         self._left: set[int] = set()  # buckets with texts that have to be tried again
@@ -96,6 +95,7 @@ class Filler:
         """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
         started = time.monotonic()
         try:
+            self._cut()
             self._plan()
             with leasing(self._database, self._work.space.id) as leases:
                 while missing := self._missing():
@@ -108,6 +108,14 @@ class Filler:
         self._count()
         self._filled.seconds = time.monotonic() - started
         return self._filled
+
+    def _cut(self) -> None:
+        """Cut what does not fit the model: a text in each transaction, so that a load waits for one alone."""
+        size = parts.size_for(self._work.limit)
+        for digest in self._database.transact(partial(parts.uncut, work=self._work)):
+            if self._stop.is_set():
+                raise StoppedError
+            self._database.transact(partial(parts.cut, space=self._work.space, digest=digest, size=size))
 
     def _plan(self) -> None:
         plans, oversized = self._database.transact(self._read_plan)

@@ -127,6 +127,7 @@ WITH letters AS (
     UNION
     SELECT l.source, l.content_hash FROM letters l JOIN reference_text_parts p USING (content_hash)
     JOIN chosen c ON c.source = l.source AND c.content_hash = p.part_hash
+    WHERE p.space_id = %(space)s
 )
 SELECT source, array_agg(content_hash) FROM wanted GROUP BY source ORDER BY source
 
@@ -412,6 +413,10 @@ SELECT quality FROM embedding_spaces WHERE id = %(id)s
 -- name: drop_space
 DROP TABLE {vectors};
 DELETE FROM bootstrap_failures WHERE space_id = {id};
+DELETE FROM reference_text_parts WHERE space_id = {id};
+DELETE FROM reference_texts t
+WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash);
 UPDATE embedding_spaces SET state = 'dropped' WHERE id = {id}
 
 -- name: hold_views
@@ -452,7 +457,8 @@ SELECT reference_corpus_version(), ARRAY(
 
 -- ----------------------------------------------------------------------------------------------------
 -- Which texts have no vector yet, and the vectors that fill the answer. {vectors} is the space's table.
--- A text above the model's context (%(limit)s tokens) is never sent: its parts are, and it is pooled from them.
+-- A text above the model's context (%(limit)s tokens) is never sent: it is cut, which gives it rows in
+-- reference_text_parts; what has such rows is pooled from its parts, which are sent.
 
 -- Dead letters are left alone, but for those that are asked for (%(only)s).
 
@@ -471,21 +477,21 @@ WHERE %(requested)s::int[] IS NULL OR reference_batch(o.content_hash, %(count)s)
 GROUP BY 1 ORDER BY 1
 
 -- name: missing
--- Hashes of what must be sent for the wanted batches, by what is leased: own texts that fit, parts of those that
--- do not.
+-- Hashes of what must be sent for the wanted batches, by what is leased: own texts that were not cut, parts of those
+-- that were.
 WITH own AS (
     SELECT DISTINCT content_hash FROM reference_records
     WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
       AND (%(requested)s::int[] IS NULL OR reference_batch(content_hash, %(count)s) = ANY(%(requested)s))
 ), wanted AS (
-    SELECT t.content_hash FROM own JOIN reference_texts t USING (content_hash) WHERE t.tokens <= %(limit)s
+    SELECT o.content_hash FROM own o WHERE NOT EXISTS (
+        SELECT 1 FROM reference_text_parts p WHERE p.content_hash = o.content_hash AND p.space_id = %(space)s)
     UNION
-    SELECT p.part_hash FROM own JOIN reference_texts t USING (content_hash)
-    JOIN reference_text_parts p USING (content_hash)
+    SELECT p.part_hash FROM own JOIN reference_text_parts p USING (content_hash)
     LEFT JOIN {vectors} v USING (content_hash)
-    WHERE t.tokens > %(limit)s AND v.content_hash IS NULL
+    WHERE p.space_id = %(space)s AND v.content_hash IS NULL
     UNION
-    SELECT part_hash FROM reference_text_parts WHERE part_hash = ANY(%(only)s)
+    SELECT part_hash FROM reference_text_parts WHERE space_id = %(space)s AND part_hash = ANY(%(only)s)
 )
 SELECT reference_batch(w.content_hash, %(buckets)s), array_agg(w.content_hash ORDER BY w.content_hash)
 FROM wanted w
@@ -515,7 +521,9 @@ ON CONFLICT (content_hash) DO NOTHING
 
 -- name: oversized
 SELECT t.content_hash, t.tokens FROM reference_texts t
-WHERE t.tokens > %(limit)s AND (%(only)s::bytea[] IS NULL OR t.content_hash = ANY(%(only)s))
+WHERE EXISTS (SELECT 1 FROM reference_text_parts p
+              WHERE p.content_hash = t.content_hash AND p.space_id = %(space)s)
+  AND (%(only)s::bytea[] IS NULL OR t.content_hash = ANY(%(only)s))
   AND EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash AND r.source = %(source)s)
   AND (%(requested)s::int[] IS NULL OR reference_batch(t.content_hash, %(count)s) = ANY(%(requested)s))
   AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = t.content_hash)
@@ -524,15 +532,63 @@ WHERE t.tokens > %(limit)s AND (%(only)s::bytea[] IS NULL OR t.content_hash = AN
                   AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
 ORDER BY t.content_hash
 
--- name: has_parts
-SELECT count(*) FROM reference_text_parts WHERE content_hash = %(hash)s
+-- name: uncut
+-- Parts too: those of a space whose limit was a higher one.
+WITH own AS (
+    SELECT DISTINCT content_hash FROM reference_records
+    WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
+      AND (%(requested)s::int[] IS NULL OR reference_batch(content_hash, %(count)s) = ANY(%(requested)s))
+), wanted AS (
+    SELECT content_hash FROM own
+    UNION
+    SELECT p.part_hash FROM own JOIN reference_text_parts p USING (content_hash) WHERE p.space_id = %(space)s
+)
+SELECT t.content_hash FROM wanted JOIN reference_texts t USING (content_hash)
+WHERE t.tokens > %(limit)s
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p
+                  WHERE p.content_hash = t.content_hash AND p.space_id = %(space)s)
+  AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = t.content_hash
+                  AND f.space_id = %(space)s AND f.source = %(source)s AND f.resolved_at IS NULL
+                  AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
+ORDER BY t.content_hash
 
--- name: raise_tokens
--- The provider counts more tokens than we thought: from now on this text counts as too long for the model.
-UPDATE reference_texts SET tokens = greatest(tokens, %(tokens)s) WHERE content_hash = %(hash)s
+-- name: content
+SELECT content FROM reference_texts WHERE content_hash = %(hash)s
+
+-- name: contents
+SELECT content_hash, content FROM reference_texts WHERE content_hash = ANY(%(hashes)s)
+
+-- name: add_part_texts
+INSERT INTO reference_texts (content_hash, content, tokens, created_at)
+SELECT hash, content, tokens, statement_timestamp()
+FROM unnest(%(parts)s::bytea[], %(contents)s::text[], %(tokens)s::int[]) AS part (hash, content, tokens) ORDER BY hash
+ON CONFLICT (content_hash) DO NOTHING
+
+-- name: add_parts
+-- Of a text that records have, and in its place of longer ones that it is a part of.
+WITH replaced AS (
+    DELETE FROM reference_text_parts WHERE space_id = %(space)s AND part_hash = %(hash)s RETURNING content_hash
+), wholes AS (
+    SELECT content_hash FROM replaced
+    UNION
+    SELECT %(hash)s WHERE EXISTS (SELECT 1 FROM reference_records WHERE content_hash = %(hash)s)
+      AND NOT EXISTS (SELECT 1 FROM reference_text_parts WHERE content_hash = %(hash)s AND space_id = %(space)s)
+), places AS (
+    SELECT w.content_hash, coalesce(max(p.ordinal) + 1, 0) AS first FROM wholes w LEFT JOIN reference_text_parts p
+        ON p.content_hash = w.content_hash AND p.space_id = %(space)s GROUP BY 1
+)
+INSERT INTO reference_text_parts (content_hash, space_id, ordinal, part_hash)
+SELECT places.content_hash, %(space)s, places.first + part.ordinal - 1, part.hash
+FROM places CROSS JOIN unnest(%(parts)s::bytea[]) WITH ORDINALITY AS part (hash, ordinal)
+
+-- name: forget_part
+DELETE FROM reference_texts t WHERE t.content_hash = %(hash)s
+  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
 
 -- name: part_vectors
 SELECT v.embedding, t.tokens FROM reference_text_parts p
 JOIN reference_texts t ON t.content_hash = p.part_hash
 LEFT JOIN {vectors} v ON v.content_hash = p.part_hash
-WHERE p.content_hash = %(hash)s ORDER BY p.ordinal
+WHERE p.content_hash = %(hash)s AND p.space_id = %(space)s ORDER BY p.ordinal

@@ -36,8 +36,8 @@ class BatchPlan:
 class Work:
     """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
 
-    Texts above `limit` estimated tokens do not fit the model: they are pooled from their parts. `only`: these
-    texts and no others, dead letters though they are.
+    Texts above `limit` estimated tokens do not fit the model: they are cut, and pooled from their parts. `only`:
+    these texts and no others, dead letters though they are.
     """
 
     space: Space
@@ -120,7 +120,7 @@ def store(
 
 
 def oversized(connection: Connection, work: Work) -> list[Text]:
-    """Texts (without their content) that do not fit the model and have no vector yet."""
+    """Texts (without their content) that were cut into parts and have no vector yet."""
     query = statement("oversized").format(vectors=work.space.vectors)
     return [Text(digest, "", tokens) for digest, tokens in connection.execute(query, work.named())]
 
@@ -128,7 +128,7 @@ def oversized(connection: Connection, work: Work) -> list[Text]:
 def pool(connection: Connection, space: Space, text: Text) -> bool:
     """Store the token-weighted mean of a long text's part vectors; False while one of them is missing."""
     query = statement("part_vectors").format(vectors=space.vectors)
-    parts = connection.execute(query, {"hash": text.content_hash}).fetchall()
+    parts = connection.execute(query, {"hash": text.content_hash, "space": space.id}).fetchall()
     if not parts or any(vector is None for vector, _ in parts):
         return False
     mean = weighted_mean(np.stack([vector.to_numpy() for vector, _ in parts]), [tokens for _, tokens in parts])
@@ -141,14 +141,3 @@ def weighted_mean(vectors: Vectors, tokens: Sequence[int]) -> Vectors:
     mean = np.average(vectors, axis=0, weights=np.asarray(tokens, dtype=np.float64))
     unit: Vectors = (mean / np.linalg.norm(mean)).astype(np.float32)
     return unit
-
-
-def has_parts(connection: Connection, text: Text) -> bool:
-    """Whether a text has parts from which it could be pooled."""
-    row = connection.execute(statement("has_parts"), {"hash": text.content_hash}).fetchone()
-    return bool(row and row[0])
-
-
-def raise_tokens(connection: Connection, text: Text, tokens: int) -> None:
-    """Correct the estimate of a text's tokens upwards."""
-    connection.execute(statement("raise_tokens"), {"hash": text.content_hash, "tokens": tokens})

@@ -150,9 +150,9 @@ class Questions:
         return len(found), sum(whole != parts for whole, parts in found)
 
     def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        """Vectors of questions, where they cost: those of a local model follow the corpus, and are made anew."""
+        """Vectors of questions, where they cost: those of a free model follow the corpus, and are made anew."""
         keeper = self._keeper(InputType.QUERY)
-        if not keeper.embedder.model.dollars:
+        if keeper.embedder.model.is_free:
             return {}
         self._embedded.append(keeper.embed(texts))
         return keeper.vectors(texts)

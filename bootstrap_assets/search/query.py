@@ -254,7 +254,7 @@ def embed_query(database: Database, settings: Settings, space: Space, query: str
 
 
 def _ask(database: Database, settings: Settings, embedder: Embedder, space: Space, query: str) -> Vectors:
-    if embedder.model.dollars:
+    if not embedder.model.is_free:
         with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
             return _pay(database, settings, embedder, space, query)
     return embedder.embed([query], InputType.QUERY).vectors

@@ -237,7 +237,7 @@ def test_one_batch_with_a_long_text_gets_the_parts_that_lie_in_others(
 ) -> None:
     paragraphs = [f"{number}. Paragraph {number} " + f"goes on number {number} " * 60 for number in range(90)]
     load(corpus, {"Long": {"Cap": "\n\n".join(paragraphs)}})
-    batch = column(corpus, "SELECT reference_batch(content_hash, 16) FROM reference_text_parts LIMIT 1")[0]
+    batch = column(corpus, "SELECT reference_batch(content_hash, 16) FROM reference_texts")[0]
     assert isinstance(batch, int)
     done: list[BatchDone] = []
     pipeline.embed(corpus, MADE_UP, batches=[batch], on_batch=done.append)

@@ -20,7 +20,7 @@ from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
 
-STAGES = ("stage_documents", "stage_texts", "stage_parts", "stage_records", "stage_vectors")
+STAGES = ("stage_documents", "stage_texts", "stage_records", "stage_vectors")
 SHADOWS = ("evaluation_spans", "evaluation_texts", "evaluation_nearby")
 
 LOOKED_UP_BY_THE_CALLER = {

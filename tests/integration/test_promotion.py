@@ -161,9 +161,7 @@ def test_a_promotion_that_waits_too_long_says_what_it_was_for(
 def test_a_space_is_not_promoted_over_a_load_that_commits_meanwhile(corpus: Corpus) -> None:
     other = both_ready(corpus)
     with connect(corpus.database.url) as loading:
-        corpus_store.load(
-            loading, parsed({"New": {"Cap": "Nothing covers this."}}, "more"), Scope("more"), cut=lambda _: []
-        )
+        corpus_store.load(loading, parsed({"New": {"Cap": "Nothing covers this."}}, "more"), Scope("more"))
         promoting = Background(lambda: promote(other))
         promoting.until_it_waits(corpus.database.url, "advisory", "ExclusiveLock")
         loading.commit()
@@ -178,7 +176,7 @@ def test_words_are_counted_over_the_corpus_they_are_said_to_be_of(corpus: Corpus
         holding.execute("LOCK TABLE reference_text_totals IN SHARE MODE")
         building = Background(lambda: pipeline.build_index(corpus))
         building.until_it_waits(corpus.database.url, "relation", "RowExclusiveLock")
-        corpus_store.load(loading, parsed({"New": {"Cap": "Zeppelin."}}, "more"), Scope("more"), cut=lambda _: [])
+        corpus_store.load(loading, parsed({"New": {"Cap": "Zeppelin."}}, "more"), Scope("more"))
         loading.commit()
         holding.commit()
     building.end()
@@ -192,14 +190,14 @@ def test_the_corpus_has_another_version_after_a_load_that_began_before_the_last_
     """It brings as many texts as it takes, and began before the newest of the others was written."""
     url, everything = corpus.database.url, parsed({"Old": {"Cap": "Old words."}}, "slow")
     with connect(url) as slow:
-        corpus_store.load(slow, everything, Scope("slow"), cut=lambda _: [])
+        corpus_store.load(slow, everything, Scope("slow"))
     version = "SELECT reference_corpus_version()"
     with connect(url) as slow:
         slow.execute("SELECT now()")
         load(corpus, contracts(3))
         [before] = column(corpus, version)
         changed = parsed({"Old": {"Cap": "New words."}}, "slow")
-        corpus_store.load(slow, changed, Scope("slow"), cut=lambda _: [], allow_deletes=True)
+        corpus_store.load(slow, changed, Scope("slow"), allow_deletes=True)
     assert column(corpus, version) != [before]
 
 
@@ -222,10 +220,10 @@ def test_what_an_embedder_learnt_of_another_corpus_is_learnt_anew(corpus: Corpus
 
 def test_the_guard_counts_what_another_load_of_the_source_has_just_brought(corpus: Corpus) -> None:
     with connect(corpus.database.url) as loading:
-        corpus_store.load(loading, parsed(contracts(20)), Scope("made_up"), cut=lambda _: [])
+        corpus_store.load(loading, parsed(contracts(20)), Scope("made_up"))
 
         def smaller(connection: Connection) -> None:
-            corpus_store.load(connection, parsed(contracts(2)), Scope("made_up"), cut=lambda _: [])
+            corpus_store.load(connection, parsed(contracts(2)), Scope("made_up"))
 
         second = Background(lambda: corpus.database.transact(smaller))
         second.until_it_waits(corpus.database.url, "advisory", "ExclusiveLock")
@@ -248,7 +246,7 @@ def test_opening_the_corpus_waits_for_nobody_where_there_is_nothing_to_make(corp
 
 def test_a_space_that_is_made_during_a_load_keeps_no_writer_waiting(corpus: Corpus) -> None:
     with connect(corpus.database.url) as loading:
-        corpus_store.load(loading, parsed(contracts(2)), Scope("made_up"), cut=lambda _: [])
+        corpus_store.load(loading, parsed(contracts(2)), Scope("made_up"))
         making = Background(lambda: local_space(corpus))
         making.until_it_waits(corpus.database.url, "relation", "ShareRowExclusiveLock")
         started = time.monotonic()

@@ -120,6 +120,8 @@ def test_the_guard_counts_the_records_of_the_scope_alone(corpus: Corpus) -> None
 def test_a_text_goes_with_the_last_record_that_has_it_and_a_long_one_with_its_parts(corpus: Corpus) -> None:
     long = "\n\n".join(f"Paragraph {number}. " + "All of it is said at length. " * 30 for number in range(40))
     change(corpus, one("A", Cap="Shared words.", Long=long), one("B", Cap="Shared words."))
+    corpus.embedder._model = replace(corpus.embedder.model, context=1_000)  # type: ignore[attr-defined]
+    pipeline.embed(corpus, MADE_UP)
     assert rows(corpus, "SELECT count(*) > 1 FROM reference_text_parts") == [(True,)]
     change(corpus, one("A", Cap="Own words.", Long="Short."))
     assert rows(corpus, "SELECT content FROM reference_texts WHERE content NOT LIKE '%\n%' ORDER BY 1") == [
@@ -167,7 +169,7 @@ def test_a_scope_without_the_document_that_came_is_refused(corpus: Corpus) -> No
         pytest.raises(FormatError, match="A belongs to another document"),
         corpus.database.connection() as connection,
     ):
-        corpus_store.load(connection, [one("A", Cap="Words.")], Scope("made_up", ("B",)), cut=lambda _: [])
+        corpus_store.load(connection, [one("A", Cap="Words.")], Scope("made_up", ("B",)))
 
 
 def test_nothing_of_the_database_is_held_while_a_parser_works(corpus: Corpus) -> None:
@@ -210,7 +212,8 @@ def scanned(plan: dict[str, Any]) -> Iterator[str]:
 
 
 FILL = """
-    INSERT INTO reference_text_parts SELECT content_hash, 0, content_hash FROM reference_texts;
+    INSERT INTO reference_text_parts
+        SELECT content_hash, id, 0, content_hash FROM reference_texts, embedding_spaces;
     INSERT INTO bootstrap_findings (source, kind, message, place, document_id)
         SELECT 'made_up', '', '', '', gen_random_uuid() FROM generate_series(1, 3000);
     INSERT INTO bootstrap_failures (source, stage, class, message, place, document_id)
@@ -238,7 +241,7 @@ def test_no_statement_of_a_load_of_one_document_scans_the_corpus(
         connection.execute(FILL)
         with monkeypatch.context() as patch:
             patch.setattr(psycopg.Connection, "execute", explaining)
-            corpus_store.load(connection, [contract_three()], Scope("made_up", ("Contract 3",)), cut=lambda _: [])
+            corpus_store.load(connection, [contract_three()], Scope("made_up", ("Contract 3",)))
     assert len(plans) > 15
     assert {text: tables for text, tables in plans.items() if tables} == {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from bootstrap_assets.embedding.choose import choose_embedder, choose_model, remarks
-from bootstrap_assets.embedding.providers.models import voyage_model
+from bootstrap_assets.embedding.providers.voyage_models import voyage_model
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 

@@ -4,30 +4,31 @@ import pytest
 
 from bootstrap_assets.cli.run import MOST_LOGS, _forget_logs, settings_for
 from bootstrap_assets.cli.settings import listed
+from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 
 
 def test_without_a_key_the_local_model_is_taken() -> None:
-    assert load_settings().provider == "local"
+    assert choose_provider(load_settings()).name == "local"
 
 
 def test_with_a_key_voyage_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOYAGE_API_KEY", "pa-secret")
-    assert load_settings().provider == "voyage"
+    assert choose_provider(load_settings()).name == "voyage"
 
 
 def test_the_embedder_can_be_chosen_in_spite_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOYAGE_API_KEY", "pa-secret")
     monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "local")
-    assert load_settings().provider == "local"
+    assert choose_provider(load_settings()).name == "local"
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOYAGE_API_KEY", "")
     monkeypatch.setenv("BOOTSTRAP_VOYAGE_DIMENSIONS", "")
     settings = load_settings()
-    assert settings.provider == "local"
+    assert choose_provider(settings).name == "local"
     assert settings.voyage_dimensions is None
 
 
@@ -118,7 +119,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_file_says_what_the_environment_does_not(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (load_settings().batches, load_settings().provider) == (16, "voyage")
+    assert (load_settings().batches, choose_provider(load_settings()).name) == (16, "voyage")
     monkeypatch.setenv("BOOTSTRAP_BATCHES", "32")
     assert load_settings().batches == 32
 

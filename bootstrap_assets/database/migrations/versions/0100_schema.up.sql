@@ -40,16 +40,6 @@ CREATE TABLE reference_texts (
 );
 COMMENT ON TABLE reference_texts IS 'Each distinct text once. content_hash is sha256 of its UTF-8; tokens is an estimate.';
 
-CREATE TABLE reference_text_parts (
-    content_hash bytea NOT NULL REFERENCES reference_texts ON DELETE CASCADE,
-    ordinal      integer NOT NULL,
-    part_hash    bytea NOT NULL REFERENCES reference_texts,
-    PRIMARY KEY (content_hash, ordinal)
-);
-CREATE INDEX reference_text_parts_part ON reference_text_parts (part_hash);
-COMMENT ON TABLE reference_text_parts IS
-    'The passages a long text is cut into, in order: what is embedded and pooled where the text does not fit a model.';
-
 CREATE TABLE reference_records (
     id            uuid PRIMARY KEY,
     document_id   uuid NOT NULL REFERENCES reference_documents ON DELETE CASCADE,
@@ -233,6 +223,17 @@ COMMENT ON COLUMN embedding_spaces.promoted_at IS 'When it last became the one t
 COMMENT ON COLUMN embedding_spaces.fitted IS
     'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
 COMMENT ON COLUMN embedding_spaces.fitted_of IS 'Which corpus the embedder learnt from: reference_corpus_version().';
+
+CREATE TABLE reference_text_parts (
+    content_hash bytea NOT NULL REFERENCES reference_texts ON DELETE CASCADE,
+    space_id     integer NOT NULL REFERENCES embedding_spaces,
+    ordinal      integer NOT NULL,
+    part_hash    bytea NOT NULL REFERENCES reference_texts,
+    PRIMARY KEY (content_hash, space_id, ordinal)
+);
+CREATE INDEX reference_text_parts_part ON reference_text_parts (part_hash);
+COMMENT ON TABLE reference_text_parts IS
+    'The passages that a text too long for a space''s model is cut into: what is embedded in its place, and pooled.';
 
 CREATE TABLE bootstrap_batching (
     one     boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -501,7 +502,8 @@ COMMENT ON COLUMN reference_texts.content_tsv IS 'Its words as the search looks 
 COMMENT ON COLUMN reference_texts.created_at IS 'When it was first loaded.';
 
 COMMENT ON COLUMN reference_text_parts.content_hash IS 'The long text: reference_texts.content_hash.';
-COMMENT ON COLUMN reference_text_parts.ordinal IS 'Place of the passage in it, from 0.';
+COMMENT ON COLUMN reference_text_parts.space_id IS 'The space for whose model it is too long: embedding_spaces.id.';
+COMMENT ON COLUMN reference_text_parts.ordinal IS 'A number of the passage, from 0: its place in the text, unless it was cut once more.';
 COMMENT ON COLUMN reference_text_parts.part_hash IS 'The passage: reference_texts.content_hash.';
 
 COMMENT ON COLUMN reference_records.id IS 'Made from source and source_id; never changes.';

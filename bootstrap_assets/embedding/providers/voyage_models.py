@@ -1,6 +1,6 @@
-"""The models we know: limits and prices, in one table.
+"""The models of Voyage AI: dimensions, limits and prices, in one table.
 
-Voyage's figures are from its documentation (embeddings, rate limits, pricing, lifecycle), read in November 2026.
+The figures are from its documentation (embeddings, rate limits, pricing, lifecycle), read in November 2026.
 """
 
 from dataclasses import dataclass, replace
@@ -14,22 +14,6 @@ DEFAULT_MODEL = "voyage-4-large"
 
 DEFAULT_DIMENSIONS = 1024
 """What every Voyage model gives when no dimension is asked for."""
-
-LOCAL = Model(
-    provider="local",
-    name="wordllama-l2-supercat-distinct",
-    dimensions=256,
-    context=16_000,
-    request_texts=512,
-    request_tokens=64_000,
-    dollars=0.0,
-    parallel=False,
-    feedback=True,
-)
-"""A static model has no context limit of its own; this bound keeps the memory for one text small.
-
-The name says how a text's vector is made of its tokens' (providers/local.py): another way is another space.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +109,8 @@ def voyage_model(name: str, dimensions: int | None = None) -> Model:
     """A Voyage model by name, with dimensions that it offers and an index takes; ConfigurationError for others."""
     entry = _VOYAGE.get(name)
     if entry is None:
-        known = ", ".join(_VOYAGE)
-        raise ConfigurationError(f"BOOTSTRAP_VOYAGE_MODEL: unknown model {name!r}; known: {known}")
+        names = ", ".join(_VOYAGE)
+        raise ConfigurationError(f"BOOTSTRAP_VOYAGE_MODEL: unknown model {name!r}; known: {names}")
     if dimensions is None:
         return entry.model
     usable = ", ".join(str(number) for number in entry.dimensions if number <= MAX_INDEXED)
