@@ -19,11 +19,11 @@ def _draw(corpus: Corpus, connection: Connection) -> Iterator[tuple[str, str]]:
     from bootstrap_assets.report import map as mapping
 
     measured = quality.read(connection, corpus.space)
-    if measured.curve:
-        curve = pictures.recall_curve(measured.curve, measured.ef_search)
+    if measured.document:
+        curve = pictures.recall_curve(measured.document.ann, measured.document.ef_search)
         yield "recall_curve", pictures.markdown(curve, "Recall and time by effort of the index")
     for name, task in measured.tasks.items():
-        figure = pictures.scores(task.scores, task.metrics)
+        figure = pictures.scores(task.lists, task.metrics)
         yield (
             f"{name}_scores",
             pictures.markdown(

@@ -147,4 +147,5 @@ ON CONFLICT (one) DO UPDATE SET
 UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality)s WHERE id = %(id)s
 
 -- name: kept_quality
-SELECT quality FROM embedding_spaces WHERE state = 'active'
+SELECT quality FROM embedding_spaces
+WHERE CASE WHEN %(space)s::integer IS NULL THEN state = 'active' ELSE id = %(space)s END

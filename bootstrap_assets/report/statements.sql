@@ -51,9 +51,6 @@ FROM embedding_usage u JOIN embedding_spaces s ON s.id = u.space_id
 WHERE u.run_id IS NOT NULL AND u.source IS DISTINCT FROM 'search'
 GROUP BY u.run_id, s.model ORDER BY 2 DESC LIMIT %(limit)s
 
--- name: report_quality
-SELECT quality FROM embedding_spaces WHERE id = %(space)s
-
 -- name: report_shared
 -- Texts that several records hold word for word: over documents, over sources, under different labels.
 SELECT count(*) FILTER (WHERE documents > 1), count(*) FILTER (WHERE sources > 1),
