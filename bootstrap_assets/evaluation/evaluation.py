@@ -198,6 +198,7 @@ def evaluate(
         seconds=time.monotonic() - started,
     )
     if scope.whole:
+        work.forget_others()
         parameters = {
             "id": work.space.id,
             "quality": Jsonb(evaluation.document.for_json()),

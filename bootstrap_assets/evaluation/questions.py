@@ -71,6 +71,7 @@ class Questions:
         self._max_cost = max_cost
         self._questions: dict[str, Question] = {}
         self._vectors: dict[str, Vectors] = {}
+        self._spans: set[str] = set()
         self._embedded: list[int] = []
 
     @property
@@ -99,7 +100,8 @@ class Questions:
         spans = [span for span in spans if span.document in documents]
         together = labels.over_all([query for query in every if query.document in documents])
         questions = self._ask([*queries, *together])
-        self._embedded.append(self._keeper(InputType.DOCUMENT).embed(span.content for span in spans))
+        self._spans = {span.content for span in spans}
+        self._embedded.append(self._keeper(InputType.DOCUMENT).embed(self._spans))
         ranked = partial(rank, questions=questions, granularity="span", stop=self._stop)
         with shadow(self._database, self.space, spans) as connection:
             task = score(NLI_METRICS, queries, ranked(connection, queries))
@@ -134,6 +136,11 @@ class Questions:
         with self._database.connection() as connection:
             hits = [whole_search(connection, text, vector) for text, vector in some]
         return WholeSearches(asked=len(hits), differ=sum(whole != parts for whole, parts in hits))
+
+    def forget_others(self) -> None:
+        """Drop the vectors kept for evaluations before that these tasks, which have to be all, no longer need."""
+        self._keeper(InputType.DOCUMENT).forget_others(self._spans)
+        self._keeper(InputType.QUERY).forget_others(self._vectors)
 
     def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Vectors of questions, where they cost: those of a local model follow the corpus, and are made anew."""

@@ -66,7 +66,10 @@ FROM (
 SELECT t.content_hash, t.content FROM reference_texts t
 WHERE EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash
               AND r.granularity IN ('clause', 'section', 'span'))
-ORDER BY t.content_hash
+ORDER BY t.content_hash LIMIT %(most)s
+
+-- name: report_clauses_counted
+SELECT count(DISTINCT content_hash) FROM reference_records WHERE granularity IN ('clause', 'section', 'span')
 
 -- name: report_places
 SELECT r.content_hash, r.source, r.document_id, d.title, r.section_path, r.category,

@@ -377,6 +377,22 @@ def test_what_an_evaluation_alone_needs_is_embedded_once_and_entered_in_the_ledg
     assert second.document.contract_nli == first.document.contract_nli
 
 
+def test_vectors_that_no_task_asks_about_any_more_go_with_an_evaluation_of_everything(local: Corpus) -> None:
+    run(local)
+    kept = set(column(local, "SELECT content_hash FROM evaluation_vectors"))
+    assert kept
+    for kind in ("document", "query"):
+        execute(
+            local,
+            "INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding) "
+            f"SELECT space_id, '{kind}', sha256('of old'), embedding FROM evaluation_vectors LIMIT 1",
+        )
+    run(local, limit=3)
+    assert len(column(local, "SELECT content_hash FROM evaluation_vectors")) == len(kept) + 2
+    run(local)
+    assert set(column(local, "SELECT content_hash FROM evaluation_vectors")) == kept
+
+
 def test_a_question_that_the_model_refuses_is_told(corpus: Corpus, voyage: VoyageServer) -> None:
     filled(corpus, "contract_nli")
     voyage.poison.add(HYPOTHESES["nda-1"])

@@ -325,6 +325,19 @@ def test_one_text_under_two_labels_is_shared_and_no_group(local: Corpus) -> None
     assert (found.shared_labels, found.shared_documents) == (1, 0)
 
 
+def test_of_very_many_texts_some_are_compared_and_the_page_says_so(
+    local: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(local, contracts(5))
+    with local.database.connection() as connection:
+        every, some = duplicates.find(connection), duplicates.find(connection, most=7)
+    assert (every.texts, every.of, every.is_sample) == (15, 15, False)
+    assert (some.texts, some.of, some.is_sample) == (7, 15, True)
+    assert "A sample" not in section(report(local), "duplicates")
+    monkeypatch.setattr(page.duplicates, "find", lambda connection: some)
+    assert "A sample: 7 of 15 texts were compared" in section(report(local), "duplicates")
+
+
 def test_a_clause_and_the_section_it_stands_in_count_once(local: Corpus) -> None:
     other = LAW.replace("Norway", "Denmark")
     fill(local, {"A": {"Governing Law": LAW, "Heading": "9. Law"}, "B": {"Venue": other}})
