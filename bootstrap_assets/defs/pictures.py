@@ -27,12 +27,12 @@ def _draw(corpus: Corpus, connection: Connection) -> Iterator[tuple[str, str]]:
         from bootstrap_assets.report import contents, pictures, quality  # two seconds to import
         from bootstrap_assets.report import map as mapping
 
-    evaluation = quality.read(connection, corpus.space)
-    if evaluation.curve:
-        curve = pictures.recall_curve(evaluation.curve, evaluation.ef_search)
+    figures = quality.read(connection, corpus.space)
+    if figures.document:
+        curve = pictures.recall_curve(figures.document.ann, figures.document.ef_search)
         yield "recall_curve", pictures.markdown(curve, "Recall and time by effort of the index")
-    for name, task in evaluation.tasks.items():
-        figure = pictures.scores(task.scores, task.metrics)
+    for name, task in figures.tasks.items():
+        figure = pictures.scores(task.lists, task.metrics)
         yield (
             f"{name}_scores",
             pictures.markdown(

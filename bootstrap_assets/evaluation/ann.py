@@ -15,6 +15,7 @@ from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.evaluation.document import Point
 from bootstrap_assets.search import index
 from bootstrap_assets.search.exact import Distances, blocks, drawn, nearest, recall
 
@@ -27,27 +28,6 @@ LEAST = 100
 """A search asks for the nearest 100, so less effort than that changes nothing: the scan goes on by itself."""
 WANTED = 0.99
 """Recall@10 that the search's own effort has to reach."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """An effort, the shares of the true nearest 10 and 100 that it finds, and its milliseconds (median, p95)."""
-
-    ef_search: int
-    recall_10: float
-    recall_100: float
-    ms: float
-    ms_p95: float
-
-    def document(self) -> dict[str, Any]:
-        """As it is stored and read."""
-        return {
-            "ef_search": self.ef_search,
-            "recall@10": round(self.recall_10, 4),
-            "recall@100": round(self.recall_100, 4),
-            "ms": round(self.ms, 3),
-            "ms_p95": round(self.ms_p95, 3),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +91,6 @@ def _point(connection: Connection, hashes: Sequence[bytes], limits: Distances, e
             share.append(recall(others[:depth], true[np.isfinite(true)][:depth]))
     recall_10, recall_100 = (float(np.mean(share)) for share in shares.values())
     median, late = np.percentile(times, [50, 95])
-    return Point(effort, recall_10, recall_100, float(median), float(late))
+    return Point(
+        ef_search=effort, recall_10=recall_10, recall_100=recall_100, ms=float(median), ms_p95=float(late)
+    )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.errors import StoppedError
-from bootstrap_assets.evaluation.labelled import Query
+from bootstrap_assets.evaluation.labels import Query
 from bootstrap_assets.search.query import Ranking
 from bootstrap_assets.stopping import Stop
 
@@ -73,13 +73,13 @@ def rank(
     documents = [query.document if within else None for query in queries]
     plain = _rows(connection, [questions[q.text].plain for q in queries], documents, granularity, depth, stop, 0.0)
     widened = _rows(connection, [questions[q.text].widened for q in queries], documents, granularity, depth, stop)
-    found: dict[str, list[list[bytes]]] = {name: [] for name in LISTS}
+    lists: dict[str, list[list[bytes]]] = {name: [] for name in LISTS}
     for bare, full in zip(plain, widened, strict=True):
-        found["vector"].append(_by_rank(bare, "vector"))
-        found["text"].append(_by_rank(bare, "text"))
-        found["text_widened"].append(_by_rank(full, "text"))
-        found["hybrid"].append([row.text for row in full])
-    return found
+        lists["vector"].append(_by_rank(bare, "vector"))
+        lists["text"].append(_by_rank(bare, "text"))
+        lists["text_widened"].append(_by_rank(full, "text"))
+        lists["hybrid"].append([row.text for row in full])
+    return lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +104,16 @@ def _rows(
     context: float | None = None,
 ) -> Iterator[list[_Row]]:
     ranking = asdict(Ranking())
-    named: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         name: ranking[name] for name in ("vector_weight", "text_weight", "fusion_constant", "context")
     }
-    named |= {"granularity": granularity, "k": depth} | ({} if context is None else {"context": context})
+    parameters |= {"granularity": granularity, "k": depth} | ({} if context is None else {"context": context})
     pairs = iter(zip(questions, documents, strict=True))
     while some := list(islice(pairs, _AT_ONCE)):
         if stop.is_set():
             raise StoppedError
-        asked = {"questions": [pair[0] for pair in some], "documents": [pair[1] for pair in some]}
+        parameters |= {"questions": [pair[0] for pair in some], "documents": [pair[1] for pair in some]}
         rows: list[list[_Row]] = [[] for _ in some]
-        for place, text, vector, text_rank in connection.execute(statement("rank_pairs"), named | asked):
+        for place, text, vector, text_rank in connection.execute(statement("rank_pairs"), parameters):
             rows[place - 1].append(_Row(bytes(text), vector, text_rank))
         yield from rows

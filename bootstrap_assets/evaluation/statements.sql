@@ -61,6 +61,11 @@ WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = AN
 INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
 VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
 
+-- name: forget_evaluation_vectors
+-- What no task of an evaluation of everything asked about.
+DELETE FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash NOT IN (SELECT unnest(%(hashes)s::bytea[]))
+
 -- name: kept
 SELECT content_hash, embedding FROM evaluation_vectors
 WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
@@ -147,4 +152,5 @@ ON CONFLICT (one) DO UPDATE SET
 UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality)s WHERE id = %(id)s
 
 -- name: kept_quality
-SELECT quality FROM embedding_spaces WHERE state = 'active'
+SELECT quality FROM embedding_spaces
+WHERE CASE WHEN %(space)s::integer IS NULL THEN state = 'active' ELSE id = %(space)s END

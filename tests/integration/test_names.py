@@ -13,8 +13,8 @@ from bootstrap_assets.database.statements import statements_in
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.status import describe_corpus
-from bootstrap_assets.evaluation.labelled import Span
-from bootstrap_assets.evaluation.shadow import shadowed
+from bootstrap_assets.evaluation.labels import Span
+from bootstrap_assets.evaluation.shadow import shadow
 from bootstrap_assets.search.index import is_of_this_corpus
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
@@ -66,7 +66,7 @@ def test_a_load_leaves_the_users_own_tables_of_the_same_names_alone(corpus: Corp
     load(corpus, contracts(20))
     pipeline.embed(corpus, MADE_UP)
     pipeline.build_index(corpus)
-    with shadowed(corpus.database, corpus.space, [span(corpus)]) as connection:
+    with shadow(corpus.database, corpus.space, [span(corpus)]) as connection:
         assert connection.execute("SELECT count(*) FROM pg_temp.reference_records").fetchone() == (1,)
     for name in (*STAGES, *SHADOWS):
         assert column(corpus, f"SELECT own FROM {name}") == ["mine"]
