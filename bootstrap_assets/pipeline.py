@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
-from bootstrap_assets.corpus import overview
+from bootstrap_assets.corpus import overview, settlement
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, ParsedDocument
 from bootstrap_assets.corpus.scope import Scope
@@ -69,6 +69,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
+        settlement.settle(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
@@ -94,7 +95,9 @@ def load_documents(
             progress.documents_loaded(connection, source, loaded)
             return loaded
 
-        return corpus.database.transact(store)
+        loaded = corpus.database.transact(store)
+    settlement.settle(corpus.database)
+    return loaded
 
 
 def merge(
