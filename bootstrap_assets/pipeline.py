@@ -22,6 +22,7 @@ from bootstrap_assets.embedding import failures, spaces, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.embedding.providers.protocol import Fitting
+from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import StoppedError
 from bootstrap_assets.operations import progress, retention
@@ -85,19 +86,39 @@ def load_documents(
     """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
 
     No other document is read or changed, and what is known of the source's last parse goes along. Raises
-    MassDeleteError where more than a fifth of the records of all these documents would go.
+    MassDeleteError where more than a fifth of the records of all these documents would go. `embed_documents` gives
+    them their vectors.
     """
-    with stage(source, documents, parts_of) as staging:
-        scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
-
-        def store(connection: Connection) -> Loaded:
-            loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow_deletes)
-            progress.documents_loaded(connection, source, loaded)
-            return loaded
-
-        loaded = corpus.database.transact(store)
-    settlement.settle(corpus.database)
+    with _at_work(corpus, source, afresh=True):
+        with stage(source, documents, parts_of, _teller(corpus, source)) as staging:
+            scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+            store = partial(
+                _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
+            )
+            loaded = corpus.database.transact(store)
+        settlement.settle(corpus.database)
+        corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
     return loaded
+
+
+def _store_documents(
+    connection: Connection, *, space: Space, staging: Staging, scope: Scope, allow: bool
+) -> Loaded:
+    ids = scope.parameters["documents"]
+    embedded_before = stages.embedded_of_documents(connection, space, ids)
+    loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow)
+    progress.documents_loaded(connection, scope.source, loaded)
+    embedded = stages.embedded_of_documents(connection, space, ids) - embedded_before
+    stages.add_embedded(connection, scope.source, embedded)
+    return loaded
+
+
+def embed_documents(corpus: Corpus, source: str, documents: Sequence[str]) -> Filled:
+    """Fill the vectors that some documents (source ids) lack; nothing is asked over the rest of the source."""
+    ids = Scope(source, tuple(documents)).parameters["documents"]
+    only = corpus.database.transact(partial(stages.texts_of_documents, space=corpus.space, documents=ids))
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
+    return _fill(corpus, source, _filler(corpus, source, only=only, bounded=True), bounded=True)
 
 
 def merge(
@@ -195,6 +216,7 @@ def _filler(
     *,
     batches: Sequence[int] | None = None,
     only: list[bytes] | None = None,
+    bounded: bool = False,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filler:
     settings, model = corpus.settings, corpus.embedder.model
@@ -205,17 +227,18 @@ def _filler(
         limit=int(model.context * MARGIN),
         requested=list(batches) if batches is not None else None,
         only=only,
+        bounded=bounded,
     )
     return Filler(corpus, work, on_batch=on_batch)
 
 
-def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
+def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
     with _at_work(corpus, source) as tally:
         try:
             filled = filler.run()
         finally:
             tally.embedded = filler.embedded
-        end = partial(stages.end, space=corpus.space, source=source, tally=tally)
+        end = partial(stages.end, space=corpus.space, source=source, tally=tally, bounded=bounded)
         filled.status = corpus.database.transact(end).status
     return filled
 

@@ -363,11 +363,16 @@ SELECT licence, attribution, metadata @> %(mark)s, count(*) FROM reference_docum
 WHERE source = %(source)s GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2
 
 -- name: records_version
--- Everything of a record that a reader sees, in the order of its id.
-SELECT encode(sha256(coalesce(string_agg(sha256(convert_to(r.id || ':' || encode(r.content_hash, 'hex') || jsonb_build_array(
+-- Everything of a record that a reader sees: the number of records and the exclusive or of 128 bits of each, which
+-- takes the memory of one.
+SELECT encode(sha256(convert_to(concat_ws(' ', count(*),
+    bit_xor(('x' || substr(d.digest, 1, 16))::bit(64)::bigint),
+    bit_xor(('x' || substr(d.digest, 17, 16))::bit(64)::bigint)), 'UTF8')), 'hex')
+FROM reference_records r CROSS JOIN LATERAL (SELECT encode(sha256(convert_to(
+    r.id || ':' || encode(r.content_hash, 'hex') || jsonb_build_array(
         granularity, section_path, category, hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata
-    )::text, 'UTF8')), ''::bytea ORDER BY r.id), ''::bytea)), 'hex')
-FROM reference_records r WHERE r.source = %(source)s
+    )::text, 'UTF8')), 'hex') AS digest) d
+WHERE r.source = %(source)s
 
 -- ----------------------------------------------------------------------------------------------------
 -- Documents and records as readers want them, each with its licence and address.

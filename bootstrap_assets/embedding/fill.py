@@ -125,6 +125,8 @@ class Filler:
                 self._waiting.setdefault(self._batch(digest), set()).add(bucket)
 
     def _read_plan(self, connection: Connection) -> tuple[list[BatchPlan], list[Text]]:
+        if self._work.bounded:
+            return [], []
         failures.spread(connection, self._work.space, self._work.source)
         plans = vectors.plan(connection, self._work)
         stages.plan_batches(connection, self._work, plans)
@@ -263,6 +265,8 @@ class Filler:
         self._filled.errors, self._filled.status = counted.errors, counted.status
 
     def _read_counts(self, connection: Connection) -> stages.Counted:
+        if self._work.bounded:
+            return stages.sum_up(connection, self._work.space, self._work.source)
         stages.plan_batches(connection, self._work, vectors.plan(connection, self._work))
         return stages.count_embedded(connection, self._work.space, self._work.source)
 

@@ -197,11 +197,15 @@ FROM reference_texts t WHERE t.content_hash = ANY(%(hashes)s)
 -- What a source holds, for people, and versions of its content.
 
 -- name: batch_versions
-SELECT reference_batch(content_hash, %(count)s), string_agg(content_hash, ''::bytea ORDER BY content_hash)
+-- Number and exclusive or of the hashes, 128 bits of each: it takes the memory of one row, and no order.
+SELECT reference_batch(content_hash, %(count)s),
+       concat_ws(' ', count(*), bit_xor(('x' || substr(encode(content_hash, 'hex'), 1, 16))::bit(64)::bigint),
+                 bit_xor(('x' || substr(encode(content_hash, 'hex'), 17, 16))::bit(64)::bigint))
 FROM (SELECT DISTINCT content_hash FROM reference_records WHERE source = %(source)s) t GROUP BY 1
 
 -- name: vectors_version
-SELECT encode(sha256(coalesce(string_agg(content_hash, ''::bytea ORDER BY content_hash), ''::bytea)), 'hex')
+SELECT concat_ws(' ', count(*), bit_xor(('x' || substr(encode(content_hash, 'hex'), 1, 16))::bit(64)::bigint),
+                 bit_xor(('x' || substr(encode(content_hash, 'hex'), 17, 16))::bit(64)::bigint))
 FROM {vectors}
 
 -- ----------------------------------------------------------------------------------------------------
@@ -222,6 +226,30 @@ RETURNING total_records, embedded_records, error_count, (
       AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
       AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                       AND f.space_id = %(space)s AND f.source = p.source AND f.resolved_at IS NULL))
+
+-- name: texts_of_documents
+-- Those that have neither vector nor dead letter.
+SELECT DISTINCT r.content_hash FROM reference_records r WHERE r.document_id = ANY(%(documents)s)
+  AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
+                  AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
+
+-- name: embedded_of_documents
+SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash) WHERE r.document_id = ANY(%(documents)s)
+
+-- name: add_embedded
+UPDATE bootstrap_progress SET embedded_records = embedded_records + %(records)s WHERE source = %(source)s
+
+-- name: sum_up_embedded
+-- By what was added and taken away so far: nothing of the source is counted but its dead letters.
+WITH letters AS (
+    SELECT count(*) FILTER (WHERE stage <> 'parse') AS dead, count(*) FILTER (WHERE ignored_at IS NULL) AS errors
+    FROM bootstrap_failures WHERE source = %(source)s AND resolved_at IS NULL
+      AND (stage = 'parse' OR space_id = %(space)s AND source_id IS NOT NULL)
+)
+UPDATE bootstrap_progress p SET error_count = l.errors, heartbeat_at = now(), updated_at = now()
+FROM letters l WHERE p.source = %(source)s
+RETURNING p.total_records, p.embedded_records, p.error_count, greatest(p.total_records - p.embedded_records - l.dead, 0)
 
 -- name: advance_source
 WITH stored AS (

@@ -37,7 +37,8 @@ class Work:
     """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
 
     Texts above `limit` estimated tokens do not fit the model: they are pooled from their parts. `only`: these
-    texts and no others, dead letters though they are.
+    texts and no others, dead letters though they are. `bounded`: they are what some documents lack, and nothing is
+    asked over the whole source.
     """
 
     space: Space
@@ -46,6 +47,7 @@ class Work:
     limit: int
     requested: list[int] | None = None
     only: list[bytes] | None = None
+    bounded: bool = False
 
     def named(self) -> dict[str, object]:
         """As parameters of the statements."""

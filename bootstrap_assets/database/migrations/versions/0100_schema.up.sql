@@ -29,6 +29,7 @@ CREATE TABLE reference_documents (
     updated_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (source, source_id)
 );
+CREATE INDEX reference_documents_invented ON reference_documents (source) WHERE metadata @> '{"invented": true}';
 COMMENT ON TABLE reference_documents IS 'One row per contract, template or file.';
 
 CREATE TABLE reference_texts (
