@@ -503,29 +503,40 @@ WHERE %(requested)s::int[] IS NULL OR reference_batch(o.content_hash, %(count)s)
 GROUP BY 1 ORDER BY 1
 
 -- name: missing
--- Hashes of what must be sent for the wanted batches, by what is leased: own texts that fit, parts of those that
--- do not.
-WITH own AS (
-    SELECT DISTINCT content_hash FROM reference_records
-    WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
-      AND (%(requested)s::int[] IS NULL OR reference_batch(content_hash, %(count)s) = ANY(%(requested)s))
-), wanted AS (
-    SELECT t.content_hash FROM own JOIN reference_texts t USING (content_hash) WHERE t.tokens <= %(limit)s
+-- Hashes of what must be sent for the wanted batches, from one hash on and before another one (NULL: all): own texts
+-- that fit, parts of those that do not.
+WITH wanted AS (
+    SELECT r.content_hash FROM reference_records r JOIN reference_texts t USING (content_hash)
+    WHERE r.source = %(source)s AND t.tokens <= %(limit)s
+      AND (%(only)s::bytea[] IS NULL OR r.content_hash = ANY(%(only)s))
+      AND (%(requested)s::int[] IS NULL OR reference_batch(r.content_hash, %(count)s) = ANY(%(requested)s))
+      AND (%(first)s::bytea IS NULL OR r.content_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR r.content_hash < %(end)s)
     UNION
-    SELECT p.part_hash FROM own JOIN reference_texts t USING (content_hash)
-    JOIN reference_text_parts p USING (content_hash)
-    LEFT JOIN {vectors} v USING (content_hash)
-    WHERE t.tokens > %(limit)s AND v.content_hash IS NULL
+    SELECT p.part_hash FROM reference_text_parts p JOIN reference_texts t USING (content_hash)
+    WHERE t.tokens > %(limit)s
+      AND EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = p.content_hash AND r.source = %(source)s)
+      AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = p.content_hash)
+      AND (%(only)s::bytea[] IS NULL OR p.content_hash = ANY(%(only)s))
+      AND (%(requested)s::int[] IS NULL OR reference_batch(p.content_hash, %(count)s) = ANY(%(requested)s))
+      AND (%(first)s::bytea IS NULL OR p.part_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR p.part_hash < %(end)s)
     UNION
     SELECT part_hash FROM reference_text_parts WHERE part_hash = ANY(%(only)s)
+      AND (%(first)s::bytea IS NULL OR part_hash >= %(first)s) AND (%(end)s::bytea IS NULL OR part_hash < %(end)s)
 )
-SELECT reference_batch(w.content_hash, %(buckets)s), array_agg(w.content_hash ORDER BY w.content_hash)
-FROM wanted w
+SELECT w.content_hash FROM wanted w
 WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = w.content_hash)
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = w.content_hash
-                  AND f.space_id = %(space)s AND f.source = %(source)s AND f.resolved_at IS NULL
+                  AND f.source = %(source)s AND f.space_id = %(space)s AND f.resolved_at IS NULL
                   AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
-GROUP BY 1 ORDER BY 1
+  AND NOT w.content_hash = ANY(%(dead)s)
+ORDER BY w.content_hash
+
+-- name: count_missing
+-- By what is leased, and by batch.
+SELECT reference_batch(m.content_hash, %(buckets)s), reference_batch(m.content_hash, %(count)s), count(*)
+FROM ({missing}) m GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: still_missing
 SELECT t.content_hash, t.content, t.tokens FROM reference_texts t
