@@ -271,7 +271,7 @@ def test_what_streams_in_after_the_index_was_built_is_found_at_once(corpus: Corp
     words = "The zeppelin is insured."
     change(corpus, one("New", Cap=words, Law="Norway."))
     if mode is not Mode.TEXT:
-        pipeline.embed(corpus, MADE_UP)
+        pipeline.embed_documents(corpus, "made_up", ["New"])
     [hit] = search(corpus.database, corpus.settings, words, k=1, mode=mode)
     assert hit.content == words
 
