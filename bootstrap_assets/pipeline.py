@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
-from bootstrap_assets.corpus import overview
+from bootstrap_assets.corpus import overview, settlement
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, ParsedDocument
 from bootstrap_assets.corpus.scope import Scope
@@ -22,6 +22,7 @@ from bootstrap_assets.embedding import failures, spaces, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.embedding.providers.protocol import Fitting
+from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import StoppedError
 from bootstrap_assets.operations import progress, retention
@@ -68,6 +69,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
+        settlement.settle(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
@@ -83,17 +85,39 @@ def load_documents(
     """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
 
     No other document is read or changed, and what is known of the source's last parse goes along. Raises
-    MassDeleteError where more than a fifth of the records of all these documents would go.
+    MassDeleteError where more than a fifth of the records of all these documents would go. `embed_documents` gives
+    them their vectors.
     """
-    with stage(source, documents) as staging:
-        scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+    with _at_work(corpus, source, afresh=True):
+        with stage(source, documents, _teller(corpus, source)) as staging:
+            scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+            store = partial(
+                _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
+            )
+            loaded = corpus.database.transact(store)
+        settlement.settle(corpus.database)
+        corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
+    return loaded
 
-        def store(connection: Connection) -> Loaded:
-            loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow_deletes)
-            progress.record_documents(connection, source, loaded)
-            return loaded
 
-        return corpus.database.transact(store)
+def _store_documents(
+    connection: Connection, *, space: Space, staging: Staging, scope: Scope, allow: bool
+) -> Loaded:
+    ids = scope.parameters["documents"]
+    embedded_before = stages.embedded_of_documents(connection, space, ids)
+    loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow)
+    progress.record_documents(connection, scope.source, loaded)
+    embedded = stages.embedded_of_documents(connection, space, ids) - embedded_before
+    stages.add_embedded(connection, scope.source, embedded)
+    return loaded
+
+
+def embed_documents(corpus: Corpus, source: str, documents: Sequence[str]) -> Filled:
+    """Fill the vectors that some documents (source ids) lack; nothing is asked over the rest of the source."""
+    ids = Scope(source, tuple(documents)).parameters["documents"]
+    only = corpus.database.transact(partial(stages.texts_of_documents, space=corpus.space, documents=ids))
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
+    return _fill(corpus, source, _filler(corpus, source, only=only, bounded=True), bounded=True)
 
 
 def merge(
@@ -191,6 +215,7 @@ def _filler(
     *,
     batches: Sequence[int] | None = None,
     only: list[bytes] | None = None,
+    bounded: bool = False,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filler:
     settings, model = corpus.settings, corpus.embedder.model
@@ -201,17 +226,18 @@ def _filler(
         limit=int(model.context * MARGIN),
         requested=list(batches) if batches is not None else None,
         only=only,
+        bounded=bounded,
     )
     return Filler(corpus, work, on_batch=on_batch)
 
 
-def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
+def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
     with _at_work(corpus, source) as tally:
         try:
             filled = filler.run()
         finally:
             tally.embedded = filler.embedded
-        end = partial(stages.end, space=corpus.space, source=source, tally=tally)
+        end = partial(stages.end, space=corpus.space, source=source, tally=tally, bounded=bounded)
         filled.status = corpus.database.transact(end).status
     return filled
 

@@ -29,6 +29,12 @@ def batch_of(content_hash: bytes, count: int) -> int:
     return int.from_bytes(content_hash[:2], "big") * count // HASH_SPACE
 
 
+def bounds(batch: int, count: int) -> tuple[bytes, bytes | None]:
+    """The first hash that a batch may hold, and the first that is beyond it; None after the last batch."""
+    first, end = (-(-number * HASH_SPACE // count) for number in (batch, batch + 1))
+    return first.to_bytes(2, "big"), end.to_bytes(2, "big") if end < HASH_SPACE else None
+
+
 def batch_key(batch: int, count: int) -> str:
     """The partition key of a batch: zero-padded, so that keys sort as numbers do."""
     return f"{batch:0{len(str(count - 1))}d}"

@@ -79,9 +79,10 @@ class Delivery:
         self._records_stored = 0
         self._records_failed = 0
 
-    def is_dead(self, digest: bytes) -> bool:
-        """Whether a text became a dead letter in this run."""
-        return digest in self._dead
+    def dead(self) -> list[bytes]:
+        """Hashes of the texts that became dead letters in this run."""
+        with self._lock:
+            return list(self._dead)
 
     @property
     def records_stored(self) -> int:

@@ -8,7 +8,6 @@ all is cut once more.
 
 from functools import partial
 
-from bootstrap_assets.corpus.load import lock_merges
 from bootstrap_assets.corpus.outline import Cut
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
@@ -46,17 +45,19 @@ def uncut(connection: Connection, work: Work) -> list[bytes]:
 def cut(connection: Connection, space: Space, digest: bytes, size: int) -> bool:
     """Cut a text into parts of at most `size` estimated tokens, in one space.
 
-    They take its place where it was a part itself. False where it cannot be cut. No load changes the corpus
-    meanwhile.
+    They take its place where it was a part itself. False where it cannot be cut. Another process that would cut it
+    waits; a load does not.
     """
-    lock_merges(connection)
-    row = connection.execute(statement("content"), {"hash": digest}).fetchone()
+    row = connection.execute(statement("text_to_cut"), {"hash": digest}).fetchone()
     parts = parts_of(row[0], size) if row else []
     if not row or parts in ([], [row[0]]):
         return False
     hashes = [content_hash(part) for part in parts]
     texts = {"parts": hashes, "contents": parts, "tokens": [estimate_tokens(part) for part in parts]}
-    connection.execute(statement("add_part_texts"), texts)
+    while True:
+        connection.execute(statement("add_part_texts"), texts)
+        if connection.execute(statement("hold_part_texts"), texts).rowcount == len(set(hashes)):
+            break
     connection.execute(statement("add_parts"), {"space": space.id, "hash": digest, "parts": hashes})
     connection.execute(statement("forget_part"), {"hash": digest})
     return True

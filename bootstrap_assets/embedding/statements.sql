@@ -194,11 +194,15 @@ FROM reference_texts t WHERE t.content_hash = ANY(%(hashes)s)
 -- What a source holds, for people, and versions of its content.
 
 -- name: batch_versions
-SELECT reference_batch(content_hash, %(count)s), string_agg(content_hash, ''::bytea ORDER BY content_hash)
+-- Number and exclusive or of the hashes, 128 bits of each: it takes the memory of one row, and no order.
+SELECT reference_batch(content_hash, %(count)s),
+       concat_ws(' ', count(*), bit_xor(('x' || substr(encode(content_hash, 'hex'), 1, 16))::bit(64)::bigint),
+                 bit_xor(('x' || substr(encode(content_hash, 'hex'), 17, 16))::bit(64)::bigint))
 FROM (SELECT DISTINCT content_hash FROM reference_records WHERE source = %(source)s) t GROUP BY 1
 
 -- name: vectors_version
-SELECT encode(sha256(coalesce(string_agg(content_hash, ''::bytea ORDER BY content_hash), ''::bytea)), 'hex')
+SELECT concat_ws(' ', count(*), bit_xor(('x' || substr(encode(content_hash, 'hex'), 1, 16))::bit(64)::bigint),
+                 bit_xor(('x' || substr(encode(content_hash, 'hex'), 17, 16))::bit(64)::bigint))
 FROM {vectors}
 
 -- ----------------------------------------------------------------------------------------------------
@@ -219,6 +223,30 @@ RETURNING total_records, embedded_records, error_count, (
       AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
       AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                       AND f.space_id = %(space)s AND f.source = p.source AND f.resolved_at IS NULL))
+
+-- name: texts_of_documents
+-- Those that have neither vector nor dead letter.
+SELECT DISTINCT r.content_hash FROM reference_records r WHERE r.document_id = ANY(%(documents)s)
+  AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
+                  AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
+
+-- name: embedded_of_documents
+SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash) WHERE r.document_id = ANY(%(documents)s)
+
+-- name: add_embedded
+UPDATE bootstrap_progress SET embedded_records = embedded_records + %(records)s WHERE source = %(source)s
+
+-- name: sum_up_embedded
+-- By what was added and taken away so far: nothing of the source is counted but its dead letters.
+WITH letters AS (
+    SELECT count(*) FILTER (WHERE stage <> 'parse') AS dead, count(*) FILTER (WHERE ignored_at IS NULL) AS errors
+    FROM bootstrap_failures WHERE source = %(source)s AND resolved_at IS NULL
+      AND (stage = 'parse' OR space_id = %(space)s AND source_id IS NOT NULL)
+)
+UPDATE bootstrap_progress p SET error_count = l.errors, heartbeat_at = now(), updated_at = now()
+FROM letters l WHERE p.source = %(source)s
+RETURNING p.total_records, p.embedded_records, p.error_count, greatest(p.total_records - p.embedded_records - l.dead, 0)
 
 -- name: advance_source
 WITH stored AS (
@@ -477,8 +505,8 @@ WHERE %(requested)s::int[] IS NULL OR reference_batch(o.content_hash, %(count)s)
 GROUP BY 1 ORDER BY 1
 
 -- name: missing
--- Hashes of what must be sent for the wanted batches, by what is leased: own texts that were not cut, parts of those
--- that were.
+-- Hashes of what must be sent for the wanted batches, from one hash on and before another one (NULL: all): own texts
+-- that were not cut, parts of those that were.
 WITH own AS (
     SELECT DISTINCT content_hash FROM reference_records
     WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
@@ -486,20 +514,30 @@ WITH own AS (
 ), wanted AS (
     SELECT o.content_hash FROM own o WHERE NOT EXISTS (
         SELECT 1 FROM reference_text_parts p WHERE p.content_hash = o.content_hash AND p.space_id = %(space)s)
+      AND (%(first)s::bytea IS NULL OR o.content_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR o.content_hash < %(end)s)
     UNION
     SELECT p.part_hash FROM own JOIN reference_text_parts p USING (content_hash)
     LEFT JOIN {vectors} v USING (content_hash)
     WHERE p.space_id = %(space)s AND v.content_hash IS NULL
+      AND (%(first)s::bytea IS NULL OR p.part_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR p.part_hash < %(end)s)
     UNION
     SELECT part_hash FROM reference_text_parts WHERE space_id = %(space)s AND part_hash = ANY(%(only)s)
+      AND (%(first)s::bytea IS NULL OR part_hash >= %(first)s) AND (%(end)s::bytea IS NULL OR part_hash < %(end)s)
 )
-SELECT reference_batch(w.content_hash, %(buckets)s), array_agg(w.content_hash ORDER BY w.content_hash)
-FROM wanted w
+SELECT w.content_hash FROM wanted w
 WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = w.content_hash)
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = w.content_hash
-                  AND f.space_id = %(space)s AND f.source = %(source)s AND f.resolved_at IS NULL
+                  AND f.source = %(source)s AND f.space_id = %(space)s AND f.resolved_at IS NULL
                   AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
-GROUP BY 1 ORDER BY 1
+  AND NOT w.content_hash = ANY(%(dead)s)
+ORDER BY w.content_hash
+
+-- name: count_missing
+-- By what is leased, and by batch.
+SELECT reference_batch(m.content_hash, %(buckets)s), reference_batch(m.content_hash, %(count)s), count(*)
+FROM ({missing}) m GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: still_missing
 SELECT t.content_hash, t.content, t.tokens FROM reference_texts t
@@ -553,8 +591,9 @@ WHERE t.tokens > %(limit)s
                   AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
 ORDER BY t.content_hash
 
--- name: content
-SELECT content FROM reference_texts WHERE content_hash = %(hash)s
+-- name: text_to_cut
+-- One process cuts it; loads that need it do not wait.
+SELECT content FROM reference_texts WHERE content_hash = %(hash)s FOR NO KEY UPDATE
 
 -- name: contents
 SELECT content_hash, content FROM reference_texts WHERE content_hash = ANY(%(hashes)s)
@@ -564,6 +603,10 @@ INSERT INTO reference_texts (content_hash, content, tokens, created_at)
 SELECT hash, content, tokens, statement_timestamp()
 FROM unnest(%(parts)s::bytea[], %(contents)s::text[], %(tokens)s::int[]) AS part (hash, content, tokens) ORDER BY hash
 ON CONFLICT (content_hash) DO NOTHING
+
+-- name: hold_part_texts
+-- In the order of their hashes. Those that nothing had were perhaps being deleted a moment ago.
+SELECT content_hash FROM reference_texts WHERE content_hash = ANY (%(parts)s) ORDER BY content_hash FOR KEY SHARE
 
 -- name: add_parts
 -- Of a text that records have, and in its place of longer ones that it is a part of.

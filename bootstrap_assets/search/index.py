@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import Connection, Database, advisory_lock, connect
 from bootstrap_assets.database.locks import patiently
 from bootstrap_assets.database.statements import statements_of
@@ -58,10 +59,11 @@ def build(database: Database, space: Space, *, rebuild: bool = False, stop: Stop
     `stop` ends that.
     """
     started = time.monotonic()
+    settlement.settle(database)
     with connect(database.url, autocommit=True) as connection:
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
-        _count_words(connection)
+        connection.execute("ANALYZE reference_lexemes")
         space = spaces.find(connection, space.provider, space.model, space.dimensions) or space  # active by now?
         vectors = spaces.count(connection, space)
         built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
@@ -132,24 +134,6 @@ def _build_text_indexes(connection: Connection) -> None:
         connection.execute(
             statement("create_text_index").format(**{key: sql.Identifier(value) for key, value in names.items()})
         )
-
-
-def is_of_this_corpus(connection: Connection) -> bool:
-    """Whether the words were counted over the texts that are there now."""
-    row = connection.execute(statement("is_counted")).fetchone()
-    return bool(row and row[0])
-
-
-def _count_words(connection: Connection) -> None:
-    """Count in how many texts each word occurs, where the corpus has changed: the full-text rank needs it."""
-    if is_of_this_corpus(connection):
-        return
-    with connection.transaction():
-        # One snapshot: the words are those of the corpus that they are said to be of, whatever is loaded now.
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        for name in ("forget_words", "count_words", "count_totals"):
-            connection.execute(statement(name))
-    connection.execute("ANALYZE reference_lexemes")
 
 
 def _build_vector_index(connection: Connection, space: Space, vectors: int, *, rebuild: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bootstrap_assets.corpus import load as corpus
+from bootstrap_assets.corpus import settlement
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.corpus.scope import Scope
@@ -27,7 +28,9 @@ def load(
     database: Database, entries: Iterable[Entry], *, source: str = "made_up", allow_deletes: bool = False
 ) -> Loaded:
     with database.connection() as connection:
-        return corpus.load(connection, entries, Scope(source), allow_deletes=allow_deletes)
+        loaded = corpus.load(connection, entries, Scope(source), allow_deletes=allow_deletes)
+    settlement.settle(database)
+    return loaded
 
 
 def column(database: Database, query: str) -> list[object]:

@@ -7,6 +7,7 @@ import pytest
 
 import bootstrap_assets
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus.settlement import is_settled
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.database.statements import statements_in
@@ -15,7 +16,6 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.status import describe_corpus
 from bootstrap_assets.evaluation.labels import Span
 from bootstrap_assets.evaluation.shadow import shadow
-from bootstrap_assets.search.index import is_of_this_corpus
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
@@ -111,7 +111,7 @@ def test_a_schema_that_comes_first_in_the_search_path_is_left_alone(
         assert pipeline.embed(again, MADE_UP).embedded_records == 80
         assert pipeline.build_index(again).promoted
         with database.connection() as connection:
-            assert is_of_this_corpus(connection)
+            assert is_settled(connection)
             assert describe_corpus(connection)["sources"]["made_up"]["status"] == "completed"
             assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
     assert namesakes() == [("mine",)] * len(OURS)

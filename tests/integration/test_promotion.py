@@ -11,6 +11,7 @@ import pytest
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.corpus import settlement
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.database import locks, schema
 from bootstrap_assets.database.connection import Connection, connect
@@ -19,7 +20,7 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.spaces import Space, table_of
 from bootstrap_assets.embedding.status import describe_corpus
 from bootstrap_assets.errors import DatabaseBusy, MassDeleteError, SpaceError, StoppedError
-from bootstrap_assets.search import index, promotion
+from bootstrap_assets.search import promotion
 from bootstrap_assets.search.query import search
 from tests.conftest import open_for_test
 from tests.integration.test_corpus import parsed
@@ -170,20 +171,17 @@ def test_a_space_is_not_promoted_over_a_load_that_commits_meanwhile(corpus: Corp
     assert states(corpus) == ["active", "ready"]
 
 
-def test_words_are_counted_over_the_corpus_they_are_said_to_be_of(corpus: Corpus) -> None:
+def test_a_load_that_is_under_way_while_words_are_counted_is_counted_after_it(corpus: Corpus) -> None:
     filled(corpus)
-    with connect(corpus.database.url) as holding, connect(corpus.database.url) as loading:
-        holding.execute("LOCK TABLE reference_text_totals IN SHARE MODE")
-        building = Background(lambda: pipeline.build_index(corpus))
-        building.until_it_waits(corpus.database.url, "relation", "RowExclusiveLock")
+    word = "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'"
+    with connect(corpus.database.url) as loading:
         corpus_store.load(loading, parsed({"New": {"Cap": "Zeppelin."}}, "more"), Scope("more"))
+        settlement.settle(corpus.database)
         loading.commit()
-        holding.commit()
-    building.end()
-    assert column(corpus, "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'") == [0]
-    assert corpus.database.transact(index.is_of_this_corpus) is False
+    assert column(corpus, word) == [0]
+    assert corpus.database.transact(settlement.is_settled) is False
     pipeline.build_index(corpus)
-    assert column(corpus, "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'") == [1]
+    assert column(corpus, word) == [1]
 
 
 def test_the_corpus_has_another_version_after_a_load_that_began_before_the_last_one(corpus: Corpus) -> None:

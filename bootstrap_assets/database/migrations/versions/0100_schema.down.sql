@@ -13,8 +13,8 @@ DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, re
     bootstrap_stored, bootstrap_record_digest, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
 DROP TYPE IF EXISTS reference_ranked, reference_question, reference_filters;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
-    reference_text_changes, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
+    reference_text_changes, reference_unsettled_texts, reference_counted_texts, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
     embedding_limiters, bootstrap_breakers, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
-    reference_batch, reference_count_texts;
+    reference_batch, reference_count_texts, reference_queue_texts, reference_queue_parts;

@@ -29,6 +29,7 @@ CREATE TABLE reference_documents (
     updated_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (source, source_id)
 );
+CREATE INDEX reference_documents_invented ON reference_documents (source) WHERE metadata @> '{"invented": true}';
 COMMENT ON TABLE reference_documents IS 'One row per contract, template or file.';
 
 CREATE TABLE reference_texts (
@@ -113,19 +114,40 @@ COMMENT ON TABLE bootstrap_findings IS
 \i corpus/functions/bootstrap_stored.sql
 
 CREATE TABLE reference_text_changes (
-    one        boolean PRIMARY KEY DEFAULT true CHECK (one),
-    texts      bigint NOT NULL,
-    changed_at timestamptz NOT NULL
+    texts  bigint NOT NULL,
+    digest bigint NOT NULL
 );
-COMMENT ON TABLE reference_text_changes IS 'The number of reference_texts, and when it last changed: reference_corpus_version().';
+COMMENT ON TABLE reference_text_changes IS
+    'Texts that came less those that went, and the exclusive or of 64 bits of their hashes: a row for each statement, summed up later. Nobody waits for a row of another. See reference_corpus_version().';
+
+CREATE TABLE reference_unsettled_texts (
+    content_hash bytea NOT NULL,
+    not_before   timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE reference_unsettled_texts IS
+    'Texts that a record, or a long text, came to have or has no longer: their words are counted anew, and those that nothing has any more go. Filled in the transaction of the change, emptied soon after it.';
+
+CREATE TABLE reference_counted_texts (
+    content_hash bytea PRIMARY KEY,
+    tokens       integer NOT NULL
+);
+COMMENT ON TABLE reference_counted_texts IS 'The texts whose words reference_lexemes counts.';
 
 \i corpus/functions/reference_corpus_version.sql
 \i corpus/functions/reference_count_texts.sql
+\i corpus/functions/reference_queue_texts.sql
+\i corpus/functions/reference_queue_parts.sql
 
 CREATE TRIGGER reference_texts_came AFTER INSERT ON reference_texts
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION reference_count_texts();
 CREATE TRIGGER reference_texts_went AFTER DELETE ON reference_texts
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION reference_count_texts();
+CREATE TRIGGER reference_records_came AFTER INSERT ON reference_records
+    REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_texts();
+CREATE TRIGGER reference_records_changed AFTER UPDATE ON reference_records
+    REFERENCING OLD TABLE AS went NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_texts();
+CREATE TRIGGER reference_records_went AFTER DELETE ON reference_records
+    REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_texts();
 
 -- Operations ---------------------------------------------------------------------------------------------------------
 
@@ -234,6 +256,8 @@ CREATE TABLE reference_text_parts (
 CREATE INDEX reference_text_parts_part ON reference_text_parts (part_hash);
 COMMENT ON TABLE reference_text_parts IS
     'The passages that a text too long for a space''s model is cut into: what is embedded in its place, and pooled.';
+CREATE TRIGGER reference_text_parts_went AFTER DELETE ON reference_text_parts
+    REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_parts();
 
 CREATE TABLE bootstrap_batching (
     one     boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -380,17 +404,18 @@ COMMENT ON TABLE bootstrap_breakers IS
 CREATE TABLE reference_lexemes (
     lexeme text PRIMARY KEY,
     texts  integer NOT NULL
-);
-COMMENT ON TABLE reference_lexemes IS 'In how many texts a word occurs. Counted when the index is built.';
+) WITH (fillfactor = 80);
+COMMENT ON TABLE reference_lexemes IS 'In how many texts a word occurs; whole documents and templates are left out. Follows each load by the difference.';
 
 CREATE TABLE reference_text_totals (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     texts       integer NOT NULL,
-    mean_tokens double precision NOT NULL,
-    counted_of  text NOT NULL
+    tokens      bigint NOT NULL,
+    mean_tokens double precision NOT NULL
+                GENERATED ALWAYS AS (CASE WHEN texts > 0 THEN tokens::double precision / texts ELSE 100 END) STORED
 );
 COMMENT ON TABLE reference_text_totals IS
-    'Number and mean length of the texts in reference_lexemes (whole documents and templates left out), and of which corpus.';
+    'Number and length of the texts that reference_lexemes counts (whole documents and templates left out).';
 
 -- What an application reads. Promoting a space replaces the view; its columns and their types never change.
 CREATE VIEW reference_embeddings AS
@@ -545,8 +570,8 @@ COMMENT ON COLUMN reference_lexemes.lexeme IS 'The word, as the search looks it 
 COMMENT ON COLUMN reference_lexemes.texts IS 'Number of texts that have it.';
 COMMENT ON COLUMN reference_text_totals.one IS 'The only row.';
 COMMENT ON COLUMN reference_text_totals.texts IS 'Number of texts that were counted.';
+COMMENT ON COLUMN reference_text_totals.tokens IS 'Their estimated tokens, all together.';
 COMMENT ON COLUMN reference_text_totals.mean_tokens IS 'Their mean length, in estimated tokens.';
-COMMENT ON COLUMN reference_text_totals.counted_of IS 'Which corpus was counted: reference_corpus_version().';
 
 COMMENT ON COLUMN bootstrap_findings.id IS 'Number of the finding.';
 COMMENT ON COLUMN bootstrap_findings.document_id IS 'The document that it is about; NULL where it is about none.';
