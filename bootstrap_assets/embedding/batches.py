@@ -3,7 +3,7 @@
 One changed record touches one batch, and identical texts share theirs. Pure functions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 HASH_SPACE = 1 << 16
@@ -73,3 +73,20 @@ def ranges(batches: Sequence[int]) -> str:
             parts.append(str(first) if first == batch else f"{first}-{batch}")
             start = position + 1
     return ", ".join(parts)
+
+
+def groups(counts: Mapping[int, int], most: int) -> Iterator[list[int]]:
+    """Lease buckets that are read together: no more than `most` texts, unless it is a single bucket.
+
+    `counts`: the texts in each bucket.
+    """
+    group: list[int] = []
+    texts = 0
+    for bucket, count in counts.items():
+        if group and texts + count > most:
+            yield group
+            group, texts = [], 0
+        group.append(bucket)
+        texts += count
+    if group:
+        yield group

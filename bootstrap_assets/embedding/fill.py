@@ -15,7 +15,7 @@ import psycopg
 
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding import failures, parts, stages, vectors
-from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, pack
+from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, groups, pack
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.deliver import Delivery, Outcome
 from bootstrap_assets.embedding.dispatch import dispatch
@@ -185,7 +185,7 @@ class Filler:
             leases.wait(busy[0], self._stop)
 
     def _read(self, leases: Leases, missing: Mapping[int, int], busy: list[int]) -> Iterator[Text]:
-        for group in _groups(missing):
+        for group in groups(missing, _READ_TEXTS):
             held = leases.acquire(group)
             busy += [bucket for bucket in group if bucket not in held]
             reading = Counter(held)  # one on top for each, until all its texts are read
@@ -291,17 +291,3 @@ class Filler:
 
 def _bucket(text: Text) -> int:
     return batch_of(text.content_hash, LEASE_BUCKETS)
-
-
-def _groups(missing: Mapping[int, int]) -> Iterator[list[int]]:
-    """Buckets that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
-    group: list[int] = []
-    texts = 0
-    for bucket, count in missing.items():
-        if group and texts + count > _READ_TEXTS:
-            yield group
-            group, texts = [], 0
-        group.append(bucket)
-        texts += count
-    if group:
-        yield group

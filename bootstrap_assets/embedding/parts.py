@@ -22,6 +22,8 @@ statement = statements_of(__name__)
 LARGEST = 512
 """Estimated tokens of a part at most: those of a passage, so that a part that is one shares its vector."""
 
+_LOCK = 0x63757473  # "cuts": two parts of one text may be cut at the same time, and be numbered
+
 LEAST = 32
 """Estimated tokens below which nothing is cut: what is refused then is not too long."""
 
@@ -45,9 +47,10 @@ def uncut(connection: Connection, work: Work) -> list[bytes]:
 def cut(connection: Connection, space: Space, digest: bytes, size: int) -> bool:
     """Cut a text into parts of at most `size` estimated tokens, in one space.
 
-    They take its place where it was a part itself. False where it cannot be cut. Another process that would cut it
-    waits; a load does not.
+    They take its place where it was a part itself. False where it cannot be cut. Another process that would cut in
+    this space waits; a load does not.
     """
+    connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK, space.id))
     row = connection.execute(statement("text_to_cut"), {"hash": digest}).fetchone()
     parts = parts_of(row[0], size) if row else []
     if not row or parts in ([], [row[0]]):

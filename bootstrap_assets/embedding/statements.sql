@@ -592,8 +592,7 @@ WHERE t.tokens > %(limit)s
 ORDER BY t.content_hash
 
 -- name: text_to_cut
--- One process cuts it; loads that need it do not wait.
-SELECT content FROM reference_texts WHERE content_hash = %(hash)s FOR NO KEY UPDATE
+SELECT content FROM reference_texts WHERE content_hash = %(hash)s
 
 -- name: contents
 SELECT content_hash, content FROM reference_texts WHERE content_hash = ANY(%(hashes)s)

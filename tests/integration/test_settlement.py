@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -12,8 +13,8 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import load as corpus_store
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.corpus.scope import Scope
-from bootstrap_assets.corpus.staging import PARTS_ABOVE
 from bootstrap_assets.database.connection import Connection, connect
+from bootstrap_assets.embedding import parts
 from bootstrap_assets.embedding.context import Corpus
 from tests.integration.test_corpus import parsed
 from tests.integration.test_fill import column, in_parallel, load
@@ -109,8 +110,9 @@ def test_what_was_cut_off_after_a_load_is_settled_with_the_next(corpus: Corpus) 
 
 
 def test_a_long_text_takes_its_parts_along(corpus: Corpus) -> None:
-    assert len(LONG) > 4 * PARTS_ABOVE
     load(corpus, {"Long": {"Cap": LONG}, "Other": {"Cap": "Short."}})
+    [(digest,)] = rows(corpus, "SELECT content_hash FROM reference_texts ORDER BY tokens DESC LIMIT 1")
+    assert corpus.database.transact(partial(parts.cut, space=corpus.space, digest=digest, size=512))
     assert rows(corpus, "SELECT count(*) > 2 FROM reference_text_parts") == [(True,)]
     load(corpus, {"Other": {"Cap": "Short."}})
     assert rows(corpus, "SELECT count(*) FROM reference_text_parts") == [(0,)]
