@@ -21,7 +21,7 @@ from bootstrap_assets.embedding.providers.protocol import Embedder, Model
 from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder
 from bootstrap_assets.embedding.providers.voyage_errors import host_of
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import MAX_INDEXED, Settings
+from bootstrap_assets.settings import ElementType, Settings
 
 
 class SpaceModel(Protocol):
@@ -57,9 +57,9 @@ def choose_model(settings: Settings, spaces: Sequence[SpaceModel] = ()) -> Model
     own = next((space for space in spaces if space.provider == "voyage"), None)
     name = settings.voyage_model or (own.model if own else DEFAULT_MODEL)
     dimensions = settings.voyage_dimensions
-    if dimensions is None and own and own.model == name and own.dimensions <= MAX_INDEXED:
-        dimensions = own.dimensions
-    return _model(settings, name, dimensions)
+    if own and own.model == name and dimensions in (None, own.dimensions):
+        return _model(settings, name, own.dimensions, settings.element_type or "halfvec")
+    return _model(settings, name, dimensions, settings.element_type or "vector")
 
 
 def embedder_of(
@@ -108,8 +108,8 @@ def _provider(settings: Settings, spaces: Sequence[SpaceModel]) -> str:
     return space.provider
 
 
-def _model(settings: Settings, model: str, dimensions: int | None) -> Model:
-    chosen = voyage_model(model, dimensions)
+def _model(settings: Settings, model: str, dimensions: int | None, element_type: ElementType = "halfvec") -> Model:
+    chosen = voyage_model(model, dimensions, element_type)
     return with_limits(chosen, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
 
 

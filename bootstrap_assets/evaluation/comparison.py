@@ -40,10 +40,14 @@ def compare(
     *,
     accept: bool,
     whole: bool,
+    candidate: bool = False,
 ) -> Compared:
-    """Compare with the baseline, or make these scores the baseline where there is none or `accept` says so."""
+    """Compare with the baseline, or make these scores the baseline where there is none or `accept` says so.
+
+    Those of a `candidate`, which is not searched, never become it.
+    """
     known = baselines.stored(connection)
-    accepted = whole and bool(tasks) and (accept or known is None)
+    accepted = whole and not candidate and bool(tasks) and (accept or known is None)
     same = known is None or known.search == baselines.search_functions(connection)
     every = {**tasks, **({OVER_ALL: corpus} if corpus and whole else {})}
     # Over all contracts a question has other answers as soon as one contract more is there.
