@@ -31,6 +31,7 @@ from bootstrap_assets.evaluation.comparison import Compared, compare, describe
 from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions, Scope
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
+from bootstrap_assets.search import promotion
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
 
@@ -148,8 +149,8 @@ def evaluate(
     One that is not active is compared with the baseline, and never becomes it. `accept`: what is measured
     becomes the baseline, whatever it is. What has to be embedded is entered in the
     ledger under `run_id` and costs at most `max_cost` dollars. Raises ConfigurationError where nothing is
-    searched yet, SpaceError where there is no such space, SchemaError where there is no index, and what a
-    Sender raises.
+    searched yet, SpaceError where there is no such space or it is not complete, SchemaError where there is no
+    index, and what a Sender raises.
     """
     started, at = time.monotonic(), datetime.now(UTC)
     scope, stop = scope or Scope(), stop or Stop()
@@ -216,6 +217,8 @@ def _space(database: Database, number: int | None) -> tuple[bool, Space]:
     """Whether it is a candidate, which is not searched, and the space."""
     if number is not None:
         space = database.transact(partial(spaces.numbered, number=number))
+        if space.state != "active":
+            database.transact(partial(promotion.require_complete, space=space))
         return space.state != "active", space
     active = database.transact(spaces.active)
     if active is None:
