@@ -115,6 +115,10 @@ def test_a_candidate_is_measured_and_never_the_baseline(
     assert listed[other.space.id]["quality"]["whole_searches"]["differ"] == 0
     assert column(corpus, "SELECT quality FROM embedding_spaces WHERE state = 'active'") == before
     assert column(corpus, "SELECT measured_at FROM evaluation_baseline") == baseline
+    with corpus.database.connection() as connection:
+        connection.execute("DELETE FROM evaluation_baseline")
+    evaluate(local.database, local.settings, space=other.space.id)
+    assert column(corpus, "SELECT count(*) FROM evaluation_baseline") == [0]
     assert states(corpus)[-2:] == ["active", "ready"]
 
 
