@@ -124,12 +124,15 @@ class ReferenceCorpus:
         min_score: float | None = None,
         fold: bool = True,
         ranking: Ranking | None = None,
+        space: int | None = None,
     ) -> list[Hit]:
         """The k best texts for a query, best first, each with the records that have it, its licence and address.
 
         `mode`: `hybrid`, `vector` or `text`. What stands in double quotes must occur as a phrase. `documents`:
         ids, source ids or titles. `min_score`, 0 to 1, leaves out what scores less; `fold`: what says the same is
-        one hit. ConfigurationError where nothing is searched yet, or a name is unknown.
+        one hit. `space`: the id of a space that is not searched otherwise (`bootstrap spaces list`); SpaceError
+        where there is none, or it has no index. ConfigurationError where nothing is searched yet, or a name is
+        unknown.
         """
         filters = Filters(
             sources=_source_names(sources),
@@ -149,6 +152,7 @@ class ReferenceCorpus:
             ranking=ranking,
             min_score=min_score,
             fold=fold,
+            space=space,
         )
 
     def embed_query(self, text: str) -> npt.NDArray[np.float32]:

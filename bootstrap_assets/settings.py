@@ -29,8 +29,11 @@ OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 THE_CLIENTS = ("VOYAGE_LOG",)
 """What the client of Voyage AI reads by itself."""
 
-MAX_INDEXED = 2000
-"""Dimensions that pgvector's HNSW takes at most of the type `vector` (its README)."""
+ElementType = Literal["vector", "halfvec"]
+"""What the values of a vector are stored as: 4 bytes each, or 2."""
+
+MAX_INDEXED: dict[str, int] = {"vector": 2000, "halfvec": 4000}
+"""Dimensions that pgvector's HNSW takes at most, by element type (its README)."""
 
 
 class Settings(BaseSettings):
@@ -65,6 +68,11 @@ class Settings(BaseSettings):
     )
     voyage_dimensions: int | None = Field(
         default=None, ge=1, description="Dimensions asked of a model that offers several."
+    )
+
+    element_type: ElementType | None = Field(
+        default=None,
+        description="`halfvec` stores vectors in half the room; unset: as the database has them, else `vector`.",
     )
 
     @field_validator("voyage_api_key")

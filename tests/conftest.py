@@ -137,7 +137,14 @@ def open_for_test(settings: Settings, database: Database) -> Corpus:
     embedder = choose_embedder(settings)
     model = embedder.model
     with database.connection() as connection:
-        space = spaces.ensure(connection, model.provider, model.name, model.dimensions, feedback=model.feedback)
+        space = spaces.ensure(
+            connection,
+            model.provider,
+            model.name,
+            model.dimensions,
+            feedback=model.feedback,
+            element_type=settings.element_type,
+        )
     return Corpus(settings, database, embedder, space)
 
 

@@ -62,7 +62,11 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
     if data:
         with context.open_corpus(settings) as corpus:
             pipeline.bootstrap(corpus)
-    result = _evaluate(settings, Scope(limit, split), accept=accept)
+    conclude(evaluate_in(settings, Scope(limit, split), accept=accept), as_json=as_json)
+
+
+def conclude(result: Evaluation, *, as_json: bool) -> None:
+    """Print an evaluation, and end with 1 where it failed."""
     if as_json:
         print_json(result.document.for_json())
     else:
@@ -73,11 +77,12 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
         sys.exit(FAILED)
 
 
-def _evaluate(settings: Settings, scope: Scope, *, accept: bool) -> Evaluation:
+def evaluate_in(settings: Settings, scope: Scope, *, accept: bool = False, space: int | None = None) -> Evaluation:
+    """Evaluate a space (None: the active one) of the database of these settings."""
     with Database(existing_database_url(settings), size=4) as database:
         with database.connection() as connection:
             schema.require_current(connection)
-        return evaluate(database, settings, scope=scope, accept=accept)
+        return evaluate(database, settings, scope=scope, accept=accept, space=space)
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

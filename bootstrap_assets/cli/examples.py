@@ -32,6 +32,7 @@ EXAMPLES = {
     "spaces list": ("spaces list", "spaces list --json"),
     "spaces show": ("spaces show 2",),
     "spaces build": ("spaces build --provider voyage --model voyage-4-large --max-cost 2.50",),
+    "spaces evaluate": ("spaces evaluate 2", "spaces evaluate 2 --split test --json"),
     "spaces promote": ("spaces promote 2",),
     "spaces rollback": ("spaces rollback",),
     "spaces drop": ("spaces drop 1 --yes",),

@@ -19,6 +19,7 @@ from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
 from bootstrap_assets.defs.partitions import all_batches
 from bootstrap_assets.defs.resources import STOP, CorpusResource, failing_for_good
+from bootstrap_assets.evaluation.evaluation import evaluate
 from bootstrap_assets.search import promotion
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -159,18 +160,47 @@ def retry_job() -> None:
     retry()
 
 
-class PromoteConfig(dg.Config):
-    """Which space is to be searched."""
+class SpaceConfig(dg.Config):
+    """Which space it is about."""
 
     space: int = Field(description="Its ID, as `bootstrap spaces list` shows it.")
 
 
 @dg.op
-def promote(context: dg.OpExecutionContext, config: PromoteConfig, corpus: CorpusResource) -> None:
+def promote(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
     """Make a space the one that is searched."""
     with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
         space = promotion.promote(connection, config.space, stop=STOP)
     context.log.info(f"space {space.id} ({space.name}) is searched now")
+
+
+@dg.op
+def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
+    """Measure the search over a space, and fail where it is worse than the baseline."""
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+        result = evaluate(
+            opened.database,
+            opened.settings,
+            space=config.space,
+            run_id=opened.run_id,
+            max_cost=opened.max_cost,
+            stop=opened.stop,
+        )
+    context.log.info(result.document.verdict)
+    if not result.ok:
+        raise dg.Failure("; ".join(result.failures), allow_retries=False)
+
+
+@dg.job(
+    name="evaluate_space",
+    description="Measure the search over a space while the active one answers. The figures are kept with the "
+    "space; the run fails where a score fell by more than noise since the baseline. May cost some cents, once.",
+    executor_def=dg.in_process_executor,
+    tags=job_tags("evaluate"),
+)
+def evaluate_job() -> None:
+    """One step."""
+    evaluate_candidate()
 
 
 @dg.op
@@ -203,10 +233,13 @@ def rollback_job() -> None:
     rollback()
 
 
+SPACE_JOBS = [evaluate_job, promote_job, rollback_job]
+
+
 @dg.definitions
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[*loading_jobs(), REBUILD_INDEX, EVALUATE, retry_job, promote_job, rollback_job, VERIFY],
+        jobs=[*loading_jobs(), REBUILD_INDEX, EVALUATE, retry_job, *SPACE_JOBS, VERIFY],
         executor=executor(),
     )

@@ -51,7 +51,7 @@ FROM reference_records r WHERE r.source = %(source)s
 -- name: insane_vectors
 -- The vector type takes neither NaN nor infinity; a norm can still overflow. NaN is above every tolerance.
 SELECT r.source_id, n.norm FROM (
-    SELECT v.content_hash, vector_norm(v.embedding) AS norm FROM {vectors} v
+    SELECT v.content_hash, vector_norm(v.embedding::vector) AS norm FROM {vectors} v
     WHERE EXISTS (SELECT 1 FROM reference_records o WHERE o.content_hash = v.content_hash AND o.source = %(source)s)
 ) n JOIN reference_records r USING (content_hash)
 WHERE r.source = %(source)s AND abs(n.norm - 1) > %(tolerance)s ORDER BY r.source_id
@@ -363,8 +363,9 @@ FROM bootstrap_progress WHERE started_at >= %(since)s
 
 -- name: find_space
 SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
-WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimensions)s AND element_type = 'vector'
-  AND state <> 'dropped'
+WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimensions)s AND state <> 'dropped'
+  AND (%(element_type)s::text IS NULL OR element_type = %(element_type)s)
+ORDER BY state = 'active' DESC, id DESC LIMIT 1
 
 -- name: active_space
 SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces WHERE state = 'active'
@@ -385,15 +386,15 @@ SELECT id, name, provider, model, dimensions, table_name, state, element_type FR
 WHERE state <> 'dropped' ORDER BY state = 'active' DESC, id DESC LIMIT 1
 
 -- name: add_space
-INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name, feedback)
-VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s, %(feedback)s)
+INSERT INTO embedding_spaces (name, provider, model, dimensions, element_type, table_name, feedback)
+VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(element_type)s, %(table_name)s, %(feedback)s)
 ON CONFLICT (name) DO UPDATE SET  -- it was dropped
     state = 'building', promoted_at = NULL, fitted = NULL, fitted_of = NULL, index_parameters = '{}', quality = '{}'
 
 -- name: create_vectors
 CREATE TABLE {vectors} (
     content_hash bytea PRIMARY KEY REFERENCES reference_texts ON DELETE CASCADE,
-    embedding    vector({dimensions}) NOT NULL,
+    embedding    {element_type}({dimensions}) NOT NULL,
     tokens       integer NOT NULL,
     pooled       boolean NOT NULL DEFAULT false,
     created_at   timestamptz NOT NULL DEFAULT now()
@@ -447,8 +448,8 @@ WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.con
   AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash);
 UPDATE embedding_spaces SET state = 'dropped' WHERE id = {id}
 
--- name: hold_views
-LOCK TABLE reference_vectors IN ACCESS SHARE MODE
+-- name: hold_vectors
+LOCK TABLE {vectors} IN ACCESS SHARE MODE
 
 -- name: refill_space
 UPDATE embedding_spaces SET state = 'building' WHERE id = %(id)s AND state = 'retired'
@@ -456,12 +457,47 @@ UPDATE embedding_spaces SET state = 'building' WHERE id = %(id)s AND state = 're
 -- name: activate_space
 UPDATE embedding_spaces SET state = 'active', promoted_at = clock_timestamp() WHERE id = %(id)s AND state <> 'active'
 
+-- name: views_element_type
+SELECT format_type(atttypid, NULL) FROM pg_attribute
+WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.reference_vectors') AND attname = 'embedding'
+
+-- name: drop_views
+-- A view's column cannot get another type. Owner, grants and comments are kept for those that follow.
+CREATE TEMP TABLE pg_temp.views_kept AS
+WITH view AS (
+    SELECT c.oid, format('%I', c.relname) AS name, c.relowner, c.relacl FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname IN ('reference_vectors', 'reference_embeddings')
+), granted AS (
+    SELECT v.name, g.*, '' AS columns FROM view v CROSS JOIN aclexplode(v.relacl) g
+    UNION ALL
+    SELECT v.name, g.*, format(' (%I)', a.attname) FROM view v JOIN pg_attribute a ON a.attrelid = v.oid CROSS JOIN aclexplode(a.attacl) g
+)
+SELECT format('ALTER VIEW %s OWNER TO %I', name, pg_get_userbyid(relowner)) AS command FROM view
+UNION ALL
+SELECT format('GRANT %s%s ON %s TO %s%s', privilege_type, columns, name,
+              CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+              CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM granted
+UNION ALL
+SELECT CASE WHEN a.attname IS NULL THEN format('COMMENT ON VIEW %s IS %L', v.name, d.description)
+            ELSE format('COMMENT ON COLUMN %s.%I IS %L', v.name, a.attname, d.description) END
+FROM view v JOIN pg_description d ON d.objoid = v.oid AND d.classoid = 'pg_class'::regclass
+LEFT JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = d.objsubid AND d.objsubid > 0;
+DROP VIEW reference_embeddings, reference_vectors
+
+-- name: dress_views
+DO $$
+DECLARE command text;
+BEGIN
+    FOR command IN SELECT k.command FROM pg_temp.views_kept k LOOP EXECUTE command; END LOOP;
+END $$;
+DROP TABLE pg_temp.views_kept
+
 -- name: replace_vectors
-CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::vector AS embedding FROM {vectors}
+CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::{element_type} AS embedding FROM {vectors}
 
 -- name: replace_view
 CREATE OR REPLACE VIEW reference_embeddings AS
-SELECT r.id, r.document_id, r.source, t.content, v.embedding::vector AS embedding, r.granularity,
+SELECT r.id, r.document_id, r.source, t.content, v.embedding::{element_type} AS embedding, r.granularity,
        r.section_path, r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
 FROM reference_records r JOIN reference_texts t USING (content_hash) JOIN {vectors} v USING (content_hash)
 
@@ -630,7 +666,7 @@ DELETE FROM reference_texts t WHERE t.content_hash = %(hash)s
   AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
 
 -- name: part_vectors
-SELECT v.embedding, t.tokens FROM reference_text_parts p
+SELECT v.embedding::vector, t.tokens FROM reference_text_parts p
 JOIN reference_texts t ON t.content_hash = p.part_hash
 LEFT JOIN {vectors} v ON v.content_hash = p.part_hash
 WHERE p.content_hash = %(hash)s AND p.space_id = %(space)s ORDER BY p.ordinal

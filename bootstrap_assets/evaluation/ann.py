@@ -50,40 +50,40 @@ class Curve:
 
 
 def curve(database: Database, space: Space, *, queries: int = QUERIES) -> Curve:
-    """Measure the index of the searched space; SchemaError where it has none."""
+    """Measure the index of a space; SchemaError where it has none."""
     if not database.transact(partial(index.index_state, space=space)).valid:
-        raise SchemaError(f"there is no valid index over {space.name}: `bootstrap run` builds it")
+        raise SchemaError(f"there is no valid index over {space.name}: `bootstrap spaces build` builds it")
     with database.connection() as connection:
         hashes, asked = drawn(connection, space, queries)
         limits = nearest(blocks(connection, space), hashes, asked, depth=DEPTHS[-1])
-        _force_index(connection)
-        _nearest(connection, hashes, EFFORTS[-1])  # warms the cache
-        points = tuple(_point(connection, hashes, limits, effort) for effort in EFFORTS)
+        _force_index(connection, space)
+        _nearest(connection, space, hashes, EFFORTS[-1])  # warms the cache
+        points = tuple(_point(connection, space, hashes, limits, effort) for effort in EFFORTS)
         connection.rollback()
     return Curve(points, len(hashes))
 
 
-def _force_index(connection: Connection) -> None:
+def _force_index(connection: Connection, space: Space) -> None:
     """Small tables too: what is measured is the index, not what the planner thinks of it."""
     for name, value in (("enable_seqscan", "off"), ("hnsw.iterative_scan", "off"), ("jit", "off")):
         _set(connection, name, value)
-    connection.execute(statement("create_nearest"))
+    connection.execute(statement("create_nearest").format(vectors=space.vectors))
 
 
 def _set(connection: Connection, name: str, value: str) -> None:
     connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
-def _nearest(connection: Connection, hashes: Sequence[bytes], effort: int) -> list[tuple[Any, ...]]:
+def _nearest(connection: Connection, space: Space, hashes: Sequence[bytes], effort: int) -> list[tuple[Any, ...]]:
     _set(connection, "hnsw.ef_search", str(effort))
     named = {"hashes": list(hashes), "k": DEPTHS[-1] + 1}
-    return connection.execute(statement("nearest"), named).fetchall()
+    return connection.execute(statement("nearest").format(vectors=space.vectors), named).fetchall()
 
 
-def _point(connection: Connection, hashes: Sequence[bytes], limits: Distances, effort: int) -> Point:
+def _point(connection: Connection, space: Space, hashes: Sequence[bytes], limits: Distances, effort: int) -> Point:
     shares: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
     times = []
-    answers = _nearest(connection, hashes, effort)
+    answers = _nearest(connection, space, hashes, effort)
     for digest, true, (names, distances, ms) in zip(hashes, limits, answers, strict=True):
         others = [far for name, far in zip(names or (), distances or (), strict=True) if name != digest]
         times.append(ms)

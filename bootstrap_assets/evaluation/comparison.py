@@ -52,10 +52,14 @@ def compare(
     *,
     accept: bool,
     whole: bool,
+    candidate: bool = False,
 ) -> Comparison:
-    """Compare with the baseline, or make these scores the baseline where there is none or `accept` says so."""
+    """Compare with the baseline, or make these scores the baseline where there is none or `accept` says so.
+
+    Those of a `candidate`, which is not searched, never become it.
+    """
     before = baselines.stored(connection)
-    accepted = whole and bool(tasks) and (accept or before is None)
+    accepted = whole and not candidate and bool(tasks) and (accept or before is None)
     same = before is None or before.search == baselines.search_functions(connection)
     every = {**tasks, **({OVER_ALL: corpus} if corpus and whole else {})}
     # Over all contracts a question has other answers as soon as one contract more is there.

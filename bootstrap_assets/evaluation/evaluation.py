@@ -41,6 +41,7 @@ from bootstrap_assets.evaluation.document import (
 from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
+from bootstrap_assets.search import promotion
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
 
@@ -161,23 +162,35 @@ def evaluate(
     *,
     scope: Scope | None = None,
     accept: bool = False,
+    space: int | None = None,
     run_id: str | None = None,
     max_cost: float | None = None,
     stop: Stop | None = None,
 ) -> Evaluation:
-    """Evaluate the search over the active space, and keep the figures with the space.
+    """Evaluate the search over a space (an id; None: the active one), and keep the figures with the space.
 
-    `accept`: what is measured becomes the baseline, whatever it is. What has to be embedded is entered in the
+    One that is not active is compared with the baseline, and never becomes it. `accept`: what is measured
+    becomes the baseline, whatever it is. What has to be embedded is entered in the
     ledger under `run_id` and costs at most `max_cost` dollars. Raises ConfigurationError where nothing is
-    searched yet, SchemaError where there is no index, and what a Sender raises.
+    searched yet, SpaceError where there is no such space or it is not complete, SchemaError where there is no
+    index, and what a Sender raises.
     """
     started, at = time.monotonic(), datetime.now(UTC)
     scope, stop = scope or Scope(), stop or Stop()
-    work = Questions(database, settings, _searched(database), scope, run_id or uuid4().hex, max_cost, stop)
+    candidate, searched = _space(database, space)
+    work = Questions(database, settings, searched, scope, run_id or uuid4().hex, max_cost, stop)
     points = curve(database, work.space, queries=min(QUERIES, scope.limit or QUERIES))
     tasks, corpus, hypotheses = work.tasks()
     comparison = database.transact(
-        partial(compare, space=work.space, tasks=tasks, corpus=corpus, accept=accept, whole=scope.whole)
+        partial(
+            compare,
+            space=work.space,
+            tasks=tasks,
+            corpus=corpus,
+            accept=accept,
+            whole=scope.whole,
+            candidate=candidate,
+        )
     )
     evaluation = Evaluation(
         at=at,
@@ -231,8 +244,14 @@ def measured_on(invented: Mapping[str, str]) -> str:
     return f"Measured on what is no real contract ({origins}): it shows that the search runs, not how good it is."
 
 
-def _searched(database: Database) -> Space:
-    space = database.transact(spaces.active)
-    if space is None:
+def _space(database: Database, number: int | None) -> tuple[bool, Space]:
+    """Whether it is a candidate, which is not searched, and the space."""
+    if number is not None:
+        space = database.transact(partial(spaces.numbered, number=number))
+        if space.state != "active":
+            database.transact(partial(promotion.require_complete, space=space))
+        return space.state != "active", space
+    active = database.transact(spaces.active)
+    if active is None:
         raise ConfigurationError("there is nothing to evaluate yet: run `bootstrap run` first")
-    return space
+    return False, active

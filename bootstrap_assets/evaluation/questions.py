@@ -115,7 +115,9 @@ class Questions:
             return None
         questions = self._ask(queries)
         with self._database.connection() as connection:
-            ranked = rank(connection, queries, questions, granularity="section", stop=self._stop)
+            ranked = rank(
+                connection, queries, questions, granularity="section", stop=self._stop, space=self.space.id
+            )
         return score(CUAD_METRICS, queries, ranked)
 
     def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
@@ -127,14 +129,16 @@ class Questions:
             if vector is None:
                 vector = embed_query(self._database, self._settings, self.space, text)
             self._vectors[text] = vector
-            self._questions[text] = self._database.transact(partial(question, text=text, vector=vector))
+            self._questions[text] = self._database.transact(
+                partial(question, space=self.space.id, text=text, vector=vector)
+            )
         return self._questions
 
     def whole_searches(self) -> WholeSearches:
         """Ask some of the questions of `search_reference` too."""
         some = list(self._vectors.items())[:: max(1, len(self._vectors) // WHOLE_SEARCHES)][:WHOLE_SEARCHES]
         with self._database.connection() as connection:
-            hits = [whole_search(connection, text, vector) for text, vector in some]
+            hits = [whole_search(connection, self.space.id, text, vector) for text, vector in some]
         return WholeSearches(asked=len(hits), differ=sum(whole != parts for whole, parts in hits))
 
     def forget_others(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -39,18 +40,20 @@ class Question:
     widened: str
 
 
-def question(connection: Connection, text: str, vector: npt.NDArray[np.float32]) -> Question:
+def question(connection: Connection, space: int, text: str, vector: npt.NDArray[np.float32]) -> Question:
     """What the search makes of a query, with feedback from the corpus as it is."""
-    row = connection.execute(statement("questions"), {"text": text, "vector": vector}).fetchone()
+    row = connection.execute(statement("questions"), {"text": text, "vector": vector, "space": space}).fetchone()
     assert row is not None
     return Question(*row)
 
 
 def whole_search(
-    connection: Connection, text: str, vector: npt.NDArray[np.float32]
+    connection: Connection, space: int, text: str, vector: npt.NDArray[np.float32]
 ) -> tuple[list[bytes] | None, list[bytes] | None]:
     """The hits of `search_reference` among all sections, and those of the functions that are measured."""
-    row = connection.execute(statement("whole_search"), {"text": text, "vector": vector}).fetchone()
+    row = connection.execute(
+        statement("whole_search"), {"text": text, "vector": vector, "space": space}
+    ).fetchone()
     assert row is not None
     return row[0], row[1]
 
@@ -62,17 +65,21 @@ def rank(
     *,
     granularity: str,
     stop: Stop,
+    space: int | None = None,
     within: bool = True,
     depth: int = DEPTH,
 ) -> Ranked:
     """Rank the records of one granularity for each query: of its contract, or (not `within`) of all contracts.
 
+    `space`: the id of the one that is searched, None for the active one.
+
     The plain lists are read off one call of `reference_rank`, which gives the rank in each of the two beside the
     fused one, and so are the hybrid and its text list.
     """
     documents = [query.document if within else None for query in queries]
-    plain = _rows(connection, [questions[q.text].plain for q in queries], documents, granularity, depth, stop, 0.0)
-    widened = _rows(connection, [questions[q.text].widened for q in queries], documents, granularity, depth, stop)
+    rows = partial(_rows, connection, space, documents, granularity, depth, stop)
+    plain = rows([questions[q.text].plain for q in queries], 0.0)
+    widened = rows([questions[q.text].widened for q in queries])
     lists: dict[str, list[list[bytes]]] = {name: [] for name in LISTS}
     for bare, full in zip(plain, widened, strict=True):
         lists["vector"].append(_by_rank(bare, "vector"))
@@ -96,18 +103,21 @@ def _by_rank(rows: Sequence[_Row], which: str) -> list[bytes]:
 
 def _rows(
     connection: Connection,
-    questions: Sequence[str],
+    space: int | None,
     documents: Sequence[UUID | None],
     granularity: str,
     depth: int,
     stop: Stop,
+    questions: Sequence[str],
     context: float | None = None,
 ) -> Iterator[list[_Row]]:
     ranking = asdict(Ranking())
     parameters: dict[str, Any] = {
         name: ranking[name] for name in ("vector_weight", "text_weight", "fusion_constant", "context")
     }
-    parameters |= {"granularity": granularity, "k": depth} | ({} if context is None else {"context": context})
+    parameters |= {"granularity": granularity, "k": depth, "space": space} | (
+        {} if context is None else {"context": context}
+    )
     pairs = iter(zip(questions, documents, strict=True))
     while some := list(islice(pairs, _AT_ONCE)):
         if stop.is_set():

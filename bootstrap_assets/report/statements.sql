@@ -86,7 +86,7 @@ WHERE r.granularity IN ('clause', 'section', 'span')
 ORDER BY r.content_hash, r.category IS NULL, r.source, r.source_id
 
 -- name: report_vectors
-SELECT content_hash, embedding FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash
+SELECT content_hash, embedding::vector FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash
 
 -- name: report_changes
 SELECT source, change, granularity, count(*) AS records, max(changed_at) AS changed_at

@@ -29,6 +29,9 @@ EF_CONSTRUCTION = 64
 REBUILD_GROWTH = 0.5
 """Share of vectors added since the build above which the graph is built anew rather than grown row by row."""
 
+BYTES = {"vector": 4, "halfvec": 2}
+"""Of a value, by element type."""
+
 PARALLEL_WORKERS = 2
 MIN_BUILD_MEMORY_MB = 64
 MAX_BUILD_MEMORY_MB = 4096
@@ -64,7 +67,7 @@ def build(database: Database, space: Space, *, rebuild: bool = False, stop: Stop
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
         connection.execute("ANALYZE reference_lexemes")
-        space = spaces.find(connection, space.provider, space.model, space.dimensions) or space  # active by now?
+        space = spaces.find(connection, *space.key) or space  # active by now?
         vectors = spaces.count(connection, space)
         built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
         promoted = spaces.active(connection) is None and _promote_first(connection, space, stop=stop)
@@ -172,11 +175,12 @@ def _create(connection: Connection, space: Space, name: str, vectors: int, *, co
         concurrently=sql.SQL("CONCURRENTLY" if concurrently else ""),
         name=sql.Identifier(name),
         vectors=space.vectors,
+        operators=sql.Identifier(f"{space.element_type}_cosine_ops"),
         m=sql.Literal(M),
         ef_construction=sql.Literal(EF_CONSTRUCTION),
     )
     for workers in (PARALLEL_WORKERS, 0):
-        _prepare(connection, build_memory_mb(vectors, space.dimensions), workers)
+        _prepare(connection, build_memory_mb(vectors, space.dimensions, BYTES[space.element_type]), workers)
         try:
             connection.execute(command)
         except (
@@ -201,11 +205,16 @@ def _prepare(connection: Connection, memory_mb: int, workers: int) -> None:
         connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
 
-def build_memory_mb(vectors: int, dimensions: int) -> int:
+def build_memory_mb(vectors: int, dimensions: int, value_bytes: int = 4) -> int:
     """Megabytes for a graph to be built in memory: per vector its values, its neighbours and some overhead."""
-    per_vector = 4 * dimensions + M * 2 * 16 + 256
+    per_vector = value_bytes * dimensions + M * 2 * 16 + 256
     wanted = vectors * per_vector * 5 // 4 // 1_000_000
     return max(MIN_BUILD_MEMORY_MB, min(MAX_BUILD_MEMORY_MB, wanted))
+
+
+def is_indexed(connection: Connection, space: Space) -> bool:
+    """Whether a space has a valid index."""
+    return any(index.valid for index in _indexes(connection, space))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def test_an_evaluation_tells_its_figures_and_passes(corpus: Corpus, instance: dg
 
 def test_a_broken_search_fails_the_check_and_says_what_fell(corpus: Corpus, instance: dg.DagsterInstance) -> None:
     evaluate(instance)
-    rewrite(corpus, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(corpus, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     checks = told(evaluate(instance))
     assert not checks["no_regression"].passed
     assert checks["no_regression"].severity is dg.AssetCheckSeverity.ERROR

@@ -238,7 +238,7 @@ def test_the_same_search_again_passes(local: Corpus) -> None:
 
 def test_nearest_last_fails(local: Corpus) -> None:
     run(local)
-    rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(local, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     failures = broken(local)
     assert any("R@5 of vector fell from 1.000" in failure for failure in failures)
 
@@ -253,7 +253,7 @@ def test_the_euclidean_distance_instead_of_the_cosine_fails(local: Corpus) -> No
             "array_fill((1 + get_byte(content_hash, 0) / 16)::real, ARRAY[256])::vector",
         )
     assert run(local).ok
-    rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "1 - (e.embedding <-> asked)")
+    rewrite(local, "reference_vector_scores", "1 - (e.embedding <=> $1)", "1 - (e.embedding <-> $1)")
     assert any(" of vector fell" in failure for failure in broken(local))
 
 
@@ -293,8 +293,8 @@ def test_full_text_without_its_weights_fails(local: Corpus) -> None:
     ("old", "new"),
     [
         (
-            "reference_question(query_text, query_embedding, feedback_texts)",
-            "reference_question(query_text, NULL, 0)",
+            "reference_question(query_text, query_embedding, feedback_texts, space => space)",
+            "reference_question(query_text, NULL, 0, space => space)",
         ),
         ("ORDER BY f.rank", "ORDER BY f.rank DESC"),
         ("reference_lower(granularities)", "NULL"),
@@ -345,7 +345,7 @@ def test_what_is_no_longer_there_is_no_longer_told(local: Corpus) -> None:
 
 def test_a_fall_stays_a_fall_until_it_is_accepted(local: Corpus) -> None:
     run(local)
-    rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(local, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     assert not run(local).ok
     assert not run(local).ok
     accepted = run(local, accept=True)
@@ -461,7 +461,7 @@ def test_the_command_ends_with_1_and_says_what_fell(shell: Corpus) -> None:
         "the baseline from now on",
     ):
         assert told in first.stdout
-    rewrite(shell, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(shell, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     second = CliRunner().invoke(bootstrap, ["evaluate"], catch_exceptions=False)
     assert second.exit_code == 1
     assert "R@5 of vector fell from 1.000" in second.stderr

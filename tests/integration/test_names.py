@@ -30,6 +30,10 @@ LOOKED_UP_BY_THE_CALLER = {
     "reference_rank",
     "reference_text_candidates",
     "reference_text_scores",
+    "reference_space",
+    "reference_nearest",
+    "reference_vector_scores",
+    "reference_mean_vector",
 }
 """What `search_reference` calls, under its own search_path; the evaluation has its own tables found by them."""
 

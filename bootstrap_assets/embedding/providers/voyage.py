@@ -29,7 +29,7 @@ from bootstrap_assets.embedding.providers.voyage_models import (
 )
 from bootstrap_assets.embedding.providers.voyage_session import VoyageSession
 from bootstrap_assets.errors import AccessError, AnswerError, ConfigurationError
-from bootstrap_assets.settings import KEY, MAX_INDEXED, Settings
+from bootstrap_assets.settings import KEY, ElementType, Settings
 
 
 class VoyageProvider:
@@ -48,13 +48,16 @@ class VoyageProvider:
         """The model that is set, else the database's own, else the default."""
         name = settings.voyage_model or (own.model if own else DEFAULT_MODEL)
         dimensions = settings.voyage_dimensions
-        if dimensions is None and own and own.model == name and own.dimensions <= MAX_INDEXED:
-            dimensions = own.dimensions
-        return self.model(settings, name, dimensions)
+        if own and own.model == name and dimensions in (None, own.dimensions):
+            return self._model(settings, name, own.dimensions, settings.element_type or "halfvec")
+        return self._model(settings, name, dimensions, settings.element_type or "vector")
 
-    def model(self, settings: Settings, name: str, dimensions: int | None) -> Model:
+    def model(self, settings: Settings, name: str, dimensions: int) -> Model:
         """A model with the limits of the account that is set; ConfigurationError for one that is not offered."""
-        offered = voyage_model(name, dimensions)
+        return self._model(settings, name, dimensions, "halfvec")
+
+    def _model(self, settings: Settings, name: str, dimensions: int | None, element_type: ElementType) -> Model:
+        offered = voyage_model(name, dimensions, element_type)
         return with_limits(offered, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
 
     def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:

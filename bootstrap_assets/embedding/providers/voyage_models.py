@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bootstrap_assets.embedding.providers.protocol import Model
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import MAX_INDEXED
+from bootstrap_assets.settings import MAX_INDEXED, ElementType
 
 DEFAULT_MODEL = "voyage-4-large"
 """The model of Voyage AI for a database that has no vectors yet."""
@@ -105,20 +105,25 @@ def is_legacy(name: str) -> bool:
     return name in _VOYAGE and _VOYAGE[name].successor is not None
 
 
-def voyage_model(name: str, dimensions: int | None = None) -> Model:
-    """A Voyage model by name, with dimensions that it offers and an index takes; ConfigurationError for others."""
+def voyage_model(name: str, dimensions: int | None = None, element_type: ElementType = "halfvec") -> Model:
+    """A Voyage model by name, with dimensions that it offers and an index takes of that element type.
+
+    ConfigurationError for others.
+    """
     entry = _VOYAGE.get(name)
     if entry is None:
         names = ", ".join(_VOYAGE)
         raise ConfigurationError(f"BOOTSTRAP_VOYAGE_MODEL: unknown model {name!r}; known: {names}")
     if dimensions is None:
         return entry.model
-    usable = ", ".join(str(number) for number in entry.dimensions if number <= MAX_INDEXED)
+    most = MAX_INDEXED[element_type]
+    usable = ", ".join(str(number) for number in entry.dimensions if number <= most)
     if dimensions not in entry.dimensions:
         raise ConfigurationError(f"BOOTSTRAP_VOYAGE_DIMENSIONS: {name} offers {usable}, not {dimensions}")
-    if dimensions > MAX_INDEXED:
+    if dimensions > most:
         raise ConfigurationError(
             f"BOOTSTRAP_VOYAGE_DIMENSIONS: vectors of {dimensions} dimensions could be paid for and never be "
-            f"searched, since an index takes at most {MAX_INDEXED}; possible with {name}: {usable}"
+            f"searched, since an index takes at most {most} of the type {element_type}; possible with {name}: "
+            f"{usable}, or BOOTSTRAP_ELEMENT_TYPE=halfvec"
         )
     return replace(entry.model, dimensions=dimensions)

@@ -230,6 +230,9 @@ CREATE TABLE embedding_spaces (
     fitted           bytea,
     fitted_of        text,
     feedback         boolean NOT NULL DEFAULT false,
+    vector_weight    double precision NOT NULL DEFAULT 1 CHECK (vector_weight >= 0 AND vector_weight < 'Infinity'),
+    text_weight      double precision NOT NULL DEFAULT 3 CHECK (text_weight >= 0 AND text_weight < 'Infinity'),
+    context          double precision NOT NULL DEFAULT 0.5 CHECK (context >= 0 AND context < 'Infinity'),
     created_at       timestamptz NOT NULL DEFAULT now(),
     promoted_at      timestamptz,
     UNIQUE (provider, model, dimensions, element_type)
@@ -241,6 +244,16 @@ COMMENT ON COLUMN embedding_spaces.state IS
     'building; ready: complete and indexed when it was last looked at; active: searched; retired: was searched; dropped: its vectors are gone, the ledger still names it.';
 COMMENT ON COLUMN embedding_spaces.feedback IS
     'Whether a query''s vector gains by the vectors of its best texts: true of a model that knows a text only by its words.';
+COMMENT ON COLUMN embedding_spaces.element_type IS
+    'vector (4 bytes a value, at most 2000 dimensions are indexed) or halfvec (2 bytes, at most 4000).';
+COMMENT ON COLUMN embedding_spaces.vector_weight IS
+    'What the cosine counts in the score of a search of this space that gives no vector_weight. An UPDATE changes it at once.';
+COMMENT ON COLUMN embedding_spaces.text_weight IS
+    'What the words count in the score of a search of this space that gives no text_weight.';
+COMMENT ON COLUMN embedding_spaces.context IS
+    'The share that a text takes of the scores of its section, in a search of this space that gives no context.';
+COMMENT ON COLUMN embedding_spaces.quality IS
+    'The figures of the last evaluation of this space; ef_search among them is how far its index is searched.';
 COMMENT ON COLUMN embedding_spaces.promoted_at IS 'When it last became the one that is searched: a rollback goes by it.';
 COMMENT ON COLUMN embedding_spaces.fitted IS
     'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
@@ -395,8 +408,9 @@ COMMENT ON TABLE bootstrap_breakers IS
 -- Search -------------------------------------------------------------------------------------------------------------
 --
 --     search_reference(query_text, query_embedding, k => 10, sources => '{cuad}', …)
+--         reference_space      which vectors are searched, and with which weights
 --         reference_question   the query's words with weights, and its vector, both widened by feedback
---         reference_rank       texts that pass the filters, ranked by vector and by text
+--         reference_rank       texts that pass the filters, ranked by vector (reference_nearest) and by text
 --         reference_fold       which of them are one hit
 --
 -- docs/quality.md has the measurements behind the numbers, and says which have none.
@@ -417,7 +431,8 @@ CREATE TABLE reference_text_totals (
 COMMENT ON TABLE reference_text_totals IS
     'Number and length of the texts that reference_lexemes counts (whole documents and templates left out).';
 
--- What an application reads. Promoting a space replaces the view; its columns and their types never change.
+-- What an application reads. Promoting a space replaces the view; its columns never change, and of their types only
+-- that of the vectors: it is the space's, so that the index is used through the view.
 CREATE VIEW reference_embeddings AS
 SELECT r.id, r.document_id, r.source, t.content, NULL::vector AS embedding, r.granularity, r.section_path,
        r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
@@ -428,14 +443,20 @@ WHERE false;
 CREATE VIEW reference_vectors AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
 
 CREATE TYPE reference_filters AS (
-    sources text[], categories text[], granularities text[], labels text[], documents uuid[], texts bytea[]
+    sources text[], categories text[], granularities text[], labels text[], documents uuid[], phrase tsquery
 );
 COMMENT ON TYPE reference_filters IS
-    'What a record must be to be found, in lower case. NULL lets everything through, an empty array nothing.';
+    'What a record must be to be found, in lower case, and the phrase that its text must hold. NULL lets everything through, an empty array nothing.';
 
 CREATE TYPE reference_question AS (words text[], weights double precision[], embedding vector);
 COMMENT ON TYPE reference_question IS
     'A query as it is searched for: lexemes with their weights (idf inside), and a vector. Either may be NULL.';
+
+CREATE TYPE reference_space AS (
+    id integer, vectors regclass, feedback boolean, ef_search integer,
+    vector_weight double precision, text_weight double precision, context double precision
+);
+COMMENT ON TYPE reference_space IS 'A space as it is searched: where its vectors are read, and what embedding_spaces says of it.';
 
 CREATE TYPE reference_ranked AS (
     content_hash bytea, score double precision,
@@ -450,6 +471,10 @@ COMMENT ON TYPE reference_ranked IS 'A row of reference_rank.';
 \i search/functions/reference_text_scores.sql
 \i search/functions/reference_label_scores.sql
 \i search/functions/reference_text_candidates.sql
+\i search/functions/reference_space.sql
+\i search/functions/reference_nearest.sql
+\i search/functions/reference_vector_scores.sql
+\i search/functions/reference_mean_vector.sql
 \i search/functions/reference_rank.sql
 \i search/functions/reference_question.sql
 \i search/functions/reference_fold.sql
@@ -493,7 +518,7 @@ COMMENT ON COLUMN reference_embeddings.id IS 'Id of the record; never changes.';
 COMMENT ON COLUMN reference_embeddings.document_id IS 'The document it stands in: reference_documents.id.';
 COMMENT ON COLUMN reference_embeddings.source IS 'The data set: cuad, contract_nli, bonterms, commonaccord.';
 COMMENT ON COLUMN reference_embeddings.content IS 'The text.';
-COMMENT ON COLUMN reference_embeddings.embedding IS 'Its vector in the active space; <=> is the cosine distance.';
+COMMENT ON COLUMN reference_embeddings.embedding IS 'Its vector in the active space, of the type vector or halfvec, which is the space''s; <=> is the cosine distance, also from a vector.';
 COMMENT ON COLUMN reference_embeddings.granularity IS 'Its size: document, template, section, clause or span.';
 COMMENT ON COLUMN reference_embeddings.section_path IS 'Where it stands: headings from the outermost, joined.';
 COMMENT ON COLUMN reference_embeddings.category IS 'The label of a clause, as CUAD names them; NULL where it has none.';
