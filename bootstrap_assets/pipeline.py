@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
-from bootstrap_assets.corpus import overview
+from bootstrap_assets.corpus import overview, settlement
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, ParsedDocument
 from bootstrap_assets.corpus.scope import Scope
@@ -22,6 +22,7 @@ from bootstrap_assets.embedding import failures, spaces, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.embedding.providers.protocol import Fitting
+from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import StoppedError
 from bootstrap_assets.operations import progress, retention
@@ -34,7 +35,6 @@ from bootstrap_assets.sources.fetch.locate import Archive, fetch
 from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.texts.passages import parts_of
 
 FITTED_ON = 5_000
 """Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
@@ -63,12 +63,13 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
         result = transact(partial(_loaded_already, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
-            with stage(source.name, entries, parts_of, _teller(corpus, source.name)) as staging:
+            with stage(source.name, entries, _teller(corpus, source.name)) as staging:
                 result = transact(
                     partial(
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
+        settlement.settle(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
@@ -84,17 +85,39 @@ def load_documents(
     """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
 
     No other document is read or changed, and what is known of the source's last parse goes along. Raises
-    MassDeleteError where more than a fifth of the records of all these documents would go.
+    MassDeleteError where more than a fifth of the records of all these documents would go. `embed_documents` gives
+    them their vectors.
     """
-    with stage(source, documents, parts_of) as staging:
-        scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+    with _at_work(corpus, source, afresh=True):
+        with stage(source, documents, _teller(corpus, source)) as staging:
+            scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+            store = partial(
+                _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
+            )
+            loaded = corpus.database.transact(store)
+        settlement.settle(corpus.database)
+        corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
+    return loaded
 
-        def store(connection: Connection) -> Loaded:
-            loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow_deletes)
-            progress.documents_loaded(connection, source, loaded)
-            return loaded
 
-        return corpus.database.transact(store)
+def _store_documents(
+    connection: Connection, *, space: Space, staging: Staging, scope: Scope, allow: bool
+) -> Loaded:
+    ids = scope.parameters["documents"]
+    embedded_before = stages.embedded_of_documents(connection, space, ids)
+    loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow)
+    progress.record_documents(connection, scope.source, loaded)
+    embedded = stages.embedded_of_documents(connection, space, ids) - embedded_before
+    stages.add_embedded(connection, scope.source, embedded)
+    return loaded
+
+
+def embed_documents(corpus: Corpus, source: str, documents: Sequence[str]) -> Filled:
+    """Fill the vectors that some documents (source ids) lack; nothing is asked over the rest of the source."""
+    ids = Scope(source, tuple(documents)).parameters["documents"]
+    only = corpus.database.transact(partial(stages.texts_of_documents, space=corpus.space, documents=ids))
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
+    return _fill(corpus, source, _filler(corpus, source, only=only, bounded=True), bounded=True)
 
 
 def merge(
@@ -110,7 +133,7 @@ def merge(
     fingerprint = fingerprint_of(source, options, archives)
     if loaded := _loaded_already(connection, source.name, fingerprint):
         return loaded
-    with stage(source.name, parse(source, archives, options), parts_of) as staging:
+    with stage(source.name, parse(source, archives, options)) as staging:
         return _store(connection, staging, source.name, fingerprint, allow=allow_deletes)
 
 
@@ -119,13 +142,13 @@ def _loaded_already(connection: Connection, source: str, fingerprint: str) -> Lo
         return None
     loaded = corpus_store.counts(connection, Scope(source))
     loaded.unchanged_archive = True
-    progress.parsed(connection, source, loaded.records)
+    progress.record_parsed(connection, source, loaded.records)
     return loaded
 
 
 def _store(connection: Connection, staging: Staging, source: str, fingerprint: str, *, allow: bool) -> Loaded:
     loaded = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
-    progress.loaded(connection, source, fingerprint, loaded)
+    progress.record_load(connection, source, fingerprint, loaded)
     return loaded
 
 
@@ -192,6 +215,7 @@ def _filler(
     *,
     batches: Sequence[int] | None = None,
     only: list[bytes] | None = None,
+    bounded: bool = False,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filler:
     settings, model = corpus.settings, corpus.embedder.model
@@ -202,17 +226,18 @@ def _filler(
         limit=int(model.context * MARGIN),
         requested=list(batches) if batches is not None else None,
         only=only,
+        bounded=bounded,
     )
     return Filler(corpus, work, on_batch=on_batch)
 
 
-def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
+def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
     with _at_work(corpus, source) as tally:
         try:
             filled = filler.run()
         finally:
             tally.embedded = filler.embedded
-        end = partial(stages.end, space=corpus.space, source=source, tally=tally)
+        end = partial(stages.end, space=corpus.space, source=source, tally=tally, bounded=bounded)
         filled.status = corpus.database.transact(end).status
     return filled
 
@@ -238,6 +263,6 @@ def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], 
         if time.monotonic() - last >= every:
             last = time.monotonic()
             with corpus.database.connection() as connection:
-                progress.parsed(connection, source, records)
+                progress.record_parsed(connection, source, records)
 
     return tell

@@ -20,6 +20,7 @@ from bootstrap_assets.embedding import batching, foresight, ledger, spaces
 from bootstrap_assets.embedding.batches import pack
 from bootstrap_assets.embedding.choose import choose_model
 from bootstrap_assets.embedding.fill import MARGIN
+from bootstrap_assets.embedding.parts import cutter
 from bootstrap_assets.embedding.providers.protocol import Model
 from bootstrap_assets.errors import NoCorpusError
 from bootstrap_assets.settings import Settings
@@ -27,7 +28,6 @@ from bootstrap_assets.sources import reading
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.fetch.locate import Archive
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.texts import passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Estimate:
 
     `texts` are distinct, `already` of them have a vector, `failed` are dead letters; `send` are to be sent, which
     another source of the same run does not send yet. `tokens` are estimated; `minutes` is the least that the rate
-    limits allow, or for a local model what its last requests took, None where that is not known. `refused`: why a
+    limits allow, or without limits what its last requests took, None where that is not known. `refused`: why a
     run would not load the archive, None where it would; the figures are those of a run that is told to.
     `invented`: some of it is the sample.
     """
@@ -76,8 +76,8 @@ def estimate(
         model = choose_model(settings, known)
         for source in sources:
             archives = locate.fetch(settings, source)
-            plan = _Plan(connection, settings, source, archives, allow_deletes=allow_deletes)
-            estimates.append(plan.estimate(model, counted))
+            plan = _Plan(connection, settings, source, archives, model, allow_deletes=allow_deletes)
+            estimates.append(plan.estimate(counted))
     return model, estimates
 
 
@@ -105,12 +105,15 @@ class _Plan:
         settings: Settings,
         source: Source,
         archives: Sequence[Archive],
+        model: Model,
         *,
         allow_deletes: bool,
     ) -> None:
         self._connection = connection
         self._source = source
         self._allow_deletes = allow_deletes
+        self._model = model
+        self._limit = int(model.context * MARGIN)
         self._invented = any(archive.invented for archive in archives)
         if connection:
             with connection.transaction():
@@ -119,7 +122,8 @@ class _Plan:
         self._outline = self._loaded(settings, archives) or outline.parsed(
             source.name,
             reading.parse(source, archives, reading.options_of(settings, source)),
-            passages.parts_of,
+            cutter(self._limit),
+            self._limit,
         )
 
     def _loaded(self, settings: Settings, archives: Sequence[Archive]) -> Outline | None:
@@ -133,8 +137,8 @@ class _Plan:
                 return outline.stored(self._connection, self._source.name)
         return None
 
-    def estimate(self, model: Model, counted: set[bytes]) -> Estimate:
-        limit, refused, pace = int(model.context * MARGIN), None, None
+    def estimate(self, counted: set[bytes]) -> Estimate:
+        model, limit, refused, pace = self._model, self._limit, None, None
         if self._connection is None:
             found = foresight.missing(self._outline, {}, limit=limit)
         else:
@@ -171,6 +175,5 @@ class _Plan:
 
 
 def _minutes(model: Model, requests: int, tokens: int, pace: float | None) -> float | None:
-    if model.requests_minute and model.tokens_minute:
-        return max(requests / model.requests_minute, tokens / model.tokens_minute)
-    return tokens / pace / 60 if pace else None
+    least = model.minutes(requests, tokens)
+    return least if least is not None else tokens / pace / 60 if pace else None

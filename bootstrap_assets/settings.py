@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,18 +17,27 @@ from bootstrap_assets.errors import ConfigurationError
 PREFIX = "BOOTSTRAP_"
 KEY = "VOYAGE_API_KEY"
 
-OURS = ("BOOTSTRAP_DAGSTER_URL",)
+FILE = "BOOTSTRAP_ENV_FILE"
+"""Names a file of lines NAME=value. None is looked for: a folder shall not say where a key is sent."""
+
+AUTO = "auto"
+"""The embedder that is chosen by what the database has: see embedding/choose.py."""
+
+OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 """What `bootstrap env` exports besides settings."""
 
 THE_CLIENTS = ("VOYAGE_LOG",)
 """What the client of Voyage AI reads by itself."""
 
-MAX_INDEXED = 2000
-"""Dimensions that pgvector's HNSW takes at most of the type `vector` (its README)."""
+ElementType = Literal["vector", "halfvec"]
+"""What the values of a vector are stored as: 4 bytes each, or 2."""
+
+MAX_INDEXED: dict[str, int] = {"vector": 2000, "halfvec": 4000}
+"""Dimensions that pgvector's HNSW takes at most, by element type (its README)."""
 
 
 class Settings(BaseSettings):
-    """What the user can set. Read from the environment; see `load_settings`."""
+    """What the user can set. Read from the environment, and from a file that it names; see `load_settings`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
@@ -40,9 +50,9 @@ class Settings(BaseSettings):
     data: str = Field(
         default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
     )
-    embedder: Literal["auto", "local", "voyage"] = Field(
-        default="auto",
-        description="`auto` goes on with what made the database's vectors; without any, voyage if there is a key.",
+    embedder: str = Field(
+        default=AUTO,
+        description="A provider, or `auto`: what made the vectors; without any, voyage if there is a key.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
@@ -58,6 +68,11 @@ class Settings(BaseSettings):
     )
     voyage_dimensions: int | None = Field(
         default=None, ge=1, description="Dimensions asked of a model that offers several."
+    )
+
+    element_type: ElementType | None = Field(
+        default=None,
+        description="`halfvec` stores vectors in half the room; unset: as the database has them, else `vector`.",
     )
 
     @field_validator("voyage_api_key")
@@ -113,7 +128,7 @@ class Settings(BaseSettings):
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
     )
     embed_workers: int = Field(
-        default=8, ge=1, le=64, description="Requests in flight at once (one suffices for the local model)."
+        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains by it)."
     )
     inbox: Path | None = Field(
         default=None, description="Folder that the sensor `inbox` takes documents from: <inbox>/<tenant>/."
@@ -139,13 +154,6 @@ class Settings(BaseSettings):
         return self.inbox.expanduser().resolve() / tenant if self.inbox else None
 
     @property
-    def provider(self) -> Literal["local", "voyage"]:
-        """The embedder that `auto` stands for in a database without vectors: others, see embedding/choose.py."""
-        if self.embedder == "auto":
-            return "voyage" if self.voyage_api_key else "local"
-        return self.embedder
-
-    @property
     def source_options(self) -> dict[str, dict[str, object]]:
         """Settings of single sources, by source."""
         patterns = [part.strip() for part in self.commonaccord_patterns.split(",") if part.strip()]
@@ -153,12 +161,37 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
-    check_names(frozenset(name for name in os.environ if name.upper().startswith(_LOOKED_AT)))
+    """Settings from the environment and from the file that it names, with some replaced.
+
+    The environment goes before the file. A wrong one raises ConfigurationError naming it.
+    """
+    file = settings_file()
+    names = {*os.environ, *(dotenv_values(file) if file else ())}
+    check_names(frozenset(name for name in names if name.upper().startswith(_LOOKED_AT)))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+def settings_file() -> Path | None:
+    """The file that BOOTSTRAP_ENV_FILE names, if any; ConfigurationError where it cannot be read."""
+    if not (path := os.environ.get(FILE)):
+        return None
+    file = Path(path).expanduser().absolute()
+    try:
+        file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{FILE}: {file} cannot be read: {error}") from None
+    return file
+
+
+def origin_of(settings: Settings, name: str) -> str:
+    """Where a setting's value comes from: `default`, `environment`, or `file …`."""
+    if name not in settings.model_fields_set:
+        return "default"
+    is_in_environment = any(value and key.upper() == variable_of(name) for key, value in os.environ.items())
+    return "environment" if is_in_environment else f"file {settings_file()}"
 
 
 def _has_a_host(address: str) -> bool:

@@ -13,6 +13,7 @@ from bootstrap_assets.corpus.records import SAMPLE
 from bootstrap_assets.database.connection import existing_database_url
 from bootstrap_assets.embedding import ledger
 from bootstrap_assets.embedding.providers.protocol import Model
+from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.errors import NoCorpusError
 from bootstrap_assets.plan import Estimate, estimate
 from bootstrap_assets.sources.registry import SOURCES, get_source
@@ -121,12 +122,19 @@ def _sum(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _explain(model: Model) -> str:
-    if model.provider == "local":
-        return (
-            f"with {model.name}, on this machine, for nothing; BOOTSTRAP_EMBEDDER=voyage shows Voyage AI's price"
-        )
+    if model.is_free:
+        prices = [
+            f"; BOOTSTRAP_EMBEDDER={other.name} shows {other.title}'s price"
+            for other in PROVIDERS.values()
+            if not other.is_free
+        ]
+        return f"with {model.provider}'s {model.name}, for nothing{''.join(prices)}"
+    limits = [
+        f", {limit:,} {what} per minute"
+        for limit, what in ((model.requests_minute, "requests"), (model.tokens_minute, "tokens"))
+        if limit
+    ]
     return (
-        f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens, {model.requests_minute:,} "
-        f"requests and {model.tokens_minute:,} tokens per minute; tokens are estimated, and a text that several "
-        "sources hold counts for the first"
+        f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens{''.join(limits)}; tokens are "
+        "estimated, and a text that several sources hold counts for the first"
     )

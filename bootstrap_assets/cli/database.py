@@ -23,19 +23,37 @@ def db() -> None:
 
 
 @db.command()
-def up() -> None:
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Let the embedded server listen on this port of 127.0.0.1, too, until it stops; it asks for a password.",
+)
+def up(port: int | None) -> None:
     """Start the embedded server (or reach yours) and bring the schema up to date."""
-    url = database_url(load_settings())
+    settings = load_settings()
+    if port:
+        _require_embedded(settings, "its port is its own")
+        server.listen(settings.root, port)
+    url = database_url(settings)
     version = schema.upgrade(url)
     out.print(f"PostgreSQL is up at {escape(describe(url))}, schema {version}", soft_wrap=True)
+    if port:
+        out.print(f"and on port {port} of 127.0.0.1; `bootstrap db address` prints the address, with its password")
+
+
+@db.command("address")
+def address_() -> None:
+    """Print the embedded server's connection string by TCP, with the password: see `db up --port`."""
+    settings = load_settings()
+    _require_embedded(settings, "`bootstrap db url` prints it")
+    print_exactly(server.address(settings.root))
 
 
 @db.command()
 def down() -> None:
     """Stop the embedded server. The data stays."""
     settings = load_settings()
-    if settings.database_url:
-        raise ConfigurationError("BOOTSTRAP_DATABASE_URL is set: that server is not ours to stop")
+    _require_embedded(settings, "that server is not ours to stop")
     told = "stopped" if server.stop(settings.root) else "the embedded server was not running"
     out.print(f"{told} in {escape(str(settings.root))}", soft_wrap=True)
 
@@ -105,6 +123,11 @@ def reset(yes: bool) -> None:
     _confirm(yes, question)
     _reset(settings, address)
     out.print("the corpus is empty")
+
+
+def _require_embedded(settings: Settings, reason: str) -> None:
+    if settings.database_url:
+        raise ConfigurationError(f"BOOTSTRAP_DATABASE_URL is set: {reason}")
 
 
 def _reset(settings: Settings, address: str) -> None:

@@ -26,10 +26,11 @@ from bootstrap_assets.database.connection import (
 )
 from bootstrap_assets.database.embedded import server
 from bootstrap_assets.embedding import spaces
-from bootstrap_assets.embedding.choose import SpaceModel, choose_embedder, remarks
-from bootstrap_assets.embedding.providers.protocol import InputType
+from bootstrap_assets.embedding.choose import choose_embedder, remarks
+from bootstrap_assets.embedding.providers.protocol import InputType, SpaceModel
+from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
-from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.settings import FILE, Settings, load_settings, settings_file
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -48,7 +49,9 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
             shutil.copyfile(template, home / "dagster.yaml.new")
         (home / "dagster.yaml.new").replace(home / "dagster.yaml")
         schema.ensure_schema(connection, schema.DAGSTER_SCHEMA)
+    file = settings_file()
     return {
+        **({FILE: str(file)} if file else {}),
         "BOOTSTRAP_HOME": str(settings.root),
         "DAGSTER_HOME": str(home),
         "BOOTSTRAP_DAGSTER_URL": dagster_url(url),
@@ -164,13 +167,13 @@ def _schema(settings: Settings) -> str:
 def _embedder(settings: Settings) -> str:
     embedder = choose_embedder(settings, _known_spaces(settings))
     model = embedder.model
-    if model.provider == "local":
+    key = "key is set" if PROVIDERS[model.provider].key else "no key needed"
+    if model.is_free:
         embedder.embed(["a clause"], InputType.QUERY)
-        said = f"local, {model.name}, {model.dimensions} dimensions, no key needed"
     else:
-        key = "key is set (not tried: that would cost)"
-        said = f"{model.provider}, {model.name}, {model.dimensions} dimensions, {key}"
-    return "; ".join([said, *remarks(settings, model)])
+        key = f"{key} (not tried: that would cost)"
+    facts = f"{model.provider}, {model.name}, {model.dimensions} dimensions, {key}"
+    return "; ".join([facts, *remarks(settings, model)])
 
 
 def _known_spaces(settings: Settings) -> Sequence[SpaceModel]:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from bootstrap_assets.cli.console import check_place, errors, out
 from bootstrap_assets.database.connection import Database, describe, existing_database_url
+from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.settings import Settings, load_settings
 
 STDOUT = Path("-")
@@ -29,7 +30,8 @@ def report(file: Path) -> None:
     """
     if file != STDOUT:
         check_place(file)
-    from bootstrap_assets.report import page  # draws and projects: two seconds to import
+    with needs_extra("report", "the report"):
+        from bootstrap_assets.report import page  # draws and projects: two seconds to import
 
     began = time.monotonic()
     settings = load_settings()

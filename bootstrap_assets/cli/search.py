@@ -21,8 +21,6 @@ from bootstrap_assets.search.snippets import MARK, shortened, snippets
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 
-RANKING = Ranking()
-
 
 @click.command()
 @click.argument("text")
@@ -60,21 +58,20 @@ RANKING = Ranking()
 @click.option(
     "--vector-weight",
     type=Number(min=0),
-    default=RANKING.vector_weight,
-    show_default=True,
-    help="What the cosine of the vectors counts in the score.",
+    help="What the cosine of the vectors counts in the score. Default: what the space says.",
 )
 @click.option(
     "--text-weight",
     type=Number(min=0),
-    default=RANKING.text_weight,
-    show_default=True,
-    help="What the words count in the score.",
+    help="What the words count in the score. Default: what the space says.",
 )
 @click.option(
     "--fusion-constant",
     type=click.IntRange(min=0),
     help="Order hits by reciprocal ranks with this k, not by score: the greater, the less first ranks stand out.",
+)
+@click.option(
+    "--space", metavar="ID", type=int, help="Search this space, not the active one: see `bootstrap spaces list`."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(
@@ -89,9 +86,10 @@ def search(
     tenants: tuple[str, ...],
     min_score: float | None,
     unfolded: bool,
-    vector_weight: float,
-    text_weight: float,
+    vector_weight: float | None,
+    text_weight: float | None,
     fusion_constant: int | None,
+    space: int | None,
     as_json: bool,
 ) -> None:
     """Find the records that answer TEXT best."""
@@ -113,6 +111,7 @@ def search(
             ranking=ranking,
             min_score=min_score,
             fold=not unfolded,
+            space=space,
         )
         parts = snippets(database, text, [hit.content for hit in hits])
         hints = (

@@ -11,7 +11,7 @@ from bootstrap_assets.cli.console import print_json, print_table, table
 from bootstrap_assets.database import connection_string
 from bootstrap_assets.database.connection import describe
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import Settings, load_settings, variable_of
+from bootstrap_assets.settings import Settings, load_settings, origin_of, variable_of
 
 HIDDEN = "(set, not shown)"
 """What stands for a secret."""
@@ -20,7 +20,9 @@ HIDDEN = "(set, not shown)"
 @click.command("settings")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def settings_(as_json: bool) -> None:
-    """List every setting with its value and where that comes from: the default, or the environment.
+    """List every setting with its value and where that comes from.
+
+    The default, the environment, or the file that BOOTSTRAP_ENV_FILE names.
 
     Secrets are never shown: of a connection string host, port and database, of a webhook its host.
     """
@@ -43,7 +45,7 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
             "name": name,
             "variable": variable_of(name),
             "value": _shown(name, getattr(settings, name)),
-            "origin": "environment" if name in settings.model_fields_set else "default",
+            "origin": origin_of(settings, name),
             "meaning": field.description,
         }
         for name, field in Settings.model_fields.items()

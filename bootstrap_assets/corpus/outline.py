@@ -3,12 +3,11 @@
 For a plan, which changes nothing: all of this reads, and takes no lock that anybody could wait for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from bootstrap_assets.corpus.records import Finding, ParsedDocument
-from bootstrap_assets.corpus.staging import PARTS_ABOVE, Cut
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.errors import FormatError
@@ -19,7 +18,7 @@ statement = statements_of(__name__)
 
 @dataclass(slots=True)
 class Outline:
-    """The ids of a source's records, its distinct texts, and the parts of those that are long.
+    """The ids of a source's records, its distinct texts, and the parts of those that were cut.
 
     `texts` and `part_tokens` have estimated tokens by hash; a part may be a text of the source, too.
     """
@@ -29,9 +28,22 @@ class Outline:
     parts: dict[bytes, list[bytes]] = field(default_factory=dict)
     part_tokens: dict[bytes, int] = field(default_factory=dict)
 
+    def add_parts(self, whole: bytes, parts: Iterable[str]) -> None:
+        """Enter what a text was cut into."""
+        tokens = {content_hash(part): estimate_tokens(part) for part in parts}
+        self.parts[whole] = list(tokens)
+        self.part_tokens |= tokens
 
-def parsed(source: str, entries: Iterable[ParsedDocument | Finding], cut: Cut) -> Outline:
-    """Of what a parser yields; FormatError where two entries have one id, as a load has it."""
+
+Cut = Callable[[str], Iterable[str]]
+"""Cuts a text into the passages it is pooled from."""
+
+
+def parsed(source: str, entries: Iterable[ParsedDocument | Finding], cut: Cut, limit: int) -> Outline:
+    """Of what a parser yields; texts above `limit` estimated tokens are cut.
+
+    FormatError where two entries have one id, as a load has it.
+    """
     outline = Outline()
     documents: set[UUID] = set()
     for entry in entries:
@@ -43,10 +55,8 @@ def parsed(source: str, entries: Iterable[ParsedDocument | Finding], cut: Cut) -
             digest = content_hash(record.content)
             if digest not in outline.texts:
                 outline.texts[digest] = estimate_tokens(record.content)
-                if outline.texts[digest] > PARTS_ABOVE:
-                    pieces = {content_hash(part): estimate_tokens(part) for part in cut(record.content)}
-                    outline.parts[digest] = list(pieces)
-                    outline.part_tokens |= pieces
+                if outline.texts[digest] > limit:
+                    outline.add_parts(digest, cut(record.content))
     return outline
 
 
@@ -57,13 +67,10 @@ def _add_once(source: str, known: set[UUID], id_: UUID, name: str) -> None:
 
 
 def stored(connection: Connection, source: str) -> Outline:
-    """Of what is in the corpus."""
+    """Of what is in the corpus, where a text's parts are not cut yet."""
     named, outline = {"source": source}, Outline()
     outline.records = {row[0] for row in connection.execute(statement("stored_records"), named)}
     outline.texts = dict(connection.execute(statement("outline_texts"), named).fetchall())
-    for whole, part, tokens in connection.execute(statement("outline_parts"), named):
-        outline.parts.setdefault(whole, []).append(part)
-        outline.part_tokens[part] = tokens
     return outline
 
 

@@ -1,5 +1,5 @@
 """What each session of ours sets for itself: settings that an administrator made for a role or a database, with
-other programs in mind, would else end our statements or change what they mean.
+other programs in mind, would otherwise end our statements or change what they mean.
 
 By a statement once connected, in one round trip: PgBouncer refuses the startup parameter `options`.
 """
@@ -26,7 +26,7 @@ _SETTINGS = (
     _Setting("backslash_quote", "safe_encoding", always=True),
     _Setting("array_nulls", "on", always=True),
     _Setting("transform_null_equals", "off", always=True),
-    _Setting("gin_fuzzy_search_limit", "0", always=True),  # else a search of words finds some, by lot
+    _Setting("gin_fuzzy_search_limit", "0", always=True),  # otherwise a search of words finds a random part
     _Setting("bytea_output", "hex", always=True),
     _Setting("extra_float_digits", "1", always=True),
     _Setting("DateStyle", "ISO, MDY", always=True),

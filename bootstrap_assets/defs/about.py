@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.sample import provenance
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.spec import Source
@@ -26,11 +27,15 @@ LICENCE_PAGES = {
 KINDS = {
     "archives": {"python", "file"},
     "records": {"python", "postgres"},
-    "sources": {"python", "postgres", load_settings().provider},
     "index": {"python", "postgres"},
     "quality": {"python", "postgres"},
 }
-"""Badges; Dagster takes up to three. The embedder is the one set when the definitions are loaded."""
+"""Badges; Dagster takes up to three."""
+
+
+def kinds_of_vectors() -> set[str]:
+    """Those of a source's vectors: the embedder is the one set when the definitions are built."""
+    return {"python", "postgres", choose_provider(load_settings()).name}
 
 
 def licence(source: Source) -> str:
@@ -127,7 +132,7 @@ _COLUMNS = {
     "embedding_spaces": (
         ("id", "integer", "Number of the space"),
         ("name", "text", "provider/model/dimensions"),
-        ("provider", "text", "voyage or local"),
+        ("provider", "text", "a provider of embedding/providers/registry.py"),
         ("model", "text", "The model's name"),
         ("dimensions", "integer", "Values in a vector"),
         ("element_type", "text", "vector or halfvec"),
@@ -138,6 +143,9 @@ _COLUMNS = {
         ("fitted", "bytea", "What the embedder learnt of the corpus for its queries"),
         ("fitted_of", "text", "Of which corpus it learnt that"),
         ("feedback", "boolean", "Whether a query's vector gains by those of its best texts"),
+        ("vector_weight", "double precision", "What the cosine counts in a search's score"),
+        ("text_weight", "double precision", "What the words count in it"),
+        ("context", "double precision", "Share that a text takes of its section's scores"),
         ("created_at", "timestamp with time zone", "When it was made"),
         ("promoted_at", "timestamp with time zone", "When it last became the one that is searched"),
     ),

@@ -7,7 +7,7 @@ resources: {corpus: {config: {data: sample, force_refresh: false, allow_deletes:
 
 from collections.abc import Sequence
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -17,8 +17,9 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
-from bootstrap_assets.defs.partitions import ALL_BATCHES
+from bootstrap_assets.defs.partitions import all_batches
 from bootstrap_assets.defs.resources import STOP, CorpusResource, failing_for_good
+from bootstrap_assets.evaluation.evaluation import evaluate
 from bootstrap_assets.search import promotion
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -71,13 +72,16 @@ def executor() -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
-BOOTSTRAP = dg.define_asset_job(
-    "bootstrap",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality"),
-    description="Everything: archives, records, vectors of every batch, their checks, then the index and its own. "
-    f"{PARTITIONED}",
-    tags=ALL_BATCHES | job_tags("bootstrap"),
-)
+def whole_job() -> Any:
+    """`bootstrap`: all sources, and the index after them."""
+    return dg.define_asset_job(
+        "bootstrap",
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality"),
+        description="Everything: archives, records, vectors of every batch, their checks, then the index and its "
+        f"own. {PARTITIONED}",
+        tags=all_batches() | job_tags("bootstrap"),
+    )
+
 
 REBUILD_INDEX = dg.define_asset_job(
     "rebuild_index",
@@ -112,11 +116,15 @@ def source_job(source: str) -> Any:
         selection=dg.AssetSelection.assets(*assets_of([source])),
         description=f"{SOURCES[source].title}: archive, records, vectors of every batch, then the index; and "
         f"their checks. {PARTITIONED}",
-        tags=ALL_BATCHES | job_tags(source),
+        tags=all_batches() | job_tags(source),
     )
 
 
-SOURCE_JOBS = [source_job(source) for source in SOURCES]
+@cache
+def loading_jobs() -> list[Any]:
+    """The jobs that load: everything, and each source by itself."""
+    return [whole_job(), *(source_job(source) for source in SOURCES)]
+
 
 SourceName = Enum("SourceName", {name: name for name in SOURCES})  # type: ignore[misc]
 
@@ -152,18 +160,47 @@ def retry_job() -> None:
     retry()
 
 
-class PromoteConfig(dg.Config):
-    """Which space is to be searched."""
+class SpaceConfig(dg.Config):
+    """Which space it is about."""
 
     space: int = Field(description="Its ID, as `bootstrap spaces list` shows it.")
 
 
 @dg.op
-def promote(context: dg.OpExecutionContext, config: PromoteConfig, corpus: CorpusResource) -> None:
+def promote(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
     """Make a space the one that is searched."""
     with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
         space = promotion.promote(connection, config.space, stop=STOP)
     context.log.info(f"space {space.id} ({space.name}) is searched now")
+
+
+@dg.op
+def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
+    """Measure the search over a space, and fail where it is worse than the baseline."""
+    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+        result = evaluate(
+            opened.database,
+            opened.settings,
+            space=config.space,
+            run_id=opened.run_id,
+            max_cost=opened.max_cost,
+            stop=opened.stop,
+        )
+    context.log.info(result.document.verdict)
+    if not result.ok:
+        raise dg.Failure("; ".join(result.failures), allow_retries=False)
+
+
+@dg.job(
+    name="evaluate_space",
+    description="Measure the search over a space while the active one answers. The figures are kept with the "
+    "space; the run fails where a score fell by more than noise since the baseline. May cost some cents, once.",
+    executor_def=dg.in_process_executor,
+    tags=job_tags("evaluate"),
+)
+def evaluate_job() -> None:
+    """One step."""
+    evaluate_candidate()
 
 
 @dg.op
@@ -196,10 +233,13 @@ def rollback_job() -> None:
     rollback()
 
 
+SPACE_JOBS = [evaluate_job, promote_job, rollback_job]
+
+
 @dg.definitions
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[BOOTSTRAP, *SOURCE_JOBS, REBUILD_INDEX, EVALUATE, retry_job, promote_job, rollback_job, VERIFY],
+        jobs=[*loading_jobs(), REBUILD_INDEX, EVALUATE, retry_job, *SPACE_JOBS, VERIFY],
         executor=executor(),
     )

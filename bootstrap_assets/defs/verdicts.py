@@ -8,7 +8,7 @@ import dagster as dg
 
 from bootstrap_assets.corpus import checks, overview
 from bootstrap_assets.corpus.records import ParsedDocument
-from bootstrap_assets.defs.partitions import KEYS
+from bootstrap_assets.defs.partitions import count
 from bootstrap_assets.embedding import completeness
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import PermanentError
@@ -109,9 +109,7 @@ def vectors_complete(
     corpus: Corpus, source: Source, batches: Collection[int] | None = None
 ) -> dg.AssetCheckResult:
     """Records without vector or dead letter: an error in the batches of the run, else a warning."""
-    asked = partial(
-        completeness.coverage, space=corpus.space, source=source.name, count=len(KEYS), batches=batches
-    )
+    asked = partial(completeness.coverage, space=corpus.space, source=source.name, count=count(), batches=batches)
     coverage = corpus.database.transact(asked)
     return dg.AssetCheckResult(
         passed=coverage.ok,

@@ -3,7 +3,7 @@
 One changed record touches one batch, and identical texts share theirs. Pure functions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 HASH_SPACE = 1 << 16
@@ -27,6 +27,12 @@ class Text:
 def batch_of(content_hash: bytes, count: int) -> int:
     """The batch, 0 ≤ batch < count, that a text belongs to. `reference_batch` in SQL is the same function."""
     return int.from_bytes(content_hash[:2], "big") * count // HASH_SPACE
+
+
+def bounds(batch: int, count: int) -> tuple[bytes, bytes | None]:
+    """The first hash that a batch may hold, and the first that is beyond it; None after the last batch."""
+    first, end = (-(-number * HASH_SPACE // count) for number in (batch, batch + 1))
+    return first.to_bytes(2, "big"), end.to_bytes(2, "big") if end < HASH_SPACE else None
 
 
 def batch_key(batch: int, count: int) -> str:
@@ -67,3 +73,20 @@ def ranges(batches: Sequence[int]) -> str:
             parts.append(str(first) if first == batch else f"{first}-{batch}")
             start = position + 1
     return ", ".join(parts)
+
+
+def groups(counts: Mapping[int, int], most: int) -> Iterator[list[int]]:
+    """Lease buckets that are read together: no more than `most` texts, unless it is a single bucket.
+
+    `counts`: the texts in each bucket.
+    """
+    group: list[int] = []
+    texts = 0
+    for bucket, count in counts.items():
+        if group and texts + count > most:
+            yield group
+            group, texts = [], 0
+        group.append(bucket)
+        texts += count
+    if group:
+        yield group

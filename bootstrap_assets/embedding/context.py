@@ -71,7 +71,12 @@ def open_corpus(
             embedder = embedder_for(connection, settings)
             model = embedder.model
             space = spaces.ensure(
-                connection, model.provider, model.name, model.dimensions, feedback=model.feedback
+                connection,
+                model.provider,
+                model.name,
+                model.dimensions,
+                element_type=settings.element_type,
+                feedback=model.feedback,
             )
         yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
 

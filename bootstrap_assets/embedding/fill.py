@@ -14,8 +14,8 @@ from functools import partial
 import psycopg
 
 from bootstrap_assets.database.connection import Connection
-from bootstrap_assets.embedding import failures, stages, vectors
-from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, pack
+from bootstrap_assets.embedding import failures, parts, stages, vectors
+from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, groups, pack
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.deliver import Delivery, Outcome
 from bootstrap_assets.embedding.dispatch import dispatch
@@ -28,7 +28,7 @@ MARGIN = 0.9
 """Share of a provider's token limits that we fill, because we estimate tokens."""
 
 _READ_TEXTS = 500
-_LOCAL_WORKERS = 2  # one request is computed while the one before is stored
+_WORKERS_OF_ONE = 2  # one request is computed while the one before is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Filler:
         self._database = corpus.database
         self._model = model
         self._work = work
-        self._workers = corpus.settings.embed_workers if model.parallel else _LOCAL_WORKERS
+        self._workers = corpus.settings.embed_workers if model.parallel else _WORKERS_OF_ONE
         self._on_batch = on_batch
         self._stop = corpus.stop.child()
         self._delivery = Delivery(
@@ -77,8 +77,7 @@ class Filler:
             corpus.sender(work.source, self._stop),
             work,
             retries=corpus.settings.retries,
-            context=model.context,
-            on_lengthened=self._pool_too,
+            on_cut=self._pool_too,
         )
         self._outstanding: Counter[int] = Counter()  # texts read and not yet done with, by lease bucket
         self._left: set[int] = set()  # buckets with texts that have to be tried again
@@ -96,6 +95,7 @@ class Filler:
         """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
         started = time.monotonic()
         try:
+            self._cut()
             self._plan()
             with leasing(self._database, self._work.space.id) as leases:
                 while missing := self._missing():
@@ -109,6 +109,14 @@ class Filler:
         self._filled.seconds = time.monotonic() - started
         return self._filled
 
+    def _cut(self) -> None:
+        """Cut what does not fit the model: a text in each transaction, so that a load waits for one alone."""
+        size = parts.size_for(self._work.limit)
+        for digest in self._database.transact(partial(parts.uncut, work=self._work)):
+            if self._stop.is_set():
+                raise StoppedError
+            self._database.transact(partial(parts.cut, space=self._work.space, digest=digest, size=size))
+
     def _plan(self) -> None:
         plans, oversized = self._database.transact(self._read_plan)
         self._filled.already = sum(plan.texts - plan.missing - plan.failed for plan in plans)
@@ -120,25 +128,34 @@ class Filler:
                 self._unfinished[plan.batch] = plan
             else:
                 self._on_batch(BatchDone(plan.batch, plan.texts, 0, plan.failed))
-        for bucket, hashes in self._missing().items():
-            for digest in hashes:
-                self._waiting.setdefault(self._batch(digest), set()).add(bucket)
+        for bucket, batch, _texts in self._count_missing():
+            self._waiting.setdefault(batch, set()).add(bucket)
 
     def _read_plan(self, connection: Connection) -> tuple[list[BatchPlan], list[Text]]:
+        if self._work.bounded:
+            return [], []
         failures.spread(connection, self._work.space, self._work.source)
         plans = vectors.plan(connection, self._work)
         stages.plan_batches(connection, self._work, plans)
         stages.count_embedded(connection, self._work.space, self._work.source)
         return plans, vectors.oversized(connection, self._work)
 
-    def _missing(self) -> Mapping[int, Sequence[bytes]]:
-        """Hashes of the texts that are left to be sent, by lease bucket."""
-        found = self._database.transact(partial(vectors.missing, work=self._work))
-        dead = self._delivery.is_dead
-        left = {bucket: [digest for digest in hashes if not dead(digest)] for bucket, hashes in found.items()}
-        return {bucket: hashes for bucket, hashes in left.items() if hashes}
+    def _missing(self) -> Mapping[int, int]:
+        """How many texts are left to be sent, by lease bucket."""
+        left = Counter[int]()
+        for bucket, _batch, texts in self._count_missing():
+            left[bucket] += texts
+        return left
 
-    def _round(self, leases: Leases, missing: Mapping[int, Sequence[bytes]]) -> None:
+    def _count_missing(self) -> list[tuple[int, int, int]]:
+        return self._database.transact(partial(vectors.count_missing, work=self._work, dead=self._delivery.dead()))
+
+    def _hashes(self, bucket: int) -> list[bytes]:
+        return self._database.transact(
+            partial(vectors.missing, work=self._work, bucket=bucket, dead=self._delivery.dead())
+        )
+
+    def _round(self, leases: Leases, missing: Mapping[int, int]) -> None:
         """Work on every bucket whose lease is free. Raises where nothing is left but what does not pass."""
         if self._stop.is_set():
             raise StoppedError
@@ -167,13 +184,13 @@ class Filler:
         if busy and not done:  # another process has these: wait for one, holding nothing
             leases.wait(busy[0], self._stop)
 
-    def _read(self, leases: Leases, missing: Mapping[int, Sequence[bytes]], busy: list[int]) -> Iterator[Text]:
-        for group in _groups(missing):
+    def _read(self, leases: Leases, missing: Mapping[int, int], busy: list[int]) -> Iterator[Text]:
+        for group in groups(missing, _READ_TEXTS):
             held = leases.acquire(group)
             busy += [bucket for bucket in group if bucket not in held]
             reading = Counter(held)  # one on top for each, until all its texts are read
             self._outstanding.update(reading)
-            hashes = [digest for bucket in held for digest in missing[bucket]]
+            hashes = [digest for bucket in held for digest in self._hashes(bucket)]
             # A batch that is not among the unfinished only lends parts to a long text of another one.
             self._enter({self._batch(digest) for digest in hashes} & self._unfinished.keys(), "embedding")
             for start in range(0, len(hashes), _READ_TEXTS):
@@ -263,6 +280,8 @@ class Filler:
         self._filled.errors, self._filled.status = counted.errors, counted.status
 
     def _read_counts(self, connection: Connection) -> stages.Counted:
+        if self._work.bounded:
+            return stages.sum_up(connection, self._work.space, self._work.source)
         stages.plan_batches(connection, self._work, vectors.plan(connection, self._work))
         return stages.count_embedded(connection, self._work.space, self._work.source)
 
@@ -272,17 +291,3 @@ class Filler:
 
 def _bucket(text: Text) -> int:
     return batch_of(text.content_hash, LEASE_BUCKETS)
-
-
-def _groups(missing: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
-    """Buckets that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
-    group: list[int] = []
-    texts = 0
-    for bucket, hashes in missing.items():
-        if group and texts + len(hashes) > _READ_TEXTS:
-            yield group
-            group, texts = [], 0
-        group.append(bucket)
-        texts += len(hashes)
-    if group:
-        yield group

@@ -11,8 +11,9 @@ from psycopg import sql
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.locks import patiently
 from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding import views
 from bootstrap_assets.errors import ConfigurationError, SchemaError, SpaceError, VectorError
-from bootstrap_assets.settings import MAX_INDEXED
+from bootstrap_assets.settings import MAX_INDEXED, ElementType
 
 statement = statements_of(__name__)
 
@@ -35,48 +36,82 @@ class Space:
     element_type: str
 
     @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What tells it from others: provider, model, dimensions and element type."""
+        return self.provider, self.model, self.dimensions, self.element_type
+
+    @property
     def vectors(self) -> sql.Identifier:
         """The table, as it stands in a statement."""
         return sql.Identifier(self.table)
 
 
-def find(connection: Connection, provider: str, model: str, dimensions: int) -> Space | None:
-    """The space of a model, None where it was never made. Waits for nobody."""
-    return _one(connection, "find_space", {"provider": provider, "model": model, "dimensions": dimensions})
+def find(
+    connection: Connection, provider: str, model: str, dimensions: int, element_type: str | None = None
+) -> Space | None:
+    """The space of a model, None where it was never made. Waits for nobody.
+
+    Where no element type is asked for: of several the one that is searched, else the one made last.
+    """
+    parameters = {"provider": provider, "model": model, "dimensions": dimensions, "element_type": element_type}
+    return _one(connection, "find_space", parameters)
 
 
-def ensure(connection: Connection, provider: str, model: str, dimensions: int, *, feedback: bool = False) -> Space:
+def ensure(
+    connection: Connection,
+    provider: str,
+    model: str,
+    dimensions: int,
+    *,
+    element_type: ElementType | None = None,
+    feedback: bool = False,
+) -> Space:
     """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
 
-    `feedback`: whether the vector of a query gains by those of its best texts (see `Model`).
+    `element_type`: None for that of the space there is, else `vector`. `feedback`: whether the vector of a query
+    gains by those of its best texts (see `Model`).
 
     Where there is nothing to make, no lock is taken that could be waited for.
     ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
     """
-    if not 1 <= dimensions <= MAX_INDEXED:
-        raise ConfigurationError(
-            f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {MAX_INDEXED}, so they "
-            "could be paid for and never be searched; ask for fewer (BOOTSTRAP_VOYAGE_DIMENSIONS)"
-        )
-    space = find(connection, provider, model, dimensions)
+    space = find(connection, provider, model, dimensions, element_type)
     if space is None or not _has_table(connection, space):
-        make = partial(_make, provider=provider, model=model, dimensions=dimensions, feedback=feedback)
+        key = (provider, model, dimensions, element_type or (space.element_type if space else "vector"))
+        _require_indexable(*key)
+        make = partial(_make, key=key, feedback=feedback)
         space = patiently(connection, make, what=f"make the space of {provider}'s {model}")
     return space
 
 
-def _make(connection: Connection, provider: str, model: str, dimensions: int, *, feedback: bool) -> Space:
+def _require_indexable(provider: str, model: str, dimensions: int, element_type: str) -> None:
+    most = MAX_INDEXED[element_type]
+    if 1 <= dimensions <= most:
+        return
+    half = MAX_INDEXED["halfvec"]
+    other = f", or store them as halfvec, of which it takes {half} (BOOTSTRAP_ELEMENT_TYPE=halfvec)"
+    raise ConfigurationError(
+        f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {most} of the type "
+        f"{element_type}, so they could be paid for and never be searched; ask for fewer "
+        f"(BOOTSTRAP_VOYAGE_DIMENSIONS){other if most < dimensions <= half else ''}"
+    )
+
+
+def _make(connection: Connection, key: tuple[str, str, int, str], *, feedback: bool) -> Space:
     lock(connection)
-    space = find(connection, provider, model, dimensions)
+    provider, model, dimensions, element_type = key
+    space = find(connection, *key)
     if space is None:
-        named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
-        named |= {
+        parameters: dict[str, object] = {
+            "provider": provider,
+            "model": model,
+            "dimensions": dimensions,
+            "element_type": element_type,
             "feedback": feedback,
-            "name": f"{provider}/{model}/{dimensions}",
-            "table_name": table_of(provider, model, dimensions),
+            "name": f"{provider}/{model}/{dimensions}" + ("/halfvec" if element_type == "halfvec" else ""),
+            "table_name": table_of(*key),
         }
-        connection.execute(statement("add_space"), named)
-        space = find(connection, provider, model, dimensions)
+        connection.execute(statement("add_space"), parameters)
+        space = find(connection, *key)
         assert space is not None
         query = "SELECT WHERE to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%s)) IS NOT NULL"
         if connection.execute(query, (space.table,)).rowcount:
@@ -86,19 +121,25 @@ def _make(connection: Connection, provider: str, model: str, dimensions: int, *,
             )
     if not _has_table(connection, space):
         connection.execute(
-            statement("create_vectors").format(vectors=space.vectors, dimensions=sql.Literal(space.dimensions))
+            statement("create_vectors").format(
+                vectors=space.vectors,
+                element_type=sql.Identifier(space.element_type),
+                dimensions=sql.Literal(space.dimensions),
+            )
         )
     return space
 
 
-def table_of(provider: str, model: str, dimensions: int) -> str:
+def table_of(provider: str, model: str, dimensions: int, element_type: str = "vector") -> str:
     """What the table of a model's vectors is called: two models never share a name."""
+    half = "_half" if element_type == "halfvec" else ""
+    longest = _SLUG - len(half)
     told = f"{provider}_{model}"
     slug = re.sub(r"[^a-z0-9]+", "_", told.lower())
-    if len(slug) > _SLUG or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", told):
+    if len(slug) > longest or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", told):
         # Cut, or with characters that became others: another model may come to the same.
-        slug = f"{slug[: _SLUG - 9]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    return f"reference_vectors_{slug}_{dimensions}"
+        slug = f"{slug[: longest - 9]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return f"reference_vectors_{slug}_{dimensions}{half}"
 
 
 def lock(connection: Connection) -> None:
@@ -141,8 +182,13 @@ def every(connection: Connection) -> list[Space]:
 
 def held(connection: Connection) -> Space | None:
     """The space that is searched, and that stays it until this transaction ends."""
-    connection.execute(statement("hold_views"))
+    hold(connection, sql.Identifier("reference_vectors"))
     return active(connection)
+
+
+def hold(connection: Connection, vectors: sql.Identifier) -> None:
+    """Keep a table or view of vectors as it is until this transaction ends."""
+    connection.execute(statement("hold_vectors").format(vectors=vectors))
 
 
 def settle(connection: Connection, space: Space, *, ready: bool) -> None:
@@ -222,13 +268,13 @@ def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:
 def promote(connection: Connection, space: Space) -> None:
     """Make a space the one that is searched, in one transaction: readers see the old or the new, never none.
 
-    The views are replaced, for which readers of them have to be done: to be called `patiently`.
+    The views are replaced, for which readers of them have to be done: to be called `patiently`. SpaceError where
+    views of somebody else keep them from it.
     """
     lock(connection)
     connection.execute(statement("retire_others"), {"id": space.id})
     connection.execute(statement("activate_space"), {"id": space.id})
-    connection.execute(statement("replace_vectors").format(vectors=space.vectors))
-    connection.execute(statement("replace_view").format(vectors=space.vectors))
+    views.replace(connection, space.vectors, space.element_type)
 
 
 def _holds_any(connection: Connection, space: Space) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
@@ -33,18 +34,46 @@ class Counted:
         return "completed_with_failures" if self.errors else "completed"
 
 
-def settle(connection: Connection, space: Space, source: str) -> Counted:
-    """Set what a source lacks between two stages of the work on it: nothing, if its records have their vectors."""
-    counted = count_embedded(connection, space, source)
+def settle(connection: Connection, space: Space, source: str, *, bounded: bool = False) -> Counted:
+    """Set what a source lacks between two stages of the work on it: nothing, if its records have their vectors.
+
+    `bounded`: by the sums that are kept, where only some documents changed.
+    """
+    counted = (sum_up if bounded else count_embedded)(connection, space, source)
     set_status(connection, source, counted.status, ended=False)
     return counted
 
 
-def end(connection: Connection, space: Space, source: str, tally: Tally) -> Counted:
-    """Set how the work on a source ended, by what it lacks."""
-    counted = count_embedded(connection, space, source)
+def end(connection: Connection, space: Space, source: str, tally: Tally, *, bounded: bool = False) -> Counted:
+    """Set how the work on a source ended, by what it lacks; `bounded` as in `settle`."""
+    counted = (sum_up if bounded else count_embedded)(connection, space, source)
     finish(connection, source, counted.status, tally)
     return counted
+
+
+def texts_of_documents(connection: Connection, space: Space, documents: Sequence[UUID]) -> list[bytes]:
+    """Hashes of the texts that some documents lack vectors for."""
+    query = statement("texts_of_documents").format(vectors=space.vectors)
+    parameters = {"documents": list(documents), "space": space.id}
+    return [row[0] for row in connection.execute(query, parameters)]
+
+
+def embedded_of_documents(connection: Connection, space: Space, documents: Sequence[UUID]) -> int:
+    """How many records of some documents have a vector."""
+    query = statement("embedded_of_documents").format(vectors=space.vectors)
+    row = connection.execute(query, {"documents": list(documents)}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def add_embedded(connection: Connection, source: str, records: int) -> None:
+    """Tell that so many more records of a source have a vector; fewer, where it is negative."""
+    connection.execute(statement("add_embedded"), {"source": source, "records": records})
+
+
+def sum_up(connection: Connection, space: Space, source: str) -> Counted:
+    """What a source holds and lacks by the sums that are kept; `count_embedded` counts all of it."""
+    row = connection.execute(statement("sum_up_embedded"), {"source": source, "space": space.id}).fetchone()
+    return Counted(*row) if row else Counted(0, 0, 0, 0)
 
 
 def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan]) -> None:

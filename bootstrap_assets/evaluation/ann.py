@@ -15,6 +15,7 @@ from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.evaluation.document import Point
 from bootstrap_assets.search import index
 from bootstrap_assets.search.exact import Distances, blocks, drawn, nearest, recall
 
@@ -27,27 +28,6 @@ LEAST = 100
 """A search asks for the nearest 100, so less effort than that changes nothing: the scan goes on by itself."""
 WANTED = 0.99
 """Recall@10 that the search's own effort has to reach."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """An effort, the shares of the true nearest 10 and 100 that it finds, and its milliseconds (median, p95)."""
-
-    ef_search: int
-    recall_10: float
-    recall_100: float
-    ms: float
-    ms_p95: float
-
-    def document(self) -> dict[str, Any]:
-        """As it is stored and read."""
-        return {
-            "ef_search": self.ef_search,
-            "recall@10": round(self.recall_10, 4),
-            "recall@100": round(self.recall_100, 4),
-            "ms": round(self.ms, 3),
-            "ms_p95": round(self.ms_p95, 3),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,40 +50,40 @@ class Curve:
 
 
 def curve(database: Database, space: Space, *, queries: int = QUERIES) -> Curve:
-    """Measure the index of the searched space; SchemaError where it has none."""
+    """Measure the index of a space; SchemaError where it has none."""
     if not database.transact(partial(index.index_state, space=space)).valid:
-        raise SchemaError(f"there is no valid index over {space.name}: `bootstrap run` builds it")
+        raise SchemaError(f"there is no valid index over {space.name}: `bootstrap spaces build` builds it")
     with database.connection() as connection:
         hashes, asked = drawn(connection, space, queries)
         limits = nearest(blocks(connection, space), hashes, asked, depth=DEPTHS[-1])
-        _force_index(connection)
-        _nearest(connection, hashes, EFFORTS[-1])  # warms the cache
-        points = tuple(_point(connection, hashes, limits, effort) for effort in EFFORTS)
+        _force_index(connection, space)
+        _nearest(connection, space, hashes, EFFORTS[-1])  # warms the cache
+        points = tuple(_point(connection, space, hashes, limits, effort) for effort in EFFORTS)
         connection.rollback()
     return Curve(points, len(hashes))
 
 
-def _force_index(connection: Connection) -> None:
+def _force_index(connection: Connection, space: Space) -> None:
     """Small tables too: what is measured is the index, not what the planner thinks of it."""
     for name, value in (("enable_seqscan", "off"), ("hnsw.iterative_scan", "off"), ("jit", "off")):
         _set(connection, name, value)
-    connection.execute(statement("create_nearest"))
+    connection.execute(statement("create_nearest").format(vectors=space.vectors))
 
 
 def _set(connection: Connection, name: str, value: str) -> None:
     connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
-def _nearest(connection: Connection, hashes: Sequence[bytes], effort: int) -> list[tuple[Any, ...]]:
+def _nearest(connection: Connection, space: Space, hashes: Sequence[bytes], effort: int) -> list[tuple[Any, ...]]:
     _set(connection, "hnsw.ef_search", str(effort))
     named = {"hashes": list(hashes), "k": DEPTHS[-1] + 1}
-    return connection.execute(statement("nearest"), named).fetchall()
+    return connection.execute(statement("nearest").format(vectors=space.vectors), named).fetchall()
 
 
-def _point(connection: Connection, hashes: Sequence[bytes], limits: Distances, effort: int) -> Point:
+def _point(connection: Connection, space: Space, hashes: Sequence[bytes], limits: Distances, effort: int) -> Point:
     shares: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
     times = []
-    answers = _nearest(connection, hashes, effort)
+    answers = _nearest(connection, space, hashes, effort)
     for digest, true, (names, distances, ms) in zip(hashes, limits, answers, strict=True):
         others = [far for name, far in zip(names or (), distances or (), strict=True) if name != digest]
         times.append(ms)
@@ -111,4 +91,6 @@ def _point(connection: Connection, hashes: Sequence[bytes], limits: Distances, e
             share.append(recall(others[:depth], true[np.isfinite(true)][:depth]))
     recall_10, recall_100 = (float(np.mean(share)) for share in shares.values())
     median, late = np.percentile(times, [50, 95])
-    return Point(effort, recall_10, recall_100, float(median), float(late))
+    return Point(
+        ef_search=effort, recall_10=recall_10, recall_100=recall_100, ms=float(median), ms_p95=float(late)
+    )

@@ -5,7 +5,7 @@ narrow (Efron and Tibshirani 1993, section 8; Sakai 2006 for its use on rankings
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,9 @@ class Interval:
     low: float
     high: float
 
-    def rounded(self) -> dict[str, float]:
-        """As a JSON document."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+    def rounded(self) -> "Interval":
+        """As it is kept: to four digits."""
+        return Interval(round(self.mean, 4), round(self.low, 4), round(self.high, 4))
 
 
 def intervals(values: Values, groups: Sequence[str]) -> list[Interval]:

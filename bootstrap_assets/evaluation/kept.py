@@ -48,16 +48,25 @@ class Keeper:
     def vectors(self, texts: Iterable[str]) -> dict[str, Vectors]:
         """The kept vectors of those texts that have one, each of shape (dimensions,)."""
         by_hash = {content_hash(text): text for text in texts}
-        named = self._named(list(by_hash))
-        rows = self.database.transact(lambda connection: connection.execute(statement("kept"), named).fetchall())
+        parameters = self._parameters(list(by_hash))
+        rows = self.database.transact(
+            lambda connection: connection.execute(statement("kept"), parameters).fetchall()
+        )
         return {by_hash[bytes(digest)]: vector.to_numpy() for digest, vector in rows}
 
-    def _missing(self, connection: Connection, hashes: list[bytes]) -> list[bytes]:
-        connection.execute(statement("use_evaluation_vectors"), self._named(hashes))
-        query = statement("unembedded").format(vectors=self.space.vectors)
-        return [bytes(row[0]) for row in connection.execute(query, self._named(hashes))]
+    def forget_others(self, texts: Iterable[str]) -> None:
+        """Drop the vectors of all texts but these: what nothing asks about any more."""
+        parameters = self._parameters(list(map(content_hash, texts)))
+        self.database.transact(
+            lambda connection: connection.execute(statement("forget_evaluation_vectors"), parameters)
+        )
 
-    def _named(self, hashes: list[bytes]) -> dict[str, object]:
+    def _missing(self, connection: Connection, hashes: list[bytes]) -> list[bytes]:
+        connection.execute(statement("use_evaluation_vectors"), self._parameters(hashes))
+        query = statement("unembedded").format(vectors=self.space.vectors)
+        return [bytes(row[0]) for row in connection.execute(query, self._parameters(hashes))]
+
+    def _parameters(self, hashes: list[bytes]) -> dict[str, object]:
         return {"hashes": hashes, "space": self.space.id, "input_type": self.input_type}
 
     def _send(self, request: Sequence[Text]) -> int:

@@ -31,6 +31,9 @@ divided by the words of both."""
 LEAST_WORDS = 12
 """Shorter texts (dates, names, headings) are alike by chance."""
 
+MOST_TEXTS = 20_000
+"""Texts that are compared, drawn by lot where there are more: that bounds memory, however large the corpus."""
+
 VARIANTS = 4
 """How many texts of a group are compared word by word."""
 
@@ -63,7 +66,7 @@ class Variant:
     places: tuple[Place, ...]
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """A variant beside the first of its group: how alike it is, 0 to 1, and the words that differ."""
 
     variant: Variant
@@ -81,11 +84,11 @@ class Group:
     categories: tuple[str, ...]
 
     @property
-    def compared(self) -> list[Compared]:
+    def comparisons(self) -> list[Comparison]:
         """Some variants, the first among them, word by word with the first. Long texts take a moment."""
         first = self.variants[0].text
         return [
-            Compared(variant, similarity(first, variant.text), between(first, variant.text))
+            Comparison(variant, similarity(first, variant.text), between(first, variant.text))
             for variant in self.variants[:VARIANTS]
         ]
 
@@ -94,10 +97,12 @@ class Group:
 class Duplicates:
     """Groups, those over several sources first; and how many texts are shared word for word.
 
-    `texts`: distinct texts that were compared; `in_groups`: those of them that are in a group.
+    `texts`: distinct texts that were compared; `of`: those that there are; `in_groups`: those of the compared ones
+    that are in a group.
     """
 
     texts: int
+    of: int
     groups: Sequence[Group]
     in_groups: int
     across_sources: int
@@ -106,18 +111,27 @@ class Duplicates:
     shared_sources: int
     shared_labels: int
 
+    @property
+    def is_sample(self) -> bool:
+        """Whether not all texts were compared."""
+        return self.texts < self.of
 
-def find(connection: Connection) -> Duplicates:
-    """Compare every distinct clause, section and span of the corpus with every other."""
-    rows = connection.execute(statement("report_clauses"), binary=True).fetchall()
+
+def find(connection: Connection, *, most: int = MOST_TEXTS) -> Duplicates:
+    """Compare every distinct clause, section and span of the corpus with every other.
+
+    Of more than `most` those with the lowest hashes are taken: as good as drawn by lot, and the same every time.
+    """
+    rows = connection.execute(statement("report_clauses"), {"most": most}, binary=True)
     texts = {bytes(digest): content for digest, content in rows}
-    found = components(list(texts.values()))
+    [count] = connection.execute(statement("report_clauses_counted")).fetchone() or (0,)
     names = list(texts)
-    members = [[names[position] for position in group] for group in found]
+    members = [[names[position] for position in group] for group in components(list(texts.values()))]
     groups = _placed(connection, members, texts)
     shared = connection.execute(statement("report_shared")).fetchone() or (0, 0, 0)
     return Duplicates(
         texts=len(texts),
+        of=count,
         groups=sorted(groups, key=lambda group: (-len(group.sources), -group.documents, group.variants[0].text)),
         in_groups=sum(len(group.variants) for group in groups),
         across_sources=sum(len(group.sources) > 1 for group in groups),
@@ -185,12 +199,16 @@ def _rarest(code: str, count: int) -> list[str]:
 
 def _coded(texts: Sequence[str]) -> list[str]:
     """Each text as a string with one character for a word, without case; the rarer a word, the lower it is."""
-    words = [_WORD.findall(text.casefold()) for text in texts]
-    counted = Counter(word for each in words for word in each)
-    ranked = sorted(counted, key=lambda word: (counted[word], word))
+    counts = Counter(word for text in texts for word in _words(text))
+    ranked = sorted(counts, key=lambda word: (counts[word], word))
     # A million different words have characters of their own; further ones share theirs, which finds too much.
     codes = {word: chr(_FIRST + rank % (_LAST - _FIRST + 1)) for rank, word in enumerate(ranked)}
-    return ["".join(codes[word] for word in each) for each in words]
+    return ["".join(codes[word] for word in _words(text)) for text in texts]
+
+
+def _words(text: str) -> list[str]:
+    """Taken from a text twice, so that never those of all texts are held at once."""
+    return _WORD.findall(text.casefold())
 
 
 def similarity(one: str, other: str) -> float:
@@ -227,17 +245,17 @@ class _Row(NamedTuple):
 def _group(members: Sequence[bytes], rows: Mapping[bytes, Sequence[_Row]], texts: Mapping[bytes, str]) -> Group:
     """A group with its most frequent text first. A stretch of a document counts once, however it is cut."""
     ordered = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
-    taken: list[_Row] = []
+    stretches: list[_Row] = []
     variants: list[Variant] = []
     for digest in ordered:
-        own = [row for row in rows[digest] if not any(row.overlaps(other) for other in taken)]
-        taken += own
+        own = [row for row in rows[digest] if not any(row.overlaps(other) for other in stretches)]
+        stretches += own
         if own:
             places = tuple(Place(row.source, row.title, row.section, row.category) for row in own)
             variants.append(Variant(texts[digest], places))
     return Group(
         variants=tuple(variants),
-        documents=len({row.document_id for row in taken}),
-        sources=tuple(sorted({row.source for row in taken})),
-        categories=tuple(sorted({row.category for row in taken if row.category})),
+        documents=len({row.document_id for row in stretches}),
+        sources=tuple(sorted({row.source for row in stretches})),
+        categories=tuple(sorted({row.category for row in stretches if row.category})),
     )

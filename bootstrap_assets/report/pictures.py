@@ -19,8 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from bootstrap_assets.evaluation.document import Point, Scores
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import MODES, Point, Score
+from bootstrap_assets.report.quality import MODES
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
@@ -136,63 +137,54 @@ def coverage_bar(covered: pd.DataFrame) -> Figure:
 
 
 @rc_context(_STYLE)
-def recall_curve(points: Sequence[Point], chosen: int | None = None) -> Figure:
-    """What the index finds by effort (ef_search), and the time it takes; `chosen`: the effort in use."""
+def recall_curve(points: Sequence[Point], effort: int | None = None) -> Figure:
+    """What the index finds by effort (ef_search), and the time it takes; `effort`: the one in use."""
     figure, axes = _figure(7.2, 2.9)
-    for name, label, colour, mark in (
-        ("recall_10", "of the nearest 10", BLUE, "o"),
-        ("recall_100", "of the nearest 100", ORANGE, "s"),
-    ):
-        told = [(point.ef_search, value) for point in points if (value := getattr(point, name)) is not None]
-        if told:
-            axes.plot(*zip(*told, strict=True), color=colour, marker=mark, label=label)
+    efforts = [point.ef_search for point in points]
+    shares_10, shares_100 = [point.recall_10 for point in points], [point.recall_100 for point in points]
+    axes.plot(efforts, shares_10, color=BLUE, marker="o", label="of the nearest 10")
+    axes.plot(efforts, shares_100, color=ORANGE, marker="s", label="of the nearest 100")
     axes.set_xlabel("effort of the index (ef_search)")
     axes.set_ylabel("share found (recall)")
     axes.set_ylim(top=1.005)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    times = [(point.ef_search, point.milliseconds) for point in points if point.milliseconds is not None]
-    if times:
-        beside = axes.twinx()
-        beside.plot(
-            *zip(*times, strict=True), color=GREY, linestyle=":", marker="^", label="milliseconds a search"
-        )
-        beside.set_ylabel("milliseconds a search", color=GREY)
-        beside.set_ylim(bottom=0)
-        beside.spines["right"].set_visible(True)
-    if chosen:
-        axes.axvline(chosen, color=GREEN, linestyle="--", label=f"in use: {chosen}")
+    beside = axes.twinx()
+    times = [point.ms for point in points]
+    beside.plot(efforts, times, color=GREY, linestyle=":", marker="^", label="milliseconds a search")
+    beside.set_ylabel("milliseconds a search", color=GREY)
+    beside.set_ylim(bottom=0)
+    beside.spines["right"].set_visible(True)
+    if effort:
+        axes.axvline(effort, color=GREEN, linestyle="--", label=f"in use: {effort}")
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     figure.legend(loc="outside upper left", ncols=4)
     return figure
 
 
 @rc_context(_STYLE)
-def scores(by_mode: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> Figure:
+def scores(by_mode: Mapping[str, Scores], metrics: Sequence[str]) -> Figure:
     """Scores of each way to search, by metric, with confidence intervals as lines."""
     figure, axes = _figure(7.2, 1.1 + 0.6 * len(metrics))
-    for number, (mode, found) in enumerate(by_mode.items()):
+    for number, (mode, of_mode) in enumerate(by_mode.items()):
         for row, metric in enumerate(metrics):
-            if not (score := found.get(metric)):
-                continue
+            score = of_mode[metric]
             y = row + (number - (len(by_mode) - 1) / 2) * 0.2
-            low = score.mean if score.low is None else score.low
-            high = score.mean if score.high is None else score.high
-            axes.plot([low, high], [y, y], color=PALETTE[number], linewidth=2.2, solid_capstyle="butt")
+            axes.plot([score.low, score.high], [y, y], color=PALETTE[number], linewidth=2.2, solid_capstyle="butt")
             label = MODES.get(mode, mode) if row == 0 else None
             axes.plot(score.mean, y, MARKS[number], color=PALETTE[number], label=label, linestyle="none")
             axes.annotate(
-                f"{score.mean:.3f}", (high, y), xytext=(5, 0), textcoords="offset points", va="center", size=8
+                f"{score.mean:.3f}",
+                (score.high, y),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                size=8,
             )
     axes.set_yticks(range(len(metrics)), metrics)
     axes.invert_yaxis()
-    ends = [
-        end
-        for found in by_mode.values()
-        for score in found.values()
-        for end in (score.low, score.mean, score.high)
-    ]
-    known = [end for end in ends if end is not None] or [0.0, 1.0]
-    axes.set_xlim(max(floor(10 * min(known) - 0.5) / 10, 0), ceil(10 * max(known) + 0.5) / 10)
+    of_all = [of_mode[metric] for of_mode in by_mode.values() for metric in metrics]
+    lowest, highest = min(score.low for score in of_all), max(score.high for score in of_all)
+    axes.set_xlim(max(floor(10 * lowest - 0.5) / 10, 0), ceil(10 * highest + 0.5) / 10)
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.tick_params(length=0)
     figure.legend(loc="outside upper left", ncols=2)

@@ -51,9 +51,6 @@ FROM embedding_usage u JOIN embedding_spaces s ON s.id = u.space_id
 WHERE u.run_id IS NOT NULL AND u.source IS DISTINCT FROM 'search'
 GROUP BY u.run_id, s.model ORDER BY 2 DESC LIMIT %(limit)s
 
--- name: report_quality
-SELECT quality FROM embedding_spaces WHERE id = %(space)s
-
 -- name: report_shared
 -- Texts that several records hold word for word: over documents, over sources, under different labels.
 SELECT count(*) FILTER (WHERE documents > 1), count(*) FILTER (WHERE sources > 1),
@@ -69,7 +66,10 @@ FROM (
 SELECT t.content_hash, t.content FROM reference_texts t
 WHERE EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash
               AND r.granularity IN ('clause', 'section', 'span'))
-ORDER BY t.content_hash
+ORDER BY t.content_hash LIMIT %(most)s
+
+-- name: report_clauses_counted
+SELECT count(DISTINCT content_hash) FROM reference_records WHERE granularity IN ('clause', 'section', 'span')
 
 -- name: report_places
 SELECT r.content_hash, r.source, r.document_id, d.title, r.section_path, r.category,
@@ -86,7 +86,7 @@ WHERE r.granularity IN ('clause', 'section', 'span')
 ORDER BY r.content_hash, r.category IS NULL, r.source, r.source_id
 
 -- name: report_vectors
-SELECT content_hash, embedding FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash
+SELECT content_hash, embedding::vector FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash
 
 -- name: report_changes
 SELECT source, change, granularity, count(*) AS records, max(changed_at) AS changed_at

@@ -21,7 +21,8 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.providers.protocol import Embedder, InputType
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Vectors, check, complaint, sound
-from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.errors import ConfigurationError, SpaceError
+from bootstrap_assets.search.index import is_indexed
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.texts.content import clean_text, estimate_tokens
 
@@ -61,7 +62,8 @@ class Filters:
 class Ranking:
     """How hits are ranked; docs/quality.md tells why these are the defaults.
 
-    `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked.
+    `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked; None, as for
+    `context`: what the space says (`embedding_spaces`).
     `fusion_constant`: where given, hits are ranked by the sum of weight / (constant + rank) over the two lists.
     `context`: the share that a text takes of the scores of the section it stands in. `feedback_texts`: how many
     first sections widen the query (0: none). `search_labels`: whether a record's category and hypothesis are
@@ -69,10 +71,10 @@ class Ranking:
     enough.
     """
 
-    vector_weight: float = 1.0
-    text_weight: float = 3.0
+    vector_weight: float | None = None
+    text_weight: float | None = None
     fusion_constant: int | None = None
-    context: float = 0.5
+    context: float | None = None
     feedback_texts: int = 10
     search_labels: bool = True
     ef_search: int | None = None
@@ -130,8 +132,11 @@ def search(
     ranking: Ranking | None = None,
     min_score: float | None = None,
     fold: bool = True,
+    space: int | None = None,
 ) -> list[Hit]:
     """The k best texts for a query; ConfigurationError while there is nothing to search.
+
+    `space`: the id of one that is not searched otherwise; SpaceError where there is none, or it has no index.
 
     `fold`: the same passage in another size, and nearly the same words, are one hit.
     """
@@ -139,12 +144,12 @@ def search(
     if mode is Mode.VECTOR and PHRASE.search(query):
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
     asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
-    asked |= {"min_score": min_score, "fold": fold} | asdict(ranking or Ranking())
-    with _open(database, settings, query, mode) as (connection, vector):
+    asked |= {"min_score": min_score, "fold": fold, "space": space} | asdict(ranking or Ranking())
+    with _open(database, settings, query, mode, space) as (connection, vector):
         named = asked | {"vector": vector} | _named(connection, filters or Filters())
         rows = connection.execute(statement("search"), named).fetchall()
         hits = [_hit(row) for row in rows]
-    if not hits:
+    if not hits and space is None:
         _searched(database)  # or there is nothing at all
     return hits
 
@@ -166,20 +171,42 @@ def _cleaned(query: str) -> str:
 
 @contextmanager
 def _open(
-    database: Database, settings: Settings, query: str, mode: Mode
+    database: Database, settings: Settings, query: str, mode: Mode, number: int | None
 ) -> Iterator[tuple[Connection, npt.NDArray[np.float32] | None]]:
     """A transaction, and the query's vector of the very space that is searched in it; None in the mode `text`."""
-    if mode is Mode.TEXT:
-        with database.connection() as connection:
-            yield connection, None
-        return
     while True:
-        space = _searched(database)
-        vector = embed_query(database, settings, space, query)  # in no transaction: may take long
+        space = _space(database, number) if number is not None or mode is not Mode.TEXT else None
+        vector = None
+        if space is not None and mode is not Mode.TEXT:
+            vector = embed_query(database, settings, space, query)  # in no transaction: may take long
         with database.connection() as connection:
-            if spaces.held(connection) == space:  # or another one was promoted meanwhile
+            if space is None or _is_held(connection, space, number):  # or another one was promoted meanwhile
                 yield connection, vector
                 return
+
+
+def _space(database: Database, number: int | None) -> Space:
+    if number is None:
+        return _searched(database)
+    space = database.transact(partial(spaces.numbered, number=number))
+    if not database.transact(partial(is_indexed, space=space)):
+        raise SpaceError(
+            f"space {space.id} ({space.name}) has no valid index, and cannot be searched: "
+            "`bootstrap spaces build` completes it"
+        )
+    return space
+
+
+def _is_held(connection: Connection, space: Space, number: int | None) -> bool:
+    """Whether the space is there, and stays as it is until the transaction ends."""
+    if number is None:
+        return spaces.held(connection) == space
+    try:
+        with connection.transaction():
+            spaces.hold(connection, space.vectors)
+    except psycopg.errors.UndefinedTable:  # dropped meanwhile: the next look says so
+        return False
+    return True
 
 
 def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
@@ -254,7 +281,7 @@ def embed_query(database: Database, settings: Settings, space: Space, query: str
 
 
 def _ask(database: Database, settings: Settings, embedder: Embedder, space: Space, query: str) -> Vectors:
-    if embedder.model.dollars:
+    if not embedder.model.is_free:
         with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
             return _pay(database, settings, embedder, space, query)
     return embedder.embed([query], InputType.QUERY).vectors

@@ -3,10 +3,10 @@
 
 -- name: some_vectors
 -- By content hash: as good as drawn by lot, and the same each time.
-SELECT content_hash, embedding FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
+SELECT content_hash, embedding::vector FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
 
 -- name: all_vectors
-SELECT content_hash, embedding FROM {vectors}
+SELECT content_hash, embedding::vector FROM {vectors}
 
 -- name: neighbours
 SELECT embedding <=> %(vector)s AS distance FROM {vectors} WHERE content_hash <> %(hash)s
@@ -24,7 +24,7 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = 
 WHERE i.indrelid = %(table)s::regclass AND a.amname = 'hnsw' ORDER BY i.indisvalid DESC, c.oid DESC
 
 -- name: create_index
-CREATE INDEX {concurrently} {name} ON {vectors} USING hnsw (embedding vector_cosine_ops)
+CREATE INDEX {concurrently} {name} ON {vectors} USING hnsw (embedding {operators})
 WITH (m = {m}, ef_construction = {ef_construction})
 
 -- name: create_text_index
@@ -32,32 +32,6 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} USING gin ({column})
 
 -- name: text_index
 SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(name)s))
-
--- name: is_counted
-SELECT counted_of = reference_corpus_version()
-FROM reference_text_totals
-
--- name: forget_words
-DELETE FROM reference_lexemes
-
--- name: count_words
--- Without whole documents and templates, whose words their sections have too, and without stand-by passages.
-INSERT INTO reference_lexemes (lexeme, texts)
-SELECT word, ndoc FROM ts_stat($$
-    SELECT content_tsv FROM reference_texts t WHERE EXISTS (
-        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
-          AND r.granularity NOT IN ('document', 'template'))
-$$)
-
--- name: count_totals
-INSERT INTO reference_text_totals (texts, mean_tokens, counted_of)
-SELECT count(*), coalesce(avg(t.tokens), 100),
-       reference_corpus_version()
-FROM reference_texts t WHERE EXISTS (
-    SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
-      AND r.granularity NOT IN ('document', 'template'))
-ON CONFLICT (one) DO UPDATE SET
-    texts = EXCLUDED.texts, mean_tokens = EXCLUDED.mean_tokens, counted_of = EXCLUDED.counted_of
 
 -- name: remember_index
 UPDATE embedding_spaces SET index_parameters = %(parameters)s WHERE id = %(id)s
@@ -77,7 +51,7 @@ FROM search_reference(
     tenants => %(tenants)s::text[], documents => %(documents)s::uuid[], vector_weight => %(vector_weight)s,
     text_weight => %(text_weight)s, fusion_constant => %(fusion_constant)s, context => %(context)s,
     search_labels => %(search_labels)s, feedback_texts => %(feedback_texts)s, ef_search => %(ef_search)s,
-    min_score => %(min_score)s, fold => %(fold)s)
+    min_score => %(min_score)s, fold => %(fold)s, space => %(space)s)
 
 -- name: find_documents
 SELECT id FROM reference_documents WHERE title = ANY (%(named)s) OR source_id = ANY (%(named)s) OR id::text = ANY (%(named)s)

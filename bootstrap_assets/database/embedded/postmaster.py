@@ -25,7 +25,7 @@ from bootstrap_assets.database.embedded.sockets import is_safe, path_of
 from bootstrap_assets.database.libpq import socket_url
 
 PORT = 5432
-"""Part of the socket's name; nothing listens on a port."""
+"""Part of the socket's name; nothing listens on a port unless it was asked for (`tcp`)."""
 
 _TIMEOUT = 10
 """Seconds to wait for a server that took the connection."""

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,9 +114,14 @@ def initialize(folder: Path, account: Account | None, lock: int) -> None:
     raise ConfigurationError(f"no database can be made in {folder.parent}: {' '.join(reason) or 'initdb failed'}")
 
 
-def launch(folder: Path, sockets: Path, port: int, account: Account | None, log: Path) -> int:
-    """Start the server of a data folder, listening in the folder `sockets` only; returns its process id."""
-    command: list[Any] = [program("postgres"), "-D", folder, "-h", "", "-k", sockets, "-p", str(port)]
+def launch(
+    folder: Path, sockets: Path, port: int, account: Account | None, log: Path, listening: Sequence[str]
+) -> int:
+    """Start the server of a data folder; returns its process id.
+
+    It listens in the folder `sockets`, and besides where the options `listening` say.
+    """
+    command: list[Any] = [program("postgres"), "-D", folder, *listening, "-k", sockets, "-p", str(port)]
     uid, gid = account or (-1, -1)
     started = subprocess.run(
         [sys.executable, "-I", "-S", Path(__file__).with_name("detach.py"), str(uid), str(gid), log, *command],

@@ -16,13 +16,13 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bootstrap_assets.database.embedded import data_folder, postmaster, programs, sockets
+from bootstrap_assets.database.embedded import data_folder, postmaster, programs, sockets, tcp
 from bootstrap_assets.database.embedded.postmaster import PORT, Doubtful, Server, Silent, State
 from bootstrap_assets.database.embedded.programs import program
 from bootstrap_assets.database.libpq import forget_environment, socket_url
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, NoCorpusError
 
-__all__ = ["DATABASE", "existing", "is_running", "program", "start", "stop"]
+__all__ = ["DATABASE", "address", "existing", "is_running", "listen", "program", "start", "stop"]
 
 DATABASE = "bootstrap"
 
@@ -35,18 +35,44 @@ _STILL_USED = "pre-existing shared memory block"
 """What PostgreSQL says while processes of a server that was killed are still there."""
 
 
-def start(home: Path) -> str:
-    """The connection string of that home's server, made where there is none, and started where it stands."""
+def start(home: Path, *, port: int | None = None) -> str:
+    """The connection string of that home's server, made where there is none, and started where it stands.
+
+    `port`: where it is started it shall listen there, too; see `listen`.
+    """
     forget_environment()
     data = _data_of(home)
     found = _look(data)
     if not _is_usable(found):
         with _alone(data) as lock:
-            found = _ensure(data, lock)
+            found = _ensure(data, lock, port)
     assert isinstance(found, Server)
     if DATABASE not in found.databases:
         _create_database(socket_url(found.sockets, found.port, "postgres"))
     return socket_url(found.sockets, found.port, DATABASE)
+
+
+def listen(home: Path, port: int) -> str:
+    """Start the server on a port of this machine besides its socket; returns the address, with the password.
+
+    ConfigurationError where it runs already, and not on that port: to start it anew would end its sessions.
+    """
+    url, data = start(home, port=port), _data_of(home)
+    if (now := tcp.port_of(url)) != port:
+        place = f"on port {now}" if now else "without a port"
+        raise ConfigurationError(f"the embedded server runs already, {place}: `bootstrap db down` first")
+    tcp.lock_up(url, data, programs.account_of(data))
+    return tcp.address(data, port, DATABASE)
+
+
+def address(home: Path) -> str:
+    """The address by TCP, with the password; ConfigurationError where the server is on no port."""
+    port = tcp.port_of(existing(home))
+    if port is None:
+        raise ConfigurationError(
+            "the embedded server is on no port: `bootstrap db down`, then `bootstrap db up --port 5433`"
+        )
+    return tcp.address(_data_of(home), port, DATABASE)
 
 
 def existing(home: Path) -> str:
@@ -111,7 +137,7 @@ def _is_usable(found: State) -> bool:
     return isinstance(found, Server) and found.is_sound
 
 
-def _ensure(data: Path, lock: int) -> Server:
+def _ensure(data: Path, lock: int, port: int | None) -> Server:
     """A sound server of that folder. The caller holds the lock of the home."""
     until = time.monotonic() + PATIENCE
     while True:
@@ -125,7 +151,7 @@ def _ensure(data: Path, lock: int) -> Server:
         if not data_folder.is_made(data):
             data_folder.make(data, account, lock)
         data_folder.prepare(data, account)
-        reason = _launch(data, account)
+        reason = _launch(data, account, port)
         if reason and (_STILL_USED not in reason or time.monotonic() > until):
             raise DatabaseUnavailable(f"the embedded PostgreSQL in {data} does not start: {reason}")
 
@@ -170,12 +196,14 @@ def _end(data: Path, found: State) -> None:
         sockets.remove(found.sockets, data)  # of a home that was moved, whose record names its old place
 
 
-def _launch(data: Path, account: programs.Account | None) -> str:
+def _launch(data: Path, account: programs.Account | None, port: int | None) -> str:
     """Start the server and wait until it answers; returns why it did not start, or an empty text."""
     log = data / "log"
     before = log.stat().st_size if log.exists() else 0
     programs.let_in(data, account)  # again: making it took a while, and a pytest that starts closes its folder
-    pid = programs.launch(data, sockets.choose(data, PORT, account), PORT, account, log)
+    listening = tcp.options(data, account) if port else ("-h", "")
+    folder = sockets.choose(data, port or PORT, account)
+    pid = programs.launch(data, folder, port or PORT, account, log, listening)
     until = time.monotonic() + PATIENCE
     while not isinstance(found := _look(data), Server):
         if _is_gone(pid):

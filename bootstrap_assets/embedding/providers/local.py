@@ -8,9 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bootstrap_assets.embedding.providers.models import LOCAL
-from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType, Model
-from bootstrap_assets.errors import RefusedError
+from bootstrap_assets.embedding.providers.protocol import Embedder, Embeddings, InputType, Model, SpaceModel
+from bootstrap_assets.errors import ConfigurationError, RefusedError
+from bootstrap_assets.settings import Settings
+
+LOCAL = Model(
+    provider="local",
+    name="wordllama-l2-supercat-distinct",
+    dimensions=256,
+    context=16_000,
+    request_texts=512,
+    request_tokens=64_000,
+    dollars=0.0,
+    parallel=False,
+    feedback=True,
+)
+"""A static model has no context limit of its own; this bound keeps the memory for one text small.
+
+The name says how a text's vector is made of its tokens': another way is another space.
+"""
 
 RARITY = 1e-3
 """a of the weight a / (a + p) of a query's token that makes the share p of all tokens (Arora, Liang, Ma 2017)."""
@@ -20,6 +36,37 @@ _BLOCK = 64
 
 Weights = npt.NDArray[np.float32]
 """For each token of the vocabulary, what it counts in a query."""
+
+
+class LocalProvider:
+    """This machine: one model, which needs no key and costs nothing."""
+
+    name = LOCAL.provider
+    title = "the local model"
+    key: str | None = None
+    is_free = True
+
+    def missing(self, settings: Settings) -> str | None:
+        """Nothing is."""
+        return None
+
+    def choose(self, settings: Settings, own: SpaceModel | None) -> Model:
+        """The only model."""
+        return LOCAL
+
+    def model(self, settings: Settings, name: str, dimensions: int) -> Model:
+        """The only model; ConfigurationError where a space is of another, from a later version or an older one."""
+        if (name, dimensions) != (LOCAL.name, LOCAL.dimensions):
+            raise ConfigurationError(f"the vectors are of {self.name}'s {name}, which this version does not know")
+        return LOCAL
+
+    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
+        """An embedder, with what it learnt of the corpus."""
+        return LocalEmbedder(fitted)
+
+    def remarks(self, model: Model) -> list[str]:
+        """None: nothing leaves this machine."""
+        return []
 
 
 class LocalEmbedder:

@@ -8,16 +8,17 @@ CREATE OR REPLACE FUNCTION search_reference(
     labels          text[] DEFAULT NULL,
     tenants         text[] DEFAULT NULL,
     documents       uuid[] DEFAULT NULL,
-    vector_weight   double precision DEFAULT 1,
-    text_weight     double precision DEFAULT 3,
+    vector_weight   double precision DEFAULT NULL,
+    text_weight     double precision DEFAULT NULL,
     fusion_constant integer DEFAULT NULL,
-    context         double precision DEFAULT 0.5,
+    context         double precision DEFAULT NULL,
     search_labels   boolean DEFAULT true,
     feedback_texts  integer DEFAULT 10,
     candidates      integer DEFAULT 100,
     ef_search       integer DEFAULT NULL,
     min_score       double precision DEFAULT NULL,
-    fold            boolean DEFAULT true
+    fold            boolean DEFAULT true,
+    space           integer DEFAULT NULL
 ) RETURNS TABLE (
     rank bigint, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
@@ -39,9 +40,6 @@ DECLARE
     before_it integer;
 BEGIN
     k := coalesce(k, 10);
-    vector_weight := coalesce(vector_weight, 1);
-    text_weight := coalesce(text_weight, 3);
-    context := coalesce(context, 0.5);
     search_labels := coalesce(search_labels, true);
     feedback_texts := coalesce(feedback_texts, 10);
     candidates := coalesce(candidates, 100);
@@ -62,15 +60,14 @@ BEGIN
         CASE WHEN tenants IS NULL THEN documents ELSE (
             SELECT coalesce(array_agg(d.id), '{}') FROM reference_documents d
             WHERE d.tenant_id = ANY (tenants) AND (documents IS NULL OR d.id = ANY (documents))) END,
-        CASE WHEN phrase IS NOT NULL THEN (
-            SELECT coalesce(array_agg(content_hash), '{}') FROM reference_texts WHERE content_tsv @@ phrase) END);
-    asked := reference_question(query_text, query_embedding, feedback_texts);
-    as_asked := reference_question(query_text, NULL, 0);
+        phrase);
+    asked := reference_question(query_text, query_embedding, feedback_texts, space => space);
+    as_asked := reference_question(query_text, NULL, 0, space => space);
     LOOP
         before_it := cardinality(ranked);
         SELECT coalesce(array_agg(ROW (f.*)::reference_ranked), '{}') INTO ranked FROM reference_rank(
             asked, filters, CASE WHEN NOT fold THEN k END, vector_weight, text_weight, fusion_constant, context,
-            search_labels, greatest(candidates, k), ef_search, as_asked) f WHERE min_score IS NULL OR f.score >= min_score;
+            search_labels, greatest(candidates, k), ef_search, as_asked, space) f WHERE min_score IS NULL OR f.score >= min_score;
         EXIT WHEN NOT fold;
         SELECT array_agg(o.leader ORDER BY o.place) INTO leaders
         FROM reference_fold(ARRAY(SELECT r.content_hash FROM unnest(ranked) r), k) o;
@@ -97,7 +94,7 @@ BEGIN
                    (array_agg(r.id ORDER BY r.source, r.source_id))[1] AS first
             FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
             WHERE r.content_hash = f.content_hash
-              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, filters)
         ) all_of
     )
     SELECT f.rank, f.score, f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.content_hash, t.content,
@@ -122,7 +119,7 @@ BEGIN
     ) one WHERE f.leads ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
-    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. With fusion_constant hits are in order of reciprocal ranks instead of score.';
+    'Hybrid search over the active space, or over the one whose id is given as space. Weights and context are the space''s own where they are not given. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. With fusion_constant hits are in order of reciprocal ranks instead of score.';
 
 -- Whatever search path the caller has, and whatever stands first on it: our schema and the extension's. What users
 -- made in them cannot hide PostgreSQL's own, and temporary tables come last. The functions inside follow the path

@@ -102,7 +102,7 @@ def _markdown_files(archive: Archive) -> list[str]:
 def _refuse_foreign(archive: Archive) -> None:
     if not _markdown_files(archive):
         raise ForeignFileError(
-            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listed()}; archives"
+            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listing()}; archives"
             f" come from {HOMEPAGE}"
         )
 
@@ -218,5 +218,5 @@ SOURCE = Source(
         Remote(f"{name}.zip", f"{HOMEPAGE}/{name}/archive/refs/heads/main.zip") for name in REPOSITORIES
     ),
     parse=parse,
-    version=2,
+    version=3,
 )
