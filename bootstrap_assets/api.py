@@ -119,8 +119,8 @@ class ReferenceCorpus:
         categories: Names = (),
         granularities: Names = (),
         labels: Names = (),
-        tenants: Names = (),
         documents: Names = (),
+        tenant: str | None = None,
         min_score: float | None = None,
         fold: bool = True,
         ranking: Ranking | None = None,
@@ -129,7 +129,7 @@ class ReferenceCorpus:
         """The k best texts for a query, best first, each with the records that have it, its licence and address.
 
         `mode`: `hybrid`, `vector` or `text`. What stands in double quotes must occur as a phrase. `documents`:
-        ids, source ids or titles. `min_score`, 0 to 1, leaves out what scores less; `fold`: what says the same is
+        ids, source ids or titles. `tenant`: that tenant's own documents are found too. `min_score`, 0 to 1, leaves out what scores less; `fold`: what says the same is
         one hit. `space`: the id of a space that is not searched otherwise (`bootstrap spaces list`); SpaceError
         where there is none, or it has no index. ConfigurationError where nothing is searched yet, or a name is
         unknown.
@@ -139,8 +139,8 @@ class ReferenceCorpus:
             categories=_names(categories),
             granularities=_names(granularities),
             labels=_names(labels),
-            tenants=_names(tenants),
             documents=_names(documents),
+            tenant=tenant,
         )
         return searching.search(
             self._open(),

@@ -45,7 +45,7 @@ from bootstrap_assets.sources.registry import get_source
     help="Only evidence with this label.",
 )
 @click.option("--document", "documents", multiple=True, help="Only this document: its title, source id or id.")
-@click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
+@click.option("--tenant", help="Find the documents of this tenant too, beside the reference corpus.")
 @click.option(
     "--min-score",
     type=Number(0, 1),
@@ -83,7 +83,7 @@ def search(
     granularities: tuple[str, ...],
     labels: tuple[str, ...],
     documents: tuple[str, ...],
-    tenants: tuple[str, ...],
+    tenant: str | None,
     min_score: float | None,
     unfolded: bool,
     vector_weight: float | None,
@@ -95,7 +95,7 @@ def search(
     """Find the records that answer TEXT best."""
     settings = load_settings()
     known = tuple(get_source(name.lower()).name for name in sources)
-    filters = Filters(known, categories, granularities, labels, tenants, documents)
+    filters = Filters(known, categories, granularities, labels, documents, tenant)
     ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
     url = existing_database_url(settings)
     with Database(url, size=1) as database:

@@ -213,7 +213,7 @@ WITH difference AS MATERIALIZED (
            coalesce(c.tokens, t.tokens) AS counted_tokens
     FROM reference_texts t LEFT JOIN reference_counted_texts c USING (content_hash)
     WHERE t.content_hash = ANY (%(hashes)s) AND (c.content_hash IS NULL) = EXISTS (
-        SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash
+        SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash AND r.tenant_id IS NULL
         AND r.granularity NOT IN ('document', 'template'))
 ), came AS (
     INSERT INTO reference_counted_texts (content_hash, tokens) SELECT content_hash, tokens FROM difference WHERE sign > 0

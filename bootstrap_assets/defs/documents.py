@@ -31,7 +31,7 @@ def _asset(
     step: Step, name: str, holds: str, deps: list[str], **more: Any
 ) -> Callable[[Callable[..., Results]], dg.AssetsDefinition]:
     """What the assets of the four stages have in common."""
-    return dg.asset(  # type: ignore[return-value]
+    make: Callable[[Callable[..., Results]], dg.AssetsDefinition] = dg.asset(
         name=name,
         deps=deps,
         group_name="documents",
@@ -48,6 +48,7 @@ def _asset(
         ],
         **more,
     )
+    return make
 
 
 @_asset(

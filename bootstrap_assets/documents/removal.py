@@ -9,7 +9,6 @@ from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.documents.states import DocumentState
-from bootstrap_assets.texts.passages import parts_of
 
 
 def remove(database: Database, document: UUID) -> None:
@@ -17,7 +16,7 @@ def remove(database: Database, document: UUID) -> None:
 
     Work on it ends at its next safe point, and writes nothing more.
     """
-    with stage(states.SOURCE, [], parts_of) as nothing:
+    with stage(states.SOURCE, []) as nothing:
         database.transact(partial(_remove, document=document, nothing=nothing))
 
 

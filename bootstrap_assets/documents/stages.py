@@ -35,7 +35,6 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, Filled, Filler
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import PermanentError, RefusedError, StoppedError, is_transient
-from bootstrap_assets.texts.passages import parts_of
 
 statement = statements_of(__name__)
 
@@ -147,7 +146,7 @@ def _chunk(corpus: Corpus, worker: Worker, claim: Claim) -> bool:
         load.store(connection, staging, scope, allow_deletes=True)
         return True
 
-    with stage(states.SOURCE, [parsed], parts_of) as staging:
+    with stage(states.SOURCE, [parsed]) as staging:
         return corpus.database.transact(store)
 
 

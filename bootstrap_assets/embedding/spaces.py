@@ -123,6 +123,7 @@ def _make(connection: Connection, key: tuple[str, str, int, str], *, feedback: b
         connection.execute(
             statement("create_vectors").format(
                 vectors=space.vectors,
+                table=sql.Literal(space.table),
                 element_type=sql.Identifier(space.element_type),
                 dimensions=sql.Literal(space.dimensions),
             )

@@ -402,7 +402,21 @@ CREATE TABLE {vectors} (
 -- parallel_workers: a long vector is TOASTed, so the heap is small and PostgreSQL would plan no parallel worker
 -- for the index build; the build honours this setting. Not before: the primary key of the empty table would be built
 -- by workers too, over temporary files, which a role's temp_file_limit may not allow.
-ALTER TABLE {vectors} SET (parallel_workers = 2)
+ALTER TABLE {vectors} SET (parallel_workers = 2);
+-- A vector is for whoever may see a record with its text; those who may read the records may read it.
+ALTER TABLE {vectors} ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON {vectors} FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.content_hash = {vectors}.content_hash));
+DO $$
+DECLARE reader name;
+BEGIN
+    FOR reader IN
+        SELECT pg_get_userbyid(a.grantee) FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+        WHERE c.oid = 'reference_records'::regclass AND a.privilege_type = 'SELECT' AND a.grantee NOT IN (0, c.relowner)
+    LOOP
+        EXECUTE format('GRANT SELECT ON %I TO %I', {table}, reader);
+    END LOOP;
+END $$
 
 -- name: column_dimensions
 SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
@@ -493,13 +507,14 @@ END $$;
 DROP TABLE pg_temp.views_kept
 
 -- name: replace_vectors
-CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::{element_type} AS embedding FROM {vectors}
+CREATE OR REPLACE VIEW reference_vectors WITH (security_invoker = true) AS SELECT content_hash, embedding::{element_type} AS embedding FROM {vectors}
 
 -- name: replace_view
-CREATE OR REPLACE VIEW reference_embeddings AS
+CREATE OR REPLACE VIEW reference_embeddings WITH (security_invoker = true) AS
 SELECT r.id, r.document_id, r.source, t.content, v.embedding::{element_type} AS embedding, r.granularity,
        r.section_path, r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
 FROM reference_records r JOIN reference_texts t USING (content_hash) JOIN {vectors} v USING (content_hash)
+WHERE reference_is_visible(r.tenant_id)
 
 -- name: fitted
 SELECT fitted FROM embedding_spaces WHERE id = %(id)s
@@ -515,7 +530,7 @@ WHERE id = %(id)s AND (fitted, fitted_of) IS DISTINCT FROM (%(fitted)s, %(of)s)
 -- One statement, so that the version is that of these texts.
 SELECT reference_corpus_version(), ARRAY(
     SELECT t.content FROM reference_texts t WHERE EXISTS (
-        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
+        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash AND r.tenant_id IS NULL
           AND r.granularity NOT IN ('document', 'template'))
     ORDER BY t.content_hash LIMIT %(limit)s)
 

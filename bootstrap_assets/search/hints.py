@@ -13,9 +13,9 @@ statement = statements_of(__name__)
 
 def why_nothing(connection: Connection, query: str, mode: Mode, filters: Filters) -> list[str]:
     """Sentences for a person: a category that no record has, a phrase that stands nowhere."""
-    tenants = {tenant for (tenant,) in connection.execute(statement("tenants"))}
-    if absent := [tenant for tenant in filters.tenants if tenant not in tenants]:
-        return [f"no document is of the tenant {tenant!r}" for tenant in absent]
+    own = {"tenant": filters.tenant}
+    if filters.tenant and not connection.execute(statement("has_documents"), own).rowcount:
+        return [f"no document is of the tenant {filters.tenant!r}"]
     rows = connection.execute(statement("categories"))
     known = {category.lower(): category for (category,) in rows}
     unknown = [name for name in filters.categories if name.lower() not in known]

@@ -47,15 +47,16 @@ class Mode(StrEnum):
 class Filters:
     """What a record must be to be found; an empty tuple lets everything through. Upper and lower case are one.
 
-    `documents`: ids, source ids or titles of documents.
+    `documents`: ids, source ids or titles of documents. `tenant`: for whom is searched; the documents of that tenant
+    are found too, beside the reference corpus.
     """
 
     sources: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     granularities: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    tenants: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ def search(
     asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
     asked |= {"min_score": min_score, "fold": fold, "space": space} | asdict(ranking or Ranking())
     with _open(database, settings, query, mode, space) as (connection, vector):
+        act_for(connection, filters.tenant if filters else None)
         named = asked | {"vector": vector} | _named(connection, filters or Filters())
         rows = connection.execute(statement("search"), named).fetchall()
         hits = [_hit(row) for row in rows]
@@ -209,8 +211,13 @@ def _is_held(connection: Connection, space: Space, number: int | None) -> bool:
     return True
 
 
+def act_for(connection: Connection, tenant: str | None) -> None:
+    """Let what follows in this transaction see the documents of a tenant, None: those of none."""
+    connection.execute("SELECT set_config('bootstrap.tenant', %s, true)", (tenant or "",))
+
+
 def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
-    named: dict[str, Any] = {name: list(values) or None for name, values in asdict(filters).items()}
+    named: dict[str, Any] = {name: list(values or ()) or None for name, values in asdict(filters).items()}
     if filters.documents:
         found = connection.execute(statement("find_documents"), {"named": named["documents"]}).fetchall()
         if not found:

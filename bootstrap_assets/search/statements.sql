@@ -48,7 +48,7 @@ SELECT rank, score, vector_rank, vector_score, text_rank, text_score, content, b
 FROM search_reference(
     query_text => %(query)s, query_embedding => %(vector)s::vector, k => %(k)s, sources => %(sources)s::text[],
     categories => %(categories)s::text[], granularities => %(granularities)s::text[], labels => %(labels)s::text[],
-    tenants => %(tenants)s::text[], documents => %(documents)s::uuid[], vector_weight => %(vector_weight)s,
+    documents => %(documents)s::uuid[], vector_weight => %(vector_weight)s,
     text_weight => %(text_weight)s, fusion_constant => %(fusion_constant)s, context => %(context)s,
     search_labels => %(search_labels)s, feedback_texts => %(feedback_texts)s, ef_search => %(ef_search)s,
     min_score => %(min_score)s, fold => %(fold)s, space => %(space)s)
@@ -67,8 +67,8 @@ SELECT word, tsvector_to_array(reference_tsvector(word)) FROM unnest(%(words)s::
 -- name: categories
 SELECT DISTINCT category FROM reference_records WHERE category IS NOT NULL
 
--- name: tenants
-SELECT DISTINCT tenant_id FROM reference_documents WHERE tenant_id IS NOT NULL
+-- name: has_documents
+SELECT FROM reference_documents WHERE tenant_id = %(tenant)s LIMIT 1
 
 -- name: phrases
 -- Phrases with whether any text holds them; without those of stop words alone, which ask for nothing.

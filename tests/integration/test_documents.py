@@ -115,7 +115,7 @@ def test_a_document_is_found_by_its_tenant_as_soon_as_it_is_embedded_and_by_nobo
     query = "liability is capped at the fees paid in twelve months"
 
     def documents(tenant: str | None) -> set[str]:
-        hits = search(acme.database, acme.settings, query, k=20, tenant=tenant)
+        hits = search(acme.database, acme.settings, query, k=20, filters=Filters(tenant=tenant))
         return {record["document_id"] for hit in hits for record in hit.records}
 
     assert str(document) in documents("acme")

@@ -7,7 +7,7 @@ DECLARE
         SELECT v.content_hash FROM %s v
         WHERE EXISTS (
             SELECT FROM reference_records r %s WHERE r.content_hash = v.content_hash
-              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, $2))
+              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, $2))
         $query$, vectors, CASE WHEN (filters).phrase IS NOT NULL THEN
             'JOIN reference_texts t ON t.content_hash = r.content_hash AND t.content_tsv @@ ($2).phrase' END);
     near bytea[];

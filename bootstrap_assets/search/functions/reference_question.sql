@@ -35,7 +35,7 @@ BEGIN
         SELECT content_hash FROM (
             SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
                 plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space)
-            JOIN reference_records USING (content_hash) WHERE granularity = 'section'
+            JOIN reference_records r USING (content_hash) WHERE granularity = 'section' AND reference_is_visible(r.tenant_id)
             ORDER BY document_id, score DESC, content_hash
         ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
     IF first IS NULL THEN

@@ -41,13 +41,13 @@ BEGIN
     IF (filters).phrase IS NULL THEN
         SELECT array_agg(f.content_hash) INTO few FROM (
             SELECT r.content_hash FROM reference_records r
-            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, filters)
+            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
             LIMIT all_below + 1) f;
     ELSE  -- by the index over words, which goes no further than so many either
         SELECT array_agg(f.content_hash) INTO few FROM (
             SELECT r.content_hash FROM reference_texts t JOIN reference_records r ON r.content_hash = t.content_hash
             WHERE t.content_tsv @@ (filters).phrase
-              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, filters)
+              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
             LIMIT all_below + 1) f;
     END IF;
     IF coalesce(cardinality(few), 0) > all_below THEN  -- else they are so few that all are compared
@@ -73,7 +73,7 @@ BEGIN
         SELECT DISTINCT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section
         FROM reference_records r
         WHERE r.content_hash = ANY (coalesce(few, near || texts)) AND reference_passes(
-            r.source, r.category, r.granularity, r.nli_label, r.document_id, filters)
+            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
     ), all_of AS MATERIALIZED (
         SELECT array_agg(DISTINCT h.hash) AS hashes
         FROM places p CROSS JOIN LATERAL (VALUES (p.content_hash), (p.section)) h (hash)

@@ -507,14 +507,14 @@ COMMENT ON TABLE reference_text_totals IS
 
 -- What an application reads. Promoting a space replaces the view; its columns never change, and of their types only
 -- that of the vectors: it is the space's, so that the index is used through the view.
-CREATE VIEW reference_embeddings AS
+CREATE VIEW reference_embeddings WITH (security_invoker = true) AS
 SELECT r.id, r.document_id, r.source, t.content, NULL::vector AS embedding, r.granularity, r.section_path,
        r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
 FROM reference_records r JOIN reference_texts t USING (content_hash)
 WHERE false;
 
 -- The vectors that are searched. Promoting a space replaces the view; the index is used through it.
-CREATE VIEW reference_vectors AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
+CREATE VIEW reference_vectors WITH (security_invoker = true) AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
 
 CREATE TYPE reference_filters AS (
     sources text[], categories text[], granularities text[], labels text[], documents uuid[], phrase tsquery
