@@ -19,6 +19,9 @@ _BOLD_NAME = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _MOST_BOLD = 130
 _UNMAPPED = "\xad"  # dropped when the text is normalised
 _LABEL_TOUCHES = re.compile(r"\s*(?:\(?[A-Za-z]{1,4}[.)]|\(?\d{1,3}(?:\.\d{1,3})*[.)])(?=[^\W\d_][^.])")
+_FURNITURE = 4
+"""At most one of so many lines belongs to a header or a footer."""
+
 _GAP = 0.2
 """Share of a line's height from which a gap between a number and its text is a space that was never written."""
 
@@ -59,30 +62,37 @@ def in_order(lines: list[Line]) -> list[Line]:
     """Lines with those put last that were drawn first and stand below all others: footers; and so for headers."""
     if len(lines) < 2:
         return lines
-    first = _count_below(lines)
-    lines = lines[first:] + lines[:first]
-    last = _count_above(lines)
-    return lines[len(lines) - last :] + lines[: len(lines) - last]
+    count = _count_below(lines)
+    footer, others = lines[:count], lines[count:]
+    start = len(others) - _count_above(others)
+    return others[start:] + others[:start] + footer
 
 
 def _count_below(lines: list[Line]) -> int:
     """How many of the first lines stand below all that follow them."""
     lowest, best = float("inf"), 0
-    bottoms = [min(lowest := min(lowest, line.box[1]), lowest) for line in reversed(lines)][::-1]
+    bottoms = [lowest := min(lowest, line.box[1]) for line in reversed(lines)][::-1]
     highest = float("-inf")
-    for count, line in enumerate(lines[:-1], 1):
+    for count, line in enumerate(lines[: _most_apart(lines)], 1):
         highest = max(highest, line.box[3])
         if highest <= bottoms[count]:
             best = count
     return best
 
 
+def _most_apart(lines: list[Line]) -> int:
+    """How many lines a header or a footer can have: the fewer part of a page."""
+    return max(1, len(lines) // _FURNITURE)
+
+
 def _count_above(lines: list[Line]) -> int:
     """How many of the last lines stand above all that come before them."""
     highest = float("-inf")
+    if len(lines) < 2:
+        return 0
     tops = [highest := max(highest, line.box[3]) for line in lines]
     lowest, best = float("inf"), 0
-    for count, line in enumerate(reversed(lines[1:]), 1):
+    for count, line in enumerate(lines[: -_most_apart(lines) - 1 : -1], 1):
         lowest = min(lowest, line.box[1])
         if lowest >= tops[len(lines) - count - 1]:
             best = count

@@ -229,7 +229,9 @@ def test_entities_in_a_book_are_refused(refused: Refused) -> None:
 
 def test_xml_that_is_nested_without_end_is_refused(refused: Refused, read: Read) -> None:
     body = "<w:sdt>" * 50_000 + "</w:sdt>" * 50_000
-    assert refused(word(body))[0] is Reason.UNSAFE
+    reason, message = refused(word(body))
+    assert reason is Reason.UNSAFE
+    assert "deeper than 200" in message
     page = b"<html><body>" + b"<div>" * 10_000 + b"deep inside"
     assert read(page).text == "deep inside"
 
@@ -326,15 +328,20 @@ def test_a_pipe_a_folder_and_a_device_are_not_waited_for(extractor: Extractor, t
         assert caught.value.reason is Reason.UNREADABLE
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "growing.txt"
+@pytest.mark.parametrize("start", [0, 600])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "changing.txt"
     path.write_bytes(b"first " * 100)
+    os.utime(path, (1, 1))
     honest = reading._bytes_of
 
     def slow(file: io.FileIO, most: int) -> bytes:
         content = honest(file, most)
-        with path.open("ab") as more:
-            more.write(b"second")
+        with path.open("r+b") as other:
+            other.seek(start)
+            other.write(b"second")
         return content
 
     monkeypatch.setattr(reading, "_bytes_of", slow)

@@ -1,10 +1,11 @@
 """What of each format comes into the text, and where it stands."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.documents.extraction import VERSION
+from bootstrap_assets.documents.extraction import VERSION, pdf_lines
 from bootstrap_assets.documents.extraction.model import ExtractedDocument, Kind, as_json, from_json
 from bootstrap_assets.documents.extraction.reading import extract_bytes
 from bootstrap_assets.sample.documents import FOLDER
@@ -70,15 +71,14 @@ def test_lines_of_a_pdf_are_joined_to_paragraphs_and_keep_their_page_and_box() -
     assert headings(document)[1] == (1, "1", "Parties and purpose")
 
 
-def test_a_footer_that_is_drawn_first_comes_last() -> None:
+def test_a_footer_that_is_drawn_first_comes_last_and_a_header_that_is_drawn_last_first() -> None:
     page = [
         (72.0, 40.0, REGULAR, "Page 1"),
         (72.0, 700.0, REGULAR, "The first clause"),
         (72.0, 688.0, REGULAR, "goes on."),
+        (72.0, 800.0, REGULAR, "Draft"),
     ]
-    assert read(pages_pdf([page], "")).text == "The first clause\ngoes on.\n\nPage 1".replace(
-        "clause\n", "clause "
-    )
+    assert read(pages_pdf([page], "")).text == "Draft\n\nThe first clause goes on.\n\nPage 1"
 
 
 def test_a_sentence_goes_on_over_the_end_of_a_page() -> None:
@@ -135,9 +135,26 @@ def test_a_text_that_divides_no_word_keeps_its_hyphens() -> None:
     assert "was de-identified before" in read(pages_pdf([page], "")).text
 
 
-def test_a_number_that_stands_apart_from_its_words_has_a_space_behind_it() -> None:
-    content = shown(b"2.") + shown(b"Term", left=100)
-    assert read(page_pdf(content)).text.startswith("2. Term")
+@pytest.mark.parametrize(
+    ("words", "gap", "spaced"),
+    [
+        ("1.Term", 6.0, "1. Term"),
+        ("(a)the", 6.0, "(a) the"),
+        ("1.Term", 0.5, "1.Term"),
+        ("P.O. Box", 6.0, "P.O. Box"),
+        ("1. Term", 6.0, "1. Term"),
+    ],
+)
+def test_a_gap_behind_a_number_is_a_space_where_pdfium_gives_none(words: str, gap: float, spaced: str) -> None:
+    label = re.match(r"\S*?[.)]", words)
+    assert label
+
+    class Page:
+        def get_charbox(self, index: int) -> tuple[float, float, float, float]:
+            left = 5.0 * index + (gap if index >= label.end() else 0.0)
+            return left, 0.0, left + 5.0, 10.0
+
+    assert pdf_lines._with_space(Page(), words, 0, 10.0)[0] == spaced  # type: ignore[arg-type]
 
 
 def test_a_page_without_text_among_others_is_told() -> None:
@@ -220,7 +237,9 @@ def test_footnotes_footers_and_text_boxes_of_word_are_not_lost() -> None:
 
 
 def test_chapters_of_a_book_come_in_the_order_of_its_spine() -> None:
-    document = read(epub("Book", ["<h1>First</h1><p>a<a id='x'/>b</p>", "<h1>Second</h1><p>c</p>"]))
+    document = read(
+        epub("Book", ["<h1>First</h1><script src='x'/><p>a<a id='x'/>b</p>", "<h1>Second</h1><p>c</p>"])
+    )
     assert document.text == "First\n\nab\n\nSecond\n\nc"
     assert document.title == "Book"
     assert [position.chapter for position in document.positions] == [1, 1, 2, 2]
