@@ -225,7 +225,7 @@ def made_pdf(pages: int) -> bytes:
 
 def _made_page(clauses: list[str], number: int) -> Iterator[tuple[float, float, tuple[str, int], str]]:
     yield 72.0, 780.0, BOLD, f"{number + 1}. Section of the Agreement"
-    words = " ".join(clauses[(number * 3 + offset) % len(clauses)] for offset in range(12))
+    words = " ".join(clauses[(number * 3 + offset) % len(clauses)] for offset in range(40))
     for line in range(52):
         yield 72.0, 762.0 - 13 * line, REGULAR, words[line * 88 : line * 88 + 88].strip()
 

@@ -55,7 +55,7 @@ class Limits:
     unpacked_bytes: int = 512 * 1024**2
     members: int = 10_000
     pages: int = 5_000
-    characters: int = 20_000_000
+    characters: int = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
