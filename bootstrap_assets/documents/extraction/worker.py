@@ -33,7 +33,9 @@ def main(memory_bytes: int) -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     write_frame(answers, {"ready": True})
     while True:
-        write_frame(answers, answer(requests.get(), answers))
+        request = requests.get()
+        write_frame(answers, {"progress": True})  # it is taken: what happens from here on is the document's doing
+        write_frame(answers, answer(request, answers))
 
 
 def answer(request: dict[str, Any], progress: BinaryIO) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bootstrap_assets.documents.extraction import extractor as module
+from bootstrap_assets.documents.extraction import child as module
 from bootstrap_assets.documents.extraction.extractor import ExtractionFailure, Extractor
 from bootstrap_assets.documents.extraction.model import Limits, Reason
 from bootstrap_assets.errors import StoppedError
@@ -104,13 +104,14 @@ def test_a_child_that_dies_costs_its_document_alone(small: Path, slow: Path, lat
         assert extractor.extract(small).text == "A clause."
 
 
-def test_a_child_that_died_between_two_documents_costs_none(small: Path) -> None:
+def test_a_child_that_died_between_two_documents_costs_none(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Extractor() as extractor:
         extractor.extract(small)
-        pid = child_of(extractor)
-        os.kill(pid, signal.SIGKILL)
-        assert wait_until(lambda: is_gone(pid))
-        assert extractor.extract(small).text == "A clause."
+        os.kill(child_of(extractor), signal.SIGKILL)
+        with monkeypatch.context() as patch:
+            # For a moment a killed child is neither alive nor gone: some of its threads are still ending.
+            patch.setattr(module.Child, "is_alive", lambda _child: True)
+            assert extractor.extract(small).text == "A clause."
 
 
 def test_a_parser_that_hangs_is_ended(small: Path, slow: Path, later: Later) -> None:
