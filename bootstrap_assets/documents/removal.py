@@ -3,7 +3,7 @@
 from functools import partial
 from uuid import UUID
 
-from bootstrap_assets.corpus import load
+from bootstrap_assets.corpus import load, settlement
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection, Database
@@ -18,6 +18,7 @@ def remove(database: Database, document: UUID) -> None:
     """
     with stage(states.SOURCE, []) as nothing:
         database.transact(partial(_remove, document=document, nothing=nothing))
+    settlement.settle(database)  # texts that nothing has any more go here
 
 
 def _remove(connection: Connection, document: UUID, nothing: Staging) -> None:

@@ -22,12 +22,10 @@ READABLE = (
         "reference_lexemes",
         "reference_text_totals",
         "document_states",
+        "embedding_spaces",
     ),
 )
 """Tables and views that an application's role may read."""
-
-OF_SPACES = ("id", "name", "provider", "model", "dimensions", "element_type", "table_name", "state", "feedback")
-"""Columns of embedding_spaces that it may read: nothing that was learnt from texts."""
 
 
 def grant(connection: Connection, role: str) -> None:
@@ -43,8 +41,6 @@ def grant(connection: Connection, role: str) -> None:
     tables = [sql.Identifier(table) for table in (*READABLE, *_vectors(connection))]
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, name))
     connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(sql.SQL(", ").join(tables), name))
-    columns = sql.SQL(", ").join(map(sql.Identifier, OF_SPACES))
-    connection.execute(sql.SQL("GRANT SELECT ({}) ON embedding_spaces TO {}").format(columns, name))
 
 
 def _schema(connection: Connection) -> str:

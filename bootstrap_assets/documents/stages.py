@@ -18,7 +18,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from bootstrap_assets.corpus import load
+from bootstrap_assets.corpus import load, settlement
 from bootstrap_assets.corpus.records import Document, Granularity, ParsedDocument, Record
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.corpus.staging import stage
@@ -130,6 +130,7 @@ def _keep(connection: Connection, worker: Worker, claim: Claim, extracted: Extra
 def _chunk_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
     for claim in _one_by_one(worker, tenant, CHUNK):
         _each(corpus, worker, claim, CHUNK, processed, partial(_chunk, corpus, worker, claim))
+    settlement.settle(corpus.database)
 
 
 def _chunk(corpus: Corpus, worker: Worker, claim: Claim) -> bool:

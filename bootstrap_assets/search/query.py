@@ -90,7 +90,7 @@ class Hit:
     has few of the words and is not near. A rank is None where the text is not in that list. `before` and `after`:
     up to 200 characters around it in its document. `others`: records of texts that say the same, each with its
     score. `invented`: it is from the sample, no real contract. `licence`, `attribution`, `url` (empty where it has
-    none): those of its document.
+    none): those of its document. `tenant_id`: whose document it is; None for the reference corpus.
     """
 
     rank: int
@@ -120,6 +120,7 @@ class Hit:
     licence: str
     attribution: str
     url: str
+    tenant_id: str | None
 
 
 def search(

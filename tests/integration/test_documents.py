@@ -17,7 +17,7 @@ from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STE
 from bootstrap_assets.documents.work import working
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.search.query import search
+from bootstrap_assets.search.query import Filters, search
 from tests.fakes.voyage_server import Refusal, VoyageServer
 from tests.integration.test_fill import load
 from tests.made_up_source import MADE_UP, contracts

@@ -38,6 +38,7 @@ def sealed(corpus: Corpus) -> Corpus:
     for tenant, word in (("asker", OWN), ("other", SECRET)):
         add_tenant(corpus, tenant)
         put(corpus, tenant, f"{word}.txt", secret_text(word))
+        put(corpus, tenant, "like.txt", b"Clause 0 of contract 0 says what party 0 must do.")
         stages.process(corpus, tenant)
     return corpus
 
@@ -62,7 +63,7 @@ def reader(corpus: Corpus, tenant: str | None) -> Iterator[Connection]:
 
 def relations(connection: Connection) -> list[str]:
     """Every table, view and sequence of the schema, from the catalogue."""
-    query = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r','v','m','p','f','S')"
+    query = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r','v','m','p','f')"
     return [row[0] for row in connection.execute(query)]
 
 
@@ -79,8 +80,10 @@ def readable(connection: Connection, relation: str, condition: str = "true") -> 
 
 def traces(corpus: Corpus) -> list[str]:
     """Whatever would tell of the other tenant: its word, its name, ids and hashes of its rows."""
-    mine = "SELECT id::text, document_id::text, encode(content_hash, 'hex') FROM reference_records WHERE tenant_id = 'other'"
-    return ["other/", SECRET, *{value for row in rows(corpus, mine) for value in row}]
+    mine = """SELECT id::text, document_id::text, CASE WHEN NOT EXISTS (
+        SELECT FROM reference_records o WHERE o.content_hash = r.content_hash AND o.tenant_id IS DISTINCT FROM 'other')
+        THEN encode(content_hash, 'hex') END FROM reference_records r WHERE tenant_id = 'other'"""
+    return ["other/", SECRET, *{value for row in rows(corpus, mine) for value in row if value}]
 
 
 def holds(relation: str, traces: list[str]) -> sql.Composed:
@@ -165,7 +168,8 @@ def test_a_tenant_finds_the_reference_and_its_own(sealed: Corpus) -> None:
 def test_nothing_can_be_written_or_deleted(sealed: Corpus, relation: str) -> None:
     name = sql.Identifier(relation)
     statements = [
-        sql.SQL("INSERT INTO {} SELECT * FROM {} LIMIT 1").format(name, name),
+        sql.SQL("INSERT INTO {} DEFAULT VALUES").format(name),
+        sql.SQL("UPDATE {} SET created_at = now()").format(name),
         sql.SQL("DELETE FROM {}").format(name),
         sql.SQL("TRUNCATE {} CASCADE").format(name),
     ]
