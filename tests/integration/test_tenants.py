@@ -221,20 +221,52 @@ def test_messages_of_errors_tell_nothing_of_another_tenants_texts(sealed: Corpus
 
 
 HARMLESS = {
-    # These tell nothing of rows: they compute from their arguments.
+    # They compute from their arguments, and read no row.
     *("reference_batch", "reference_separated", "reference_unaccented", "reference_plain", "reference_tsvector"),
     *("reference_lower", "reference_passes", "reference_word", "reference_phrase", "reference_is_visible"),
-    *("bootstrap_is_stale", "document_is_stale", "document_lock"),
+    *("bootstrap_is_stale", "document_is_stale", "document_lock", "bootstrap_record_digest"),
+    # Triggers, which nobody can call.
+    *("bootstrap_notify", "reference_count_texts", "reference_queue_texts", "reference_queue_parts"),
 }
 
 ASKED = {
-    "search_reference": "SELECT s::text FROM search_reference('{word} clause', NULL, 100) s",
-    "reference_question": "SELECT q::text FROM reference_question('liability {word}', NULL) q",
-    "reference_rank": "SELECT encode(r.content_hash, 'hex') FROM reference_rank(reference_question('{word}', NULL, 0), k => 100) r",
-    "reference_text_candidates": "SELECT encode(unnest(reference_text_candidates('{{{word}}}', '{{1}}', NULL, 100)), 'hex')",
-    "reference_text_scores": "SELECT s::text FROM reference_text_scores('{{{word}}}', '{{1}}', ARRAY(SELECT decode(h, 'hex') FROM unnest({hashes}) h)) s",
-    "reference_label_scores": "SELECT s::text FROM reference_label_scores('{{{word}}}', '{{1}}', NULL) s",
-    "reference_corpus_version": None,
-    "bootstrap_stored": "SELECT s::text FROM bootstrap_stored('documents') s WHERE s.records > 1",
+    "search_reference": "search_reference(%(word)s, %(vector)s::vector, 50, fold => false)",
+    "reference_question": "reference_question('liability ' || %(word)s, %(vector)s::vector)",
+    "reference_rank": "reference_rank(reference_question(%(word)s, %(vector)s::vector, 0), k => 50)",
+    "reference_space": "reference_space()",
+    "reference_nearest": "(SELECT reference_nearest('reference_vectors', %(vector)s::vector, NULL, 50)) x (x)",
+    "reference_vector_scores": "reference_vector_scores('reference_vectors', %(vector)s::vector, %(hashes)s)",
+    "reference_mean_vector": "(SELECT 'any' WHERE reference_mean_vector('reference_vectors', %(hashes)s) IS NOT NULL) x (x)",
+    "reference_text_candidates": "(SELECT reference_text_candidates(ARRAY[%(word)s], '{1}', NULL, 50)) x (x)",
+    "reference_text_scores": "reference_text_scores(ARRAY[%(word)s], '{1}', %(hashes)s)",
+    "reference_label_scores": "reference_label_scores(ARRAY[%(word)s], '{1}', NULL)",
+    "reference_fold": "(SELECT 'any' FROM reference_fold(%(hashes)s, 50) HAVING count(DISTINCT leader) < cardinality(%(hashes)s)) x (x)",
+    "bootstrap_stored": "(SELECT 'any' FROM bootstrap_stored('documents') WHERE records > %(own)s) x (x)",
 }
-"""How each function is asked for the other tenant's; None: its answer tells nothing of a row."""
+"""How each function is asked for the other tenant's texts; none of its rows may have a trace of them."""
+
+DENIED = {"reference_corpus_version", "embedding_reserve"}
+"""What reads tables that an application's role may not."""
+
+
+def test_no_function_tells_of_another_tenants_texts(sealed: Corpus) -> None:
+    functions = "SELECT proname FROM pg_proc p WHERE pronamespace = current_schema()::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')"
+    assert {row[0] for row in rows(sealed, functions)} == HARMLESS | ASKED.keys() | DENIED
+    [(vector, hashes)] = rows(
+        sealed,
+        "SELECT max(v.embedding::text), array_agg(content_hash) FROM reference_records r JOIN reference_vectors v "
+        "USING (content_hash) JOIN reference_texts t USING (content_hash) WHERE tenant_id = 'other' AND t.content LIKE %s",
+        f"%{SECRET}%",
+    )
+    [(own,)] = rows(sealed, "SELECT count(*) FROM reference_records WHERE tenant_id = 'asker'")
+    parameters = {"word": SECRET, "vector": vector, "hashes": hashes, "own": own}
+    found = [trace for trace in traces(sealed)] + ["any"]
+    with reader(sealed, "asker") as connection:
+        for name, call in ASKED.items():
+            answers = connection.execute(f"SELECT f::text FROM {call} f".encode() if " x (x)" not in call else f"SELECT x::text FROM {call}".encode(), parameters).fetchall()
+            if name == "reference_question":  # it holds the words that it was given
+                answers = [(answer.replace(SECRET, ""),) for [answer] in answers]
+            assert not [trace for trace in found for [answer] in answers if trace in str(answer)], name
+        for name in DENIED - {"embedding_reserve"}:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(f"SELECT {name}()".encode())
