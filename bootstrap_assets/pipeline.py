@@ -160,9 +160,19 @@ def embed(
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
     """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
-    filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
+    return _embed(corpus, source.name, batches=batches, on_batch=on_batch)
+
+
+def _embed(
+    corpus: Corpus,
+    source: str,
+    *,
+    batches: Sequence[int] | None = None,
+    on_batch: Callable[[BatchDone], None] = lambda _batch: None,
+) -> Filled:
+    filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    return _fill(corpus, source.name, filler)
+    return _fill(corpus, source, filler)
 
 
 def retry_failures(
@@ -194,9 +204,8 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
 
 def build_space(corpus: Corpus) -> Indexed:
     """Fill the corpus's space with all records that are stored, and index it. Nothing is fetched or loaded."""
-    for source in SOURCES.values():
-        if corpus.database.transact(partial(overview.held, source=source.name)).by_granularity:
-            embed(corpus, source)
+    for source in corpus.database.transact(overview.sources):
+        _embed(corpus, source)
     return build_index(corpus)
 
 

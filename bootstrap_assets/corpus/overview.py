@@ -30,6 +30,11 @@ class Held:
     origin: str = ""
 
 
+def sources(connection: Connection) -> list[str]:
+    """The sources that have documents, tenants' own among them."""
+    return [row[0] for row in connection.execute(statement("sources"))]
+
+
 def held(connection: Connection, source: str) -> Held:
     """Count the records of a source; labels come with the most frequent first."""
     named = {"source": source}

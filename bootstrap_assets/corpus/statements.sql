@@ -325,6 +325,9 @@ WHERE source = %(source)s AND coalesce(nli_label, category) IS NOT NULL GROUP BY
 -- name: count_granularities
 SELECT granularity, count(*) FROM reference_records WHERE source = %(source)s GROUP BY 1 ORDER BY 1
 
+-- name: sources
+SELECT DISTINCT source FROM reference_documents ORDER BY source
+
 -- name: invented_sources
 SELECT source, bool_and(metadata @> %(mark)s) FROM reference_documents
 GROUP BY source HAVING bool_or(metadata @> %(mark)s) ORDER BY source
@@ -353,7 +356,7 @@ SELECT d.id, d.source, d.source_id, d.title, d.licence, d.attribution, d.url, d.
        (SELECT count(*) FROM reference_records r WHERE r.document_id = d.id) AS records,
        length(d.raw_text) AS characters, d.metadata @> '{"invented": true}' AS invented, d.metadata, d.raw_text
 FROM reference_documents d
-WHERE (%(sources)s::text[] IS NULL OR d.source = ANY (%(sources)s))
+WHERE reference_is_visible(d.tenant_id) AND (%(sources)s::text[] IS NULL OR d.source = ANY (%(sources)s))
   AND (%(documents)s::text[] IS NULL
        OR d.title = ANY (%(documents)s) OR d.source_id = ANY (%(documents)s) OR d.id::text = ANY (%(documents)s))
 ORDER BY d.source, d.source_id
@@ -363,7 +366,8 @@ SELECT r.id, r.source, r.source_id, r.document_id, d.title AS document, r.granul
        r.hypothesis_id, r.hypothesis, r.nli_label, r.char_start, r.char_end, t.content, d.licence, d.attribution, d.url,
        d.tenant_id, d.metadata @> '{"invented": true}' AS invented, r.metadata
 FROM reference_records r JOIN reference_documents d ON d.id = r.document_id JOIN reference_texts t ON t.content_hash = r.content_hash
-WHERE (%(ids)s::text[] IS NULL OR r.source_id = ANY (%(ids)s) OR r.id::text = ANY (%(ids)s))
+WHERE reference_is_visible(r.tenant_id)
+  AND (%(ids)s::text[] IS NULL OR r.source_id = ANY (%(ids)s) OR r.id::text = ANY (%(ids)s))
   AND (%(sources)s::text[] IS NULL OR r.source = ANY (%(sources)s))
   AND (%(categories)s::text[] IS NULL OR lower(r.category) = ANY (%(categories)s))
   AND (%(granularities)s::text[] IS NULL OR r.granularity = ANY (%(granularities)s))

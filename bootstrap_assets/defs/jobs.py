@@ -72,11 +72,15 @@ def executor() -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
+DOCUMENT_ASSETS = ("document_text", "document_passages", "document_embeddings", "document_connections")
+"""Those of tenants' documents, which have jobs of their own: defs/documents.py."""
+
+
 def whole_job() -> Any:
     """`bootstrap`: all sources, and the index after them."""
     return dg.define_asset_job(
         "bootstrap",
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality"),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality", *DOCUMENT_ASSETS),
         description="Everything: archives, records, vectors of every batch, their checks, then the index and its "
         f"own. {PARTITIONED}",
         tags=all_batches() | job_tags("bootstrap"),
@@ -100,7 +104,8 @@ EVALUATE = dg.define_asset_job(
 
 VERIFY = dg.define_asset_job(
     "verify",
-    selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks_for_assets("retrieval_quality"),
+    selection=dg.AssetSelection.all_asset_checks()
+    - dg.AssetSelection.checks_for_assets("retrieval_quality", *DOCUMENT_ASSETS),
     description="Every check, and nothing else. Archives that are as they were loaded are parsed anew "
     "and compared record by record; nothing is downloaded.",
     config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},

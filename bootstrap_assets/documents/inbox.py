@@ -131,7 +131,7 @@ def _arrivals(path: Path) -> Iterator[Arrival | Refusal]:
 
 
 def _members(path: Path) -> Iterator[Arrival | Refusal]:
-    """The files of a zip archive; one that is unsafe or damaged is refused whole, a member that cannot be read alone."""
+    """The files of a zip archive: an unsafe or damaged one is refused whole, an unreadable member alone."""
     try:
         with open_archive(path) as archive:
             for name in archive.names():

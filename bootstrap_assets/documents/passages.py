@@ -86,7 +86,7 @@ def _pieces(
 
 
 def _sections(document: ExtractedDocument) -> Iterator[tuple[int, int, str | None]]:
-    """Start, end and path of what no passage goes over. A heading without a text of its own goes with what follows."""
+    """Start, end and path of what no passage goes over. A heading without a text goes with what follows it."""
     headings, text = document.headings, document.text
     bounds = [heading.char_start for heading in headings]
     bodies = [heading.char_end for heading in headings]

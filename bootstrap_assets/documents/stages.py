@@ -3,18 +3,18 @@
     pending ──> extracted ──> chunked ──> embedded ──> complete
             text          passages    vectors      connections
 
-Every document is claimed by one process at a time (work.py), and each stage ends in the transaction that writes what
-it gave. So whatever stops the work, the same call goes on with what is left, and no completed stage is done again.
+Every document is claimed by one process at a time (work.py), and each stage ends in the transaction that writes
+what it gave. So whatever stops the work, the same call goes on with what is left, and no completed stage is done
+again.
 """
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -31,6 +31,7 @@ from bootstrap_assets.documents.passages import Passage, passages_of
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Step
 from bootstrap_assets.documents.work import Claim, Worker, working
 from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding import stages as batch_stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, Filled, Filler
 from bootstrap_assets.embedding.vectors import Work
@@ -64,7 +65,7 @@ def process(corpus: Corpus, tenant: str) -> dict[str, Processed]:
 
 
 def run(corpus: Corpus, tenant: str, step: Step) -> Processed:
-    """One stage, for all documents of a tenant that wait for it. Raises StoppedError where it was asked to stop."""
+    """One stage, for all documents of a tenant that wait for it. Raises StoppedError when asked to stop."""
     processed, started = Processed(), time.monotonic()
     with _worker(corpus) as worker:
         STAGES[step](corpus, worker, tenant, processed)
@@ -190,7 +191,8 @@ def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
     while claims := worker.claim(tenant, EMBED, most=AT_ONCE):
         try:
             documents = [claim.document_id for claim in claims]
-            processed.filled = _fill(corpus, corpus.database.transact(partial(_hashes, documents=documents)))
+            texts = partial(batch_stages.texts_of_documents, space=corpus.space, documents=documents)
+            processed.filled = _fill(corpus, corpus.database.transact(texts))
             corpus.database.transact(
                 partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed)
             )
@@ -203,14 +205,9 @@ def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
 
 def _fill(corpus: Corpus, hashes: list[bytes]) -> Filled:
     limit = int(corpus.embedder.model.context * MARGIN)
-    work = Work(corpus.space, states.SOURCE, corpus.settings.batches, limit=limit, requested=None, only=hashes)
+    work = Work(corpus.space, states.SOURCE, corpus.settings.batches, limit=limit, only=hashes, bounded=True)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
     return Filler(corpus, work, on_batch=lambda _batch: None).run()
-
-
-def _hashes(connection: Connection, documents: Sequence[UUID]) -> list[bytes]:
-    rows = connection.execute(statement("hashes_of_documents"), {"documents": list(documents)})
-    return [row[0] for row in rows]
 
 
 def _embedded(

@@ -74,6 +74,12 @@ UPDATE document_states SET
 WHERE tenant_id = %(tenant)s AND (stage = 'failed' OR is_cancelled)
   AND (%(documents)s::uuid[] IS NULL OR document_id = ANY (%(documents)s))
 
+-- name: retry_passages
+UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
+WHERE source = %(source)s AND resolved_at IS NULL AND content_hash IN (
+    SELECT r.content_hash FROM document_states d JOIN reference_records r USING (document_id)
+    WHERE d.tenant_id = %(tenant)s AND d.stage = 'failed' AND (%(documents)s::uuid[] IS NULL OR document_id = ANY (%(documents)s)))
+
 -- name: extract_again
 UPDATE document_states SET stage = 'pending', completed_stages = '{}', owner = NULL, error_class = NULL, reason = NULL,
     is_cancelled = false, updated_at = now()
@@ -175,9 +181,6 @@ ON CONFLICT (document_id) DO UPDATE SET
 
 -- name: read_extraction
 SELECT document FROM document_extractions WHERE document_id = %(document)s
-
--- name: hashes_of_documents
-SELECT DISTINCT content_hash FROM reference_records WHERE document_id = ANY (%(documents)s)
 
 -- name: without_vector
 -- Passages of each document that have no vector, and why, where it is known. {vectors} is the space's table.

@@ -96,8 +96,12 @@ def get(connection: Connection, reference: str, *, tenant: str | None = None) ->
 
 
 def retry(connection: Connection, *, tenant: str, documents: Sequence[UUID] | None = None) -> int:
-    """Let failed and cancelled documents begin again after their last completed stage; returns how many."""
+    """Let failed and cancelled documents begin again after their last completed stage; returns how many.
+
+    Passages that the provider refused are sent once more.
+    """
     parameters = {"tenant": tenant, "documents": list(documents) if documents is not None else None}
+    connection.execute(statement("retry_passages"), parameters | {"source": SOURCE})
     return connection.execute(statement("retry_documents"), parameters).rowcount
 
 

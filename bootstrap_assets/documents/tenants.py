@@ -28,7 +28,7 @@ def add(connection: Connection, name: str, *, priority: int = 0, at_work: int | 
     """Make a tenant, or change what it may; returns whether it is new. ConfigurationError for no possible name."""
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} cannot be the name of a tenant: up to 63 of a-z, 0-9, '_', '.', '-', the first a letter or digit"
+            f"{name!r} cannot be a tenant's name: up to 63 of a-z, 0-9, '_', '.' and '-', a letter or digit first"
         )
     row = connection.execute(
         statement("add_tenant"), {"name": name, "priority": priority, "at_work": at_work}

@@ -1,4 +1,4 @@
-"""Who works on a document: one process at a time, told by a session advisory lock, so that a dead one frees it at once."""
+"""Who works on a document: one process at a time, by a session advisory lock, which a dead one frees at once."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -123,7 +123,7 @@ class Worker:
         passages: int | None = None,
         connections: int | None = None,
     ) -> bool:
-        """A step is done, in the transaction that wrote what it gave; False where the document is another by now."""
+        """A step is done, in the transaction that wrote what it gave; False where the document has changed."""
         parameters = {
             **{"document": claim.document_id, "version": claim.version, "owner": self.owner, "stage": step.done},
             **{"pages": pages, "passages": passages, "connections": connections},

@@ -2,19 +2,20 @@
 -- What the report asks. Nothing here changes anything; {vectors} is the space's table.
 
 -- name: report_records
--- The whole corpus, counted by all that a record may be told apart by.
+-- The whole reference corpus, counted by all that a record may be told apart by.
 SELECT r.source, r.granularity, r.category, r.hypothesis_id, r.nli_label, count(*) AS records,
        count(v.content_hash) AS embedded,
        count(*) FILTER (WHERE v.content_hash IS NULL AND EXISTS (
            SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash AND f.source = r.source
            AND f.space_id = %(space)s AND f.resolved_at IS NULL)) AS dead
 FROM reference_records r LEFT JOIN {vectors} v USING (content_hash)
+WHERE r.tenant_id IS NULL
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 
 -- name: report_documents
 SELECT source, count(*) AS documents,
        string_agg(DISTINCT licence || '; ' || attribution, ' – and: ') AS origin
-FROM reference_documents GROUP BY source ORDER BY source
+FROM reference_documents WHERE tenant_id IS NULL GROUP BY source ORDER BY source
 
 -- name: report_findings
 SELECT source, kind, count(*) AS findings, min(message) AS example, min(place) AS place

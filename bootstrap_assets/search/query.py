@@ -47,8 +47,8 @@ class Mode(StrEnum):
 class Filters:
     """What a record must be to be found; an empty tuple lets everything through. Upper and lower case are one.
 
-    `documents`: ids, source ids or titles of documents. `tenant`: for whom is searched; the documents of that tenant
-    are found too, beside the reference corpus.
+    `documents`: ids, source ids or titles of documents. `tenant`: the documents of that tenant are found too,
+    beside the reference corpus.
     """
 
     sources: tuple[str, ...] = ()

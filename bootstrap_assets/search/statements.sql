@@ -54,7 +54,8 @@ FROM search_reference(
     min_score => %(min_score)s, fold => %(fold)s, space => %(space)s)
 
 -- name: find_documents
-SELECT id FROM reference_documents WHERE title = ANY (%(named)s) OR source_id = ANY (%(named)s) OR id::text = ANY (%(named)s)
+SELECT id FROM reference_documents WHERE reference_is_visible(tenant_id)
+  AND (title = ANY (%(named)s) OR source_id = ANY (%(named)s) OR id::text = ANY (%(named)s))
 
 -- name: asked_words
 -- The words of a query as they are looked for, each with how much it tells.

@@ -346,7 +346,8 @@ def test_passages_are_connected_with_what_they_are_like_in_the_reference_alone(a
     add_tenant(acme, "other")
     [clause] = rows(
         acme,
-        "SELECT t.content, r.id::text FROM reference_records r JOIN reference_texts t USING (content_hash) WHERE r.granularity = 'clause' ORDER BY r.id LIMIT 1",
+        "SELECT t.content, r.id::text FROM reference_records r JOIN reference_texts t USING (content_hash) "
+        "WHERE r.granularity = 'clause' ORDER BY r.id LIMIT 1",
     )
     put(acme, "other", "same.txt", clause[0].encode())
     stages.process(acme, "other")

@@ -305,7 +305,8 @@ def test_a_tenant_s_documents_are_found_by_tenant(searched: Corpus) -> None:
     with searched.database.connection() as connection:
         connection.execute("UPDATE reference_documents SET tenant_id = 'hive' WHERE title = 'Beekeeping data'")
         connection.execute(
-            "UPDATE reference_records r SET tenant_id = d.tenant_id FROM reference_documents d WHERE d.id = document_id"
+            "UPDATE reference_records r SET tenant_id = d.tenant_id "
+            "FROM reference_documents d WHERE d.id = document_id"
         )
     assert "Beekeeping data" in {hit.document for hit in find(searched, "law", tenant="hive")}
     assert "Beekeeping data" not in {hit.document for hit in find(searched, "law", tenant="bear")}
