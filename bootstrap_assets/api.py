@@ -130,9 +130,9 @@ class ReferenceCorpus:
 
         `mode`: `hybrid`, `vector` or `text`. What stands in double quotes must occur as a phrase. `documents`:
         ids, source ids or titles. `tenant`: that tenant's own documents are found too. `min_score`, 0 to 1,
-        leaves out what scores less; `fold`: what says the same is one hit. `space`: the id of a space that is not searched
-        otherwise (`bootstrap spaces list`); SpaceError where there is none, or it has no index. ConfigurationError
-        where nothing is searched yet, or a name is unknown.
+        leaves out what scores less; `fold`: what says the same is one hit. `space`: the id of a space that is not
+        searched otherwise (`bootstrap spaces list`); SpaceError where there is none, or it has no index.
+        ConfigurationError where nothing is searched yet, or a name is unknown.
         """
         filters = Filters(
             sources=_source_names(sources),
