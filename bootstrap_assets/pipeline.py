@@ -206,7 +206,7 @@ def _fit(corpus: Corpus) -> None:
     if not isinstance(corpus.embedder, Fitting) or transact(partial(spaces.is_fitted, space=space)):
         return
     version, texts = transact(partial(spaces.some_texts, limit=FITTED_ON))
-    transact(partial(spaces.fit, space=space, learnt=corpus.embedder.fit(texts), of=version))
+    transact(partial(spaces.fit, space=space, statistics=corpus.embedder.fit(texts), of=version))
 
 
 def _filler(
@@ -224,7 +224,7 @@ def _filler(
         source=source,
         count=settings.batches,
         limit=int(model.context * MARGIN),
-        requested=list(batches) if batches is not None else None,
+        batches=list(batches) if batches is not None else None,
         only=only,
         bounded=bounded,
     )

@@ -179,7 +179,7 @@ def _embedder(settings: Settings) -> str:
 def _known_spaces(settings: Settings) -> Sequence[SpaceModel]:
     """The database's spaces; none where it does not answer, or has no corpus: other checks tell that."""
     with suppress(BootstrapError, psycopg.Error), connect(existing_database_url(settings)) as connection:
-        return spaces.known(connection) if schema.current(connection) == schema.head() else []
+        return spaces.with_vectors(connection) if schema.current(connection) == schema.head() else []
     return []
 
 

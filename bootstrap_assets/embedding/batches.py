@@ -65,11 +65,11 @@ def pack(texts: Iterable[Text], *, max_texts: int, max_tokens: int) -> Iterator[
 def ranges(batches: Sequence[int]) -> str:
     """Batches for people: `0-4, 7, 9-12`."""
     parts: list[str] = []
-    ordered = sorted(set(batches))
+    numbers = sorted(set(batches))
     start = 0
-    for position, batch in enumerate(ordered):
-        if position + 1 == len(ordered) or ordered[position + 1] != batch + 1:
-            first = ordered[start]
+    for position, batch in enumerate(numbers):
+        if position + 1 == len(numbers) or numbers[position + 1] != batch + 1:
+            first = numbers[start]
             parts.append(str(first) if first == batch else f"{first}-{batch}")
             start = position + 1
     return ", ".join(parts)

@@ -83,4 +83,4 @@ def open_corpus(
 
 def embedder_for(connection: Connection, settings: Settings) -> Embedder:
     """The embedder for a database, by its settings and the vectors that it has: see embedding/choose.py."""
-    return choose_embedder(settings, spaces.known(connection))
+    return choose_embedder(settings, spaces.with_vectors(connection))

@@ -69,7 +69,7 @@ class Gate:
             if self._stop.wait(admission.wait + random.uniform(0, _LOOK_AGAIN)):  # not all threads at one moment
                 raise StoppedError
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """A request was answered: the breakers it probed are closed."""
         self._end_probe(breakers.close)
 
@@ -94,9 +94,9 @@ class Gate:
         with self._lock:  # of two threads one takes the probe, the other sees that it did
             if self._probing and self._prober != threading.get_ident():
                 return Admission(None, _LOOK_AGAIN, None)
-            admission, taken = self._database.transact(partial(self._reserve, texts=texts, tokens=tokens))
-            if taken:
-                self._probing |= set(taken)
+            admission, probes = self._database.transact(partial(self._reserve, texts=texts, tokens=tokens))
+            if probes:
+                self._probing |= set(probes)
                 self._prober = threading.get_ident()
             return admission
 

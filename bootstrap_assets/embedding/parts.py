@@ -41,7 +41,7 @@ def cutter(limit: int) -> Cut:
 def uncut(connection: Connection, work: Work) -> list[bytes]:
     """Texts to be embedded, and parts of longer ones, that are above the limit and not cut yet."""
     query = statement("uncut").format(vectors=work.space.vectors)
-    return [digest for (digest,) in connection.execute(query, work.named())]
+    return [digest for (digest,) in connection.execute(query, work.parameters())]
 
 
 def cut(connection: Connection, space: Space, digest: bytes, size: int) -> bool:

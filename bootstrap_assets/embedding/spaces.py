@@ -134,11 +134,11 @@ def table_of(provider: str, model: str, dimensions: int, element_type: str = "ve
     """What the table of a model's vectors is called: two models never share a name."""
     half = "_half" if element_type == "halfvec" else ""
     longest = _SLUG - len(half)
-    told = f"{provider}_{model}"
-    slug = re.sub(r"[^a-z0-9]+", "_", told.lower())
-    if len(slug) > longest or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", told):
+    label = f"{provider}_{model}"
+    slug = re.sub(r"[^a-z0-9]+", "_", label.lower())
+    if len(slug) > longest or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", label):
         # Cut, or with characters that became others: another model may come to the same.
-        slug = f"{slug[: longest - 9]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+        slug = f"{slug[: longest - 9]}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
     return f"reference_vectors_{slug}_{dimensions}{half}"
 
 
@@ -180,7 +180,7 @@ def every(connection: Connection) -> list[Space]:
     return [Space(*row) for row in connection.execute(statement("every_space"))]
 
 
-def held(connection: Connection) -> Space | None:
+def hold_active(connection: Connection) -> Space | None:
     """The space that is searched, and that stays it until this transaction ends."""
     hold(connection, sql.Identifier("reference_vectors"))
     return active(connection)
@@ -215,7 +215,7 @@ def drop(connection: Connection, number: int) -> Space:
     return space
 
 
-def known(connection: Connection) -> list[Space]:
+def with_vectors(connection: Connection) -> list[Space]:
     """The spaces that hold vectors: the active one, those being built, retired ones; each the newest first."""
     spaces = [Space(*row) for row in connection.execute(statement("known_spaces"))]
     return [space for space in spaces if _holds_any(connection, space)]
@@ -239,7 +239,7 @@ def uncovered(connection: Connection, space: Space) -> int:
     return int(row[0]) if row else 0
 
 
-def fitted(connection: Connection, space: Space) -> bytes | None:
+def statistics(connection: Connection, space: Space) -> bytes | None:
     """What the space's embedder learnt of the corpus for its queries; None where it learns nothing."""
     row = connection.execute(statement("fitted"), {"id": space.id}).fetchone()
     return bytes(row[0]) if row and row[0] is not None else None
@@ -251,9 +251,9 @@ def is_fitted(connection: Connection, space: Space) -> bool:
     return bool(row and row[0])
 
 
-def fit(connection: Connection, space: Space, learnt: bytes, of: str) -> None:
+def fit(connection: Connection, space: Space, statistics: bytes, of: str) -> None:
     """Keep what the space's embedder learnt, and of which corpus."""
-    connection.execute(statement("fit"), {"id": space.id, "fitted": learnt, "of": of})
+    connection.execute(statement("fit"), {"id": space.id, "fitted": statistics, "of": of})
 
 
 def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:

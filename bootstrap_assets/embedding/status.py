@@ -34,7 +34,7 @@ def describe_corpus(connection: Connection) -> dict[str, Any]:
             grains,
             batches,
             findings,
-            took,
+            seconds,
             stale,
             silent,
         ) = row
@@ -48,7 +48,7 @@ def describe_corpus(connection: Connection) -> dict[str, Any]:
             "by_granularity": grains,
             "batches": batches,
             "warnings": findings,
-            "seconds": float(took) if took is not None else None,
+            "seconds": float(seconds) if seconds is not None else None,
             "message": message,
             "stale": stale,
             "heartbeat_seconds": float(silent) if silent is not None else None,
@@ -73,10 +73,10 @@ def _describe(connection: Connection, space: Space) -> dict[str, Any]:
     }
 
 
-def _building(connection: Connection, searched: Space) -> dict[str, Any] | None:
+def _building(connection: Connection, active: Space) -> dict[str, Any] | None:
     """The newest space that is built, or ready, beside the searched one, and what it lacks."""
     space = spaces.building(connection)
-    if space is None or space.id == searched.id:
+    if space is None or space.id == active.id:
         return None
     return _describe(connection, space) | {"uncovered": spaces.uncovered(connection, space)}
 

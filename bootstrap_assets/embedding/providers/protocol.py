@@ -142,7 +142,7 @@ class Provider(Protocol):
     def model(self, settings: Settings, name: str, dimensions: int) -> Model:
         """The model of a space, with its limits; ConfigurationError for one that it does not offer."""
 
-    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
         """An embedder with one of its models, and what that learnt; ConfigurationError without a key."""
 
     def remarks(self, model: Model) -> list[str]:

@@ -57,10 +57,10 @@ class VoyageProvider:
         return self._model(settings, name, dimensions, "halfvec")
 
     def _model(self, settings: Settings, name: str, dimensions: int | None, element_type: ElementType) -> Model:
-        offered = voyage_model(name, dimensions, element_type)
-        return with_limits(offered, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
+        model = voyage_model(name, dimensions, element_type)
+        return with_limits(model, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
 
-    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
         """An embedder with the key that is set; ConfigurationError without one, or where nothing can be sent."""
         if settings.voyage_api_key is None:
             raise ConfigurationError(
@@ -156,14 +156,14 @@ def _our_session() -> Iterator[None]:
 
     if not hasattr(_ours, "session"):
         _ours.session = VoyageSession()
-    kept = vars(api_requestor._thread_context)
-    theirs = dict(kept)
-    kept.update(session=_ours.session, session_create_time=time.time())
+    variables = vars(api_requestor._thread_context)
+    theirs = dict(variables)
+    variables.update(session=_ours.session, session_create_time=time.time())
     try:
         yield
     finally:
-        kept.clear()
-        kept.update(theirs)
+        variables.clear()
+        variables.update(theirs)
 
 
 def _tokens(total: Any) -> int:
@@ -176,11 +176,11 @@ def _tokens(total: Any) -> int:
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:
     """The vectors of an answer, in the order of the texts, whatever the order they came in."""
-    ordered = sorted(data, key=lambda item: int(item["index"]))
-    if [int(item["index"]) for item in ordered] != list(range(texts)):
+    items = sorted(data, key=lambda item: int(item["index"]))
+    if [int(item["index"]) for item in items] != list(range(texts)):
         raise AnswerError(f"asked for {texts} vectors, got {len(data)} with other numbers")
     try:
-        return np.stack([_vector(item["embedding"]) for item in ordered])
+        return np.stack([_vector(item["embedding"]) for item in items])
     except (ValueError, binascii.Error) as error:
         raise AnswerError(f"an answer holds vectors that cannot be read: {error}") from None
 
