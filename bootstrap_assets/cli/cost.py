@@ -32,9 +32,9 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
 
     Reads the archives and asks the database; changes nothing there, pays for nothing and needs no key.
     """
-    chosen = [get_source(name) for name in sources] or list(SOURCES.values())
+    selection = [get_source(name) for name in sources] or list(SOURCES.values())
     settings = settings_for(data)
-    model, estimates = estimate(settings, chosen, allow_deletes=allow_deletes)
+    model, estimates = estimate(settings, selection, allow_deletes=allow_deletes)
     try:
         existing_database_url(settings)
     except NoCorpusError as nothing:
@@ -42,13 +42,13 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
     if as_json:
         print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
         return
-    filled = table(*COLUMNS)
+    grid = table(*COLUMNS)
     for one in estimates:
-        filled.add_row(one.source, *_cells(one))
+        grid.add_row(one.source, *_cells(one))
     if len(estimates) > 1:
-        filled.add_section()
-        filled.add_row("together", *_cells(_sum(estimates)), style="bold")
-    print_table(filled)
+        grid.add_section()
+        grid.add_row("together", *_cells(_sum(estimates)), style="bold")
+    print_table(grid)
     out.print(f"\n{_explain(model)}", soft_wrap=True)
     if invented := [one.source for one in estimates if one.invented]:
         out.print(f"[yellow]{SAMPLE}: {', '.join(invented)}; `--data official` plans for the real archives[/]")
@@ -71,7 +71,7 @@ def cost(as_json: bool) -> None:
     if not rows:
         out.print("nothing was ever sent")
         return
-    filled = table(
+    grid = table(
         "day",
         "model",
         "source",
@@ -86,11 +86,11 @@ def cost(as_json: bool) -> None:
     )
     for row in rows:
         counts = (f"{row[name]:,}" for name in COUNTS)
-        filled.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
-    filled.add_section()
+        grid.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
+    grid.add_section()
     totals = (f"{sum(row[name] for row in rows):,}" for name in COUNTS)
-    filled.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
-    print_table(filled)
+    grid.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
+    print_table(grid)
     unsure = sum(row["unsure_dollars"] for row in rows)
     if unsure >= Decimal("0.00005"):
         out.print(

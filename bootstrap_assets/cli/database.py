@@ -54,8 +54,8 @@ def down() -> None:
     """Stop the embedded server. The data stays."""
     settings = load_settings()
     _require_embedded(settings, "that server is not ours to stop")
-    told = "stopped" if server.stop(settings.root) else "the embedded server was not running"
-    out.print(f"{told} in {escape(str(settings.root))}", soft_wrap=True)
+    outcome = "stopped" if server.stop(settings.root) else "the embedded server was not running"
+    out.print(f"{outcome} in {escape(str(settings.root))}", soft_wrap=True)
 
 
 @db.command()

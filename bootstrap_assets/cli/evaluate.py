@@ -22,7 +22,7 @@ from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli.source import SPLITS
 
 WORST = 5
-"""How many hypotheses and categories are shown, those found worst."""
+"""How many hypotheses and categories are shown: those that do worst."""
 
 TITLES = {
     NLI: "ContractNLI: is the evidence for a hypothesis among the first spans of its contract?",
@@ -103,8 +103,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def _print_corpus(task: TaskScores, origin: str | None) -> None:
-    shown = [name for name in task.metrics if not name.startswith("R@")]  # far more are right than fit
-    _print_task(OVER_ALL, task, shown, origin)
+    metrics = [name for name in task.metrics if not name.startswith("R@")]  # far more are right than fit
+    _print_task(OVER_ALL, task, metrics, origin)
 
 
 def _print_task(title: str, task: TaskScores, metrics: Sequence[str], origin: str | None = None) -> None:
