@@ -41,8 +41,8 @@ def kinds_of_vectors() -> set[str]:
 def licence(source: Source) -> str:
     """A source's licence as markdown, linked where we know its page."""
     names = source.licence.split(" / ")
-    linked = [f"[{name}]({LICENCE_PAGES[name]})" if name in LICENCE_PAGES else name for name in names]
-    return f"{' / '.join(linked)}, {source.attribution}"
+    labels = [f"[{name}]({LICENCE_PAGES[name]})" if name in LICENCE_PAGES else name for name in names]
+    return f"{' / '.join(labels)}, {source.attribution}"
 
 
 def describe(source: Source, holds: str) -> str:
@@ -80,7 +80,7 @@ def links(source: Source) -> dict[str, dg.MetadataValue]:
 
 def table(name: str) -> dict[str, Any]:
     """A table's or view's name and columns."""
-    columns = [dg.TableColumn(column, kind, description=told) for column, kind, told in _COLUMNS[name]]
+    columns = [dg.TableColumn(column, kind, description=meaning) for column, kind, meaning in _COLUMNS[name]]
     return {"dagster/table_name": name, "dagster/column_schema": dg.TableSchema(columns=columns)}
 
 

@@ -142,12 +142,12 @@ class RetryConfig(dg.Config):
 def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusResource) -> None:
     """Embed the texts of dead letters, and tell each source how it went."""
     source = config.source.value if config.source else None
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        done = pipeline.retry_failures(opened, source=source, error_class=config.error_class)
-        for name, filled in done.items():
-            held = opened.database.transact(partial(overview.held, source=name))
-            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(filled, name, held)))
-    context.log.info(f"dead letters tried again: {', '.join(done) or 'there are none'}")
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        results = pipeline.retry_failures(open_corpus, source=source, error_class=config.error_class)
+        for name, result in results.items():
+            contents = open_corpus.database.transact(partial(overview.held, source=name))
+            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(result, name, contents)))
+    context.log.info(f"dead letters tried again: {', '.join(results) or 'there are none'}")
 
 
 @dg.job(
@@ -177,14 +177,14 @@ def promote(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusR
 @dg.op
 def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
     """Measure the search over a space, and fail where it is worse than the baseline."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         result = evaluate(
-            opened.database,
-            opened.settings,
+            open_corpus.database,
+            open_corpus.settings,
             space=config.space,
-            run_id=opened.run_id,
-            max_cost=opened.max_cost,
-            stop=opened.stop,
+            run_id=open_corpus.run_id,
+            max_cost=open_corpus.max_cost,
+            stop=open_corpus.stop,
         )
     context.log.info(result.document.verdict)
     if not result.ok:
