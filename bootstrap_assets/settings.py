@@ -154,7 +154,7 @@ def load_settings(**overrides: object) -> Settings:
     """
     file = settings_file()
     names = {*os.environ, *(dotenv_values(file) if file else ())}
-    check_names(frozenset(name for name in names if name.upper().startswith(_LOOKED_AT)))
+    check_names(frozenset(name for name in names if name.upper().startswith(_BEGINNINGS)))
     try:
         return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -214,7 +214,7 @@ def variable_of(name: str) -> str:
     return KEY if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
 
 
-_LOOKED_AT = (PREFIX[:2], "VOYAGE")  # also what has a slip in the prefix, BOOSTRAP_DATA
+_BEGINNINGS = (PREFIX[:2], "VOYAGE")  # also what has a slip in the prefix, BOOSTRAP_DATA
 
 
 @cache
@@ -223,19 +223,19 @@ def check_names(names: frozenset[str]) -> None:
 
     Others may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): they are told once, as a warning.
     """
-    known = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
+    variables = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
     for name in sorted(names):
         variable = name.upper()
-        if variable in known.values() or variable in (*OURS, *THE_CLIENTS):
+        if variable in variables.values() or variable in (*OURS, *THE_CLIENTS):
             continue
         if not variable.startswith((PREFIX, "VOYAGE")):
-            for slip in get_close_matches(variable, known.values(), n=1, cutoff=0.9):
+            for slip in get_close_matches(variable, variables.values(), n=1, cutoff=0.9):
                 raise ConfigurationError(f"{name} is no setting: did you mean {slip}?")
             continue
         rest = variable.removeprefix(PREFIX)
-        near = [one for one in known if one.endswith(f"_{rest}")]
-        near += get_close_matches(rest, known, n=1, cutoff=0.66)
-        meant = known[near[0]] if near else None
+        near = [one for one in variables if one.endswith(f"_{rest}")]
+        near += get_close_matches(rest, variables, n=1, cutoff=0.66)
+        meant = variables[near[0]] if near else None
         if meant and (variable.startswith(PREFIX) or (meant == KEY and KEY not in names)):
             raise ConfigurationError(f"{name} is no setting: did you mean {meant}?")
         hint = f": did you mean {meant}?" if meant else " (README, Settings)"
