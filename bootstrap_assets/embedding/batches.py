@@ -11,8 +11,8 @@ HASH_SPACE = 1 << 16
 
 
 LEASE_BUCKETS = 256
-"""What is leased: a range of hashes of its own, so that processes set to different numbers of batches exclude
-each other all the same."""
+"""What is leased: ranges of hashes that do not depend on the batches, so that processes set to different numbers
+of batches still exclude one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def pack(texts: Iterable[Text], *, max_texts: int, max_tokens: int) -> Iterator[
 
 
 def ranges(batches: Sequence[int]) -> str:
-    """Batches for people: `0-4, 7, 9-12`."""
+    """Batches as people write them: `0-4, 7, 9-12`."""
     parts: list[str] = []
     numbers = sorted(set(batches))
     start = 0

@@ -31,6 +31,6 @@ def current(connection: Connection) -> int | None:
 
 
 def divide(connection: Connection, batches: int) -> None:
-    """Divide the corpus into another number of batches. Vectors stay; the next run tells which are complete."""
+    """Divide the corpus into a new number of batches. Vectors stay; the next run finds which are complete."""
     connection.execute(statement("divide_batching"), {"batches": batches})
     connection.execute(statement("forget_batches"))

@@ -18,7 +18,7 @@ WARN_ABOVE, ERROR_ABOVE = 0.01, 0.10
 class Coverage:
     """Records of a source, those with a vector, and source ids of those with neither vector nor dead letter.
 
-    `elsewhere`: the same, of batches that were not asked about.
+    `elsewhere`: the latter in batches that were not asked about.
     """
 
     records: int
@@ -50,7 +50,7 @@ def coverage(
 
 
 def insane(connection: Connection, space: Space, source: str) -> dict[str, float]:
-    """Records of a source whose vector is not of unit length, with its length. Every vector is looked at."""
+    """Records of a source whose vector is not of unit length, with its length. Every vector is checked."""
     query = statement("insane_vectors").format(vectors=space.vectors)
     return dict(connection.execute(query, {"source": source, "tolerance": NORM_TOLERANCE}).fetchall())
 

@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Share:
-    """What a batch has had of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
+    """A batch's share of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
 
     tokens: float = 0.0
     cost: float = 0.0
@@ -90,7 +90,7 @@ class Delivery:
         return self._records_stored
 
     def take_share(self, batch: int) -> Share:
-        """What a batch has had, to be entered with it."""
+        """A batch's share so far, to be recorded with it; from then on it starts at nothing."""
         with self._lock:
             return self._shares.pop(batch, Share())
 
@@ -212,7 +212,7 @@ class Delivery:
         return new, stages.advance(connection, source, hashes, self._batch(hashes[-1]))
 
     def _refuse(self, text: Text, error: RefusedError) -> None:
-        """A text that is refused alone: too long after all, so that it is cut; or a dead letter."""
+        """Cut a text that is refused by itself for being too long after all; make any other a dead letter."""
         divide = partial(parts.divide, space=self._work.space, text=text)
         if isinstance(error, TooLargeError) and self._database.transact(divide):
             self._on_cut(text)

@@ -1,7 +1,7 @@
 """Fills the vectors a source lacks: leases, packing across batches, requests in flight, storing at once.
 
-What is missing is asked of the database; whatever interrupted an earlier run, the same question gives what is
-left. No provider call happens inside a transaction, and every answer is committed by itself.
+The database says what is missing; whatever interrupted an earlier run, the same query gives what is left.
+No provider call happens inside a transaction, and every answer is committed by itself.
 """
 
 import time
@@ -110,7 +110,7 @@ class Filler:
         return self._result
 
     def _cut(self) -> None:
-        """Cut what does not fit the model: a text in each transaction, so that a load waits for one alone."""
+        """Cut what does not fit the model: one text per transaction, so that a load waits for no more than one."""
         size = parts.size_for(self._work.limit)
         for digest in self._database.transact(partial(parts.uncut, work=self._work)):
             if self._stop.is_set():
@@ -156,7 +156,7 @@ class Filler:
         )
 
     def _round(self, leases: Leases, missing: Mapping[int, int]) -> None:
-        """Work on every bucket whose lease is free. Raises where nothing is left but what does not pass."""
+        """Work on every bucket whose lease is free. Raises the last error where nothing gets through."""
         if self._stop.is_set():
             raise StoppedError
         self._left.clear()
@@ -178,7 +178,7 @@ class Filler:
                 failed_in_a_row = failed_in_a_row + 1 if outcome.left else 0
                 error = outcome.error or error
                 if error and failed_in_a_row > self._workers:
-                    raise error  # no use in trying it with all the others
+                    raise error  # no point in trying it with all the others
         if error and not successes:
             raise error
         if busy and not successes:  # another process has these: wait for one, holding nothing

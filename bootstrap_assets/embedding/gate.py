@@ -1,4 +1,4 @@
-"""Whether a request may be sent now: circuit breakers, budget, rate limit, asked of PostgreSQL by everyone."""
+"""Whether a request may be sent now: circuit breakers, budget, rate limit, in PostgreSQL for all processes."""
 
 import random
 import threading
@@ -17,7 +17,7 @@ _LOOK_AGAIN = 0.05
 
 
 def limiter_of(embedder: Embedder) -> str:
-    """What rate limits are counted by: an account and a model."""
+    """What a rate limit applies to: an account and a model."""
     return f"{embedder.account}/{embedder.model.name}"
 
 
@@ -66,7 +66,9 @@ class Gate:
                 return admission.request
             if admission.wait is None:
                 raise BudgetError(self._over_budget(admission.spent or 0.0))
-            if self._stop.wait(admission.wait + random.uniform(0, _LOOK_AGAIN)):  # not all threads at one moment
+            if self._stop.wait(
+                admission.wait + random.uniform(0, _LOOK_AGAIN)
+            ):  # so that not all threads ask at once
                 raise StoppedError
 
     def record_answer(self) -> None:
@@ -74,7 +76,7 @@ class Gate:
         self._end_probe(breakers.close)
 
     def give_up(self) -> None:
-        """A probe brought nothing: another request may try."""
+        """A probe got no answer: another request may try."""
         self._end_probe(breakers.give_back)
 
     def trip_account(self, reason: str) -> str:

@@ -100,9 +100,9 @@ class Sender:
     ) -> Answer:
         """The answer to a request of `tokens` estimated tokens, after as many attempts as it takes.
 
-        `before` is called when it may be sent, just before it is, and may raise. Raises RefusedError, AccessError,
+        `before` is called once it may be sent, just before it is, and may raise. Raises RefusedError, AccessError,
         BreakerOpenError, BudgetError, StoppedError, or the TransientError of the last attempt. A 429 is waited out
-        and is no attempt.
+        and does not count as an attempt.
         """
         trying = Retrying(
             retry=retry_if_exception_type(TransientError),
@@ -122,7 +122,7 @@ class Sender:
         self._sleep(self._patience.first_wait * 2 ** (times - 1) * random.uniform(0.75, 1.25))
 
     def finish(self) -> None:
-        """This thread sends nothing more for now: a breaker's probe that it holds and nothing answered is free."""
+        """This thread sends nothing more for now: give up the breaker's probe that it may still hold."""
         self._gate.give_up()
 
     def _attempt(
@@ -164,7 +164,7 @@ class Sender:
         return Answer(answer.vectors, answer.tokens, cost, time.monotonic() - start, request)
 
     def _close_row(self, request: int, error: BootstrapError, seconds: float) -> None:
-        # What no whole answer came to may be charged: its estimate stays in the ledger.
+        # What got no complete answer may have been charged: its estimate stays in the ledger.
         charge = None if isinstance(error, (NoAnswerError, AnswerError)) else 0
         self._database.transact(
             lambda connection: ledger.settle(

@@ -1,4 +1,4 @@
-"""The life of a batch, told while the work goes on: bootstrap_batches, and what a source lacks by it."""
+"""The life of a batch, recorded while the work goes on (bootstrap_batches), and what a source still lacks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Counted:
 
     @property
     def status(self) -> str:
-        """The status of a source that a run has ended on."""
+        """The status of a source once a run over it has ended."""
         if self.left:
             return "pending"
         return "completed_with_failures" if self.errors else "completed"
@@ -66,7 +66,7 @@ def embedded_of_documents(connection: Connection, space: Space, documents: Seque
 
 
 def add_embedded(connection: Connection, source: str, records: int) -> None:
-    """Tell that so many more records of a source have a vector; fewer, where it is negative."""
+    """Record that so many more records of a source have a vector, or fewer where it is negative."""
     connection.execute(statement("add_embedded"), {"source": source, "records": records})
 
 
@@ -77,7 +77,7 @@ def sum_up(connection: Connection, space: Space, source: str) -> Counted:
 
 
 def plan_batches(connection: Connection, work: Work, plans: Sequence[BatchPlan]) -> None:
-    """Bring the batches' rows to what the vectors say."""
+    """Make the batches' rows agree with the vectors."""
     batches = work.batches if work.batches is not None else list(range(work.count))
     parameters = {
         "source": work.source,
@@ -106,7 +106,7 @@ def enter(
     parameters = {"source": source, "batches": list(batches), "stage": stage, "owner": by}
     parameters["error"] = None if error is None else clean_text(error)
     parameters["last_owner"] = owner() if only_own else None
-    connection.execute("SET LOCAL synchronous_commit = off")  # told, not relied upon: it need not reach the disk
+    connection.execute("SET LOCAL synchronous_commit = off")  # for information only: it need not reach the disk
     connection.execute(statement("enter_stage"), parameters)
 
 
@@ -124,7 +124,7 @@ class BatchStored:
 
 
 def mark_stored(connection: Connection, source: str, batches: Sequence[BatchStored]) -> None:
-    """Enter what was done to batches, and that they are stored."""
+    """Record what was done to batches, and that they are stored."""
     parameters = {
         "source": source,
         "batches": [batch.batch for batch in batches],

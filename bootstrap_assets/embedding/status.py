@@ -1,4 +1,4 @@
-"""What is in the corpus, in a word: sources, texts, spaces."""
+"""What is in the corpus, in brief: sources, texts, spaces."""
 
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,9 @@ statement = statements_of(__name__)
 
 
 def describe_corpus(connection: Connection) -> dict[str, Any]:
-    """Everything `bootstrap status` tells about sources, texts and vectors, as plain values.
+    """Everything `bootstrap status` says about sources, texts and vectors, as plain values.
 
-    Vectors are those of the space that is searched (before there is one: that is being built).
+    Vectors are those of the space that is searched (before there is one, of the one being built).
     """
     sources: dict[str, Any] = {}
     space = spaces.newest(connection)
@@ -82,7 +82,7 @@ def _building(connection: Connection, active: Space) -> dict[str, Any] | None:
 
 
 def server_time(connection: Connection) -> datetime:
-    """What the server's clock says, which is that of all rows."""
+    """The time by the server's clock, which all rows go by."""
     row = connection.execute(statement("server_time")).fetchone()
     assert row is not None
     time: datetime = row[0]
@@ -90,5 +90,5 @@ def server_time(connection: Connection) -> datetime:
 
 
 def sources_since(connection: Connection, limiter: str, since: datetime) -> list[tuple[Any, ...]]:
-    """Sources begun since: name, status, records, parsed, with vectors, seconds that a limiter waits."""
+    """Sources begun since a time: name, status, records, parsed, with vectors, seconds that a limiter waits."""
     return connection.execute(statement("sources_since"), {"limiter": limiter, "since": since}).fetchall()

@@ -1,4 +1,4 @@
-"""Vectors of a space: what is missing, and storing what came, checked, by binary COPY and merge."""
+"""Vectors of a space: what is missing, and storing what came, once checked, by binary COPY and merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Work:
     """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
 
     Texts above `limit` estimated tokens do not fit the model: they are cut, and pooled from their parts. `only`:
-    these texts and no others, dead letters though they are. `bounded`: they are what some documents lack, and
+    these texts and no others, even where they are dead letters. `bounded`: they are what some documents lack, and
     nothing is asked over the whole source.
     """
 
@@ -68,7 +68,7 @@ def plan(connection: Connection, work: Work) -> list[BatchPlan]:
 
 
 def count_missing(connection: Connection, work: Work, dead: Sequence[bytes]) -> list[tuple[int, int, int]]:
-    """Texts to be sent but for the `dead`: lease bucket, batch, number. Parts may lie in batches not asked for."""
+    """Texts to be sent, except the `dead`: lease bucket, batch, number. Parts may lie in batches not asked for."""
     query = statement("count_missing").format(missing=statement("missing").format(vectors=work.space.vectors))
     parameters = work.parameters() | {"first": None, "end": None, "dead": list(dead), "buckets": LEASE_BUCKETS}
     return connection.execute(query, parameters).fetchall()

@@ -35,7 +35,7 @@ _BLOCK = 64
 """Texts tokenised at once: bounds the memory for their tokens."""
 
 Weights = npt.NDArray[np.float32]
-"""For each token of the vocabulary, what it counts in a query."""
+"""For each token of the vocabulary, how much it counts in a query."""
 
 
 class LocalProvider:
@@ -47,7 +47,7 @@ class LocalProvider:
     is_free = True
 
     def missing(self, settings: Settings) -> str | None:
-        """Nothing is."""
+        """None: it needs nothing."""
         return None
 
     def choose(self, settings: Settings, own: SpaceModel | None) -> Model:
@@ -61,7 +61,7 @@ class LocalProvider:
         return LOCAL
 
     def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
-        """An embedder, with what it learnt of the corpus."""
+        """An embedder, with what one learnt from the corpus."""
         return LocalEmbedder(statistics)
 
     def remarks(self, model: Model) -> list[str]:
@@ -73,7 +73,7 @@ class LocalEmbedder:
     """Mean of the vectors of a text's distinct tokens, as a unit vector.
 
     A token counts once, however often it occurs. In a query, but not in a document, a token counts the more the
-    rarer it is in the corpus: `statistics`, which `fit` gives, tells how rare. So a new fit makes no stored vector
+    rarer it is in the corpus: `statistics`, which `fit` gives, say how rare. So a new fit makes no stored vector
     obsolete. docs/quality.md has the measurements.
     """
 

@@ -119,7 +119,7 @@ class VoyageEmbedder:
             raise AnswerError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
 
     def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
-        from voyageai.api_resources import Embedding  # takes more than a second: only who embeds with it pays that
+        from voyageai.api_resources import Embedding  # takes more than a second: only for those who embed with it
         from voyageai.error import VoyageError
         from voyageai.util import get_default_base_url
 
@@ -167,7 +167,7 @@ def _our_session() -> Iterator[None]:
 
 
 def _tokens(total: Any) -> int:
-    """The tokens that were charged. What is no count of them must not lower what a run has spent."""
+    """The tokens that were charged. Anything else must not lower what a run has spent."""
     tokens = int(total)
     if not 0 <= tokens < 2**31:
         raise AnswerError(f"an answer of Voyage AI counts {str(total)[:40]} tokens")
