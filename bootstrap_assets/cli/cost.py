@@ -25,7 +25,7 @@ COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--data", metavar="sample|official|DIR", help="What would be loaded; DIR holds <source>/<archives>.")
-@click.option("--allow-deletes", is_flag=True, help="As a run that may delete more than a fifth of a source.")
+@click.option("--allow-deletes", is_flag=True, help="Plan a run that may delete more than a fifth of a source.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_json: bool) -> None:
     """Show what a run would embed and cost, and what it would refuse.
@@ -128,7 +128,7 @@ def _explain(model: Model) -> str:
             for other in PROVIDERS.values()
             if not other.is_free
         ]
-        return f"with {model.provider}'s {model.name}, for nothing{''.join(prices)}"
+        return f"with {model.provider}'s {model.name}, at no cost{''.join(prices)}"
     limits = [
         f", {limit:,} {what} per minute"
         for limit, what in ((model.requests_minute, "requests"), (model.tokens_minute, "tokens"))
@@ -136,5 +136,5 @@ def _explain(model: Model) -> str:
     ]
     return (
         f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens{''.join(limits)}; tokens are "
-        "estimated, and a text that several sources hold counts for the first"
+        "estimated, and a text that several sources hold is counted for the first"
     )

@@ -1,4 +1,4 @@
-"""`bootstrap db`: the database as a thing to start, stop, look into and migrate."""
+"""`bootstrap db`: start, stop, inspect and migrate the database."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from bootstrap_assets.settings import Settings, load_settings
 
 @click.group()
 def db() -> None:
-    """Start, stop, look into and migrate the database."""
+    """Start, stop, inspect and migrate the database."""
 
 
 @db.command()
@@ -92,7 +92,7 @@ def upgrade(revision: str) -> None:
 def batches() -> None:
     """Divide the corpus into as many batches as BOOTSTRAP_BATCHES says.
 
-    Vectors stay, and nothing is paid for again; the next run tells anew which batches are complete. Do it while no
+    Vectors stay, and nothing is paid for again; the next run works out which batches are complete. Do it while no
     run is at work.
     """
     settings = load_settings()
@@ -116,7 +116,7 @@ def downgrade(revision: str, yes: bool) -> None:
 @db.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
-    """Empty the corpus: drop and make the schema anew, and forget Dagster's runs."""
+    """Empty the corpus: drop and recreate the schema, and forget Dagster's runs."""
     settings = load_settings()
     address = existing_database_url(settings)
     question = f"Drop the corpus with its vectors, and the record of all runs, in {describe(address)}?"

@@ -90,7 +90,7 @@ def env() -> None:
 
 @click.command()
 def doctor() -> None:
-    """Check everything that a run needs. Makes nothing."""
+    """Check everything that a run needs. Changes nothing."""
     settings = load_settings()
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),
@@ -117,7 +117,7 @@ def _python(_settings: Settings) -> str:
 def _home(settings: Settings) -> str:
     there = next(path for path in (settings.root, *settings.root.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"BOOTSTRAP_HOME: {settings.root}: {there} is no folder that one can write to")
+        raise ConfigurationError(f"BOOTSTRAP_HOME: {settings.root}: {there} is not a folder that one can write to")
     remark = "" if there == settings.root else ", which the first run makes"
     return f"{settings.root}{remark}, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
 
@@ -135,7 +135,7 @@ def _database(settings: Settings) -> str:
 
 
 def _programs() -> str:
-    """The version of the embedded server, as its program tells it: so that it can be run."""
+    """The version of the embedded server, as its program reports it, which shows that it can be run."""
     process = subprocess.run(
         [server.program("postgres"), "--version"],
         stdin=subprocess.DEVNULL,
@@ -177,7 +177,7 @@ def _embedder(settings: Settings) -> str:
 
 
 def _known_spaces(settings: Settings) -> Sequence[SpaceModel]:
-    """The database's spaces; none where it does not answer, or has no corpus: other checks tell that."""
+    """The database's spaces; none where it does not answer, or has no corpus: other checks say so."""
     with suppress(BootstrapError, psycopg.Error), connect(existing_database_url(settings)) as connection:
         return spaces.with_vectors(connection) if schema.current(connection) == schema.head() else []
     return []

@@ -48,12 +48,12 @@ OVER_ALL = "ContractNLI, over all contracts together: not judged where contracts
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N queries of each kind.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only this split of ContractNLI.")
-@click.option("--accept", is_flag=True, help="Take these scores for the baseline, whatever they are.")
+@click.option("--accept", is_flag=True, help="Make these scores the baseline, whatever they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluation(data: str | None, limit: int | None, split: str | None, accept: bool, as_json: bool) -> None:
     """Measure the search on the labels of ContractNLI and CUAD.
 
-    Ends with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
+    Exits with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
     first evaluation sets. A part (--limit, --split) is compared, but not kept.
     """
     if accept and (limit or split):
@@ -66,7 +66,7 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
 
 
 def conclude(result: Evaluation, *, as_json: bool) -> None:
-    """Print an evaluation, and end with 1 where it failed."""
+    """Print an evaluation, and exit with 1 where it failed."""
     if as_json:
         print_json(result.document.for_json())
     else:

@@ -53,17 +53,20 @@ from bootstrap_assets.sources.registry import get_source
     "of the words and is not near.",
 )
 @click.option(
-    "--all", "unfolded", is_flag=True, help="Each text by itself, also those that say the same as a better hit."
+    "--all",
+    "unfolded",
+    is_flag=True,
+    help="Show each text by itself, even where it says the same as a better hit.",
 )
 @click.option(
     "--vector-weight",
     type=Number(min=0),
-    help="What the cosine of the vectors counts in the score. Default: what the space says.",
+    help="Weight of the cosine of the vectors in the score. Default: that of the space.",
 )
 @click.option(
     "--text-weight",
     type=Number(min=0),
-    help="What the words count in the score. Default: what the space says.",
+    help="Weight of the words in the score. Default: that of the space.",
 )
 @click.option(
     "--fusion-constant",

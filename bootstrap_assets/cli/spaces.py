@@ -1,4 +1,4 @@
-"""`bootstrap spaces`: the models' vectors, which of them are searched, and the decision that others are."""
+"""`bootstrap spaces`: the models' vectors, which of them are searched, and the decision to search others."""
 
 import json
 from dataclasses import asdict
@@ -59,7 +59,7 @@ def show(number: int, as_json: bool) -> None:
     if standing.quality:
         out.print(escape(json.dumps(standing.quality, indent=2, default=str)))
     else:
-        out.print("it was never evaluated")
+        out.print("it has never been evaluated")
 
 
 @spaces.command()
@@ -77,7 +77,7 @@ def build(
 ) -> None:
     """Fill a model's space with all records that are stored, and index it.
 
-    It is built beside the one that is searched, which stays it. Goes on where it was interrupted.
+    It is built beside the active one, which stays active. Goes on where it was interrupted.
     """
     choice = {"embedder": provider, f"{provider}_model": model, f"{provider}_dimensions": dimensions}
     choice["element_type"] = element_type
@@ -86,7 +86,9 @@ def build(
         result = pipeline.build_space(corpus)
     out.print(f"space {result.number} ({escape(result.space)}): {result.vectors:,} vectors", soft_wrap=True)
     if result.ready:
-        out.print(f"it is ready: `bootstrap spaces promote {result.number}` has it searched", soft_wrap=True)
+        out.print(
+            f"it is ready: `bootstrap spaces promote {result.number}` makes it the active one", soft_wrap=True
+        )
     elif result.uncovered:
         out.print(f"[yellow]{result.uncovered:,} records have no vector in it yet[/]", soft_wrap=True)
 
@@ -99,7 +101,7 @@ def build(
 def evaluate(number: int, limit: int | None, split: str | None, as_json: bool) -> None:
     """Measure the search over space ID, while the one that is searched answers.
 
-    Compares with the baseline, which stays, and ends with 1 where a score fell by more than noise.
+    Compares with the baseline, which stays, and exits with 1 where a score fell by more than noise.
     The figures are kept with the space, unless it is a part (--limit, --split).
     """
     conclude(evaluate_in(load_settings(), Scope(limit, split), space=number), as_json=as_json)
@@ -119,7 +121,7 @@ def promote(number: int) -> None:
 
 @spaces.command()
 def rollback() -> None:
-    """Search the space again that was searched before this one."""
+    """Go back to the space that was searched before this one."""
     with promotion.deciding(load_settings()) as connection:
         _tell(promotion.rollback(connection))
 
