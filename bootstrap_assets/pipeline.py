@@ -1,4 +1,4 @@
-"""The whole way of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
+"""The path of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
 
     fetch ──> load ──> embed ──> build_index
     archive   records  vectors   HNSW + full text
@@ -43,7 +43,7 @@ FITTED_ON = 5_000
 def bootstrap(
     corpus: Corpus, sources: Sequence[Source] | None = None, *, force: bool = False, allow_deletes: bool = False
 ) -> tuple[dict[str, Filled], Indexed]:
-    """The whole way, for all sources or some: returns what was embedded of each, and what became of the index."""
+    """Run every stage for all sources or some: returns what was embedded of each, and the outcome of the index."""
     results: dict[str, Filled] = {}
     for source in sources if sources is not None else SOURCES.values():
         archives = fetch(corpus.settings, source, force=force)
@@ -53,7 +53,7 @@ def bootstrap(
 
 
 def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_deletes: bool = False) -> Loaded:
-    """Parse a source's archives, then bring its rows to what they say, in one transaction.
+    """Parse a source's archives, then make its rows agree with them, in one transaction.
 
     Does nothing where the corpus already holds what these archives give.
     """
@@ -63,7 +63,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
         result = transact(partial(_earlier_load, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
-            with stage(source.name, entries, _teller(corpus, source.name)) as staging:
+            with stage(source.name, entries, _reporter(corpus, source.name)) as staging:
                 result = transact(
                     partial(
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
@@ -82,14 +82,14 @@ def load_documents(
     removed: Sequence[str] = (),
     allow_deletes: bool = False,
 ) -> Loaded:
-    """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
+    """Make some documents of a source agree with `documents`, and delete those `removed` (source ids).
 
-    No other document is read or changed, and what is known of the source's last parse goes along. Raises
+    No other document is read or changed, and what is known about the source's last parse is adjusted. Raises
     MassDeleteError where more than a fifth of the records of all these documents would go. `embed_documents` gives
     them their vectors.
     """
     with _at_work(corpus, source, afresh=True):
-        with stage(source, documents, _teller(corpus, source)) as staging:
+        with stage(source, documents, _reporter(corpus, source)) as staging:
             scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
             store = partial(
                 _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
@@ -128,7 +128,7 @@ def merge(
     *,
     allow_deletes: bool = False,
 ) -> Loaded:
-    """`load` within a transaction of the caller's."""
+    """`load` within the caller's transaction."""
     options = options_of(settings, source)
     fingerprint = fingerprint_of(source, options, archives)
     if result := _earlier_load(connection, source.name, fingerprint):
@@ -159,7 +159,7 @@ def embed(
     batches: Sequence[int] | None = None,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
-    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
+    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` gets each complete batch."""
     filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
     return _fill(corpus, source.name, filler)
@@ -201,7 +201,7 @@ def build_space(corpus: Corpus) -> Indexed:
 
 
 def _fit(corpus: Corpus) -> None:
-    """Let the embedder learn what its queries need, where it learnt from another corpus than this."""
+    """Let the embedder learn what its queries need, where it learnt from a different corpus."""
     transact, space = corpus.database.transact, corpus.space
     if not isinstance(corpus.embedder, Fitting) or transact(partial(spaces.is_fitted, space=space)):
         return
@@ -252,11 +252,11 @@ def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[T
         yield tally
 
 
-def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
-    """Tells the records parsed so far, at most every half second, outside the load's own transaction."""
+def _reporter(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
+    """Reports the records parsed so far, at most every half second, outside the load's own transaction."""
     last = time.monotonic()
 
-    def tell(records: int) -> None:
+    def report(records: int) -> None:
         nonlocal last
         if corpus.stop.is_set():
             raise StoppedError
@@ -265,4 +265,4 @@ def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], 
             with corpus.database.connection() as connection:
                 progress.record_parsed(connection, source, records)
 
-    return tell
+    return report

@@ -18,10 +18,10 @@ PREFIX = "BOOTSTRAP_"
 KEY = "VOYAGE_API_KEY"
 
 FILE = "BOOTSTRAP_ENV_FILE"
-"""Names a file of lines NAME=value. None is looked for: a folder shall not say where a key is sent."""
+"""Names a file of lines NAME=value. None is looked for: a folder must not decide where a key is sent."""
 
 AUTO = "auto"
-"""The embedder that is chosen by what the database has: see embedding/choose.py."""
+"""Leaves the choice of the embedder to what the database has: see embedding/choose.py."""
 
 OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 """What `bootstrap env` exports besides settings."""
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         if value and not value.lower().startswith(("http://", "https://")):
             raise ValueError("an address begins with https:// or http://")
         if value and not _has_a_host(value):
-            raise ValueError("the address has no host, or a port that is none")
+            raise ValueError("the address has no host, or its port is invalid")
         return value
 
     @field_validator("voyage_base_url")
@@ -214,14 +214,14 @@ def variable_of(name: str) -> str:
     return KEY if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
 
 
-_BEGINNINGS = (PREFIX[:2], "VOYAGE")  # also what has a slip in the prefix, BOOSTRAP_DATA
+_BEGINNINGS = (PREFIX[:2], "VOYAGE")  # also a slip in the prefix, as in BOOSTRAP_DATA
 
 
 @cache
 def check_names(names: frozenset[str]) -> None:
     """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
 
-    Others may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): they are told once, as a warning.
+    Any other may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): it causes one warning.
     """
     variables = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
     for name in sorted(names):

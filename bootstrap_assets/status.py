@@ -15,7 +15,7 @@ NO_INDEX = {"exists": False, "valid": False}
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
-    """The status as plain values; sources nothing was done for yet are there too, as pending."""
+    """The status as plain values; sources that nothing was done for yet are included, as pending."""
     with connect(existing_database_url(settings)) as connection:
         if schema.current(connection) is None:
             return _complete({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)

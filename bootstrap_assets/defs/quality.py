@@ -29,7 +29,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
         "How good the search is: the index's recall against an exact search, and on the labels of ContractNLI and "
         "CUAD whether what is right comes first, by vector, by text, and by both. The figures are kept with the "
         "space (`embedding_spaces.quality`); the least `ef_search` that finds 99 % becomes the search's own. "
-        "Takes a minute or two; spans that are no records are embedded once, which may cost some cents."
+        "Takes a minute or two; spans that are no records are embedded once, which may cost a few cents."
     ),
     owners=OWNERS,
     kinds=KINDS["quality"],
@@ -38,7 +38,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
     retry_policy=RETRY,
 )
 def retrieval_quality(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
-    """Evaluate the search and tell the figures."""
+    """Evaluate the search and report the figures."""
     with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         evaluation = evaluate(
             open_corpus.database,
@@ -72,7 +72,7 @@ def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
         "measured_on": dg.MetadataValue.text(
             measured_on(document.invented)
             if document.invented
-            else "the archives that were given; none of them is the sample"
+            else "the archives given; none of them is the sample"
         ),
         "scores": dg.MetadataValue.md(_scores(document)),
     }

@@ -1,4 +1,4 @@
-"""When an answer of corpus/checks.py is bad, how bad, and how it is told to a person."""
+"""When an answer of corpus/checks.py is bad, how bad, and how that is put to a person."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -85,7 +85,7 @@ def offsets_exact(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not offsets.wrong,
         severity=ERROR,
-        description=f"{len(offsets.wrong):,} of {offsets.checked:,} records are not what stands at their place.",
+        description=f"{len(offsets.wrong):,} of {offsets.checked:,} records differ from the text at their place.",
         metadata={"checked": offsets.checked, **_offenders("wrong", offsets.wrong)},
     )
 
@@ -118,11 +118,7 @@ def vectors_complete(
         severity=ERROR if coverage.missing else WARN,
         description=f"{coverage.embedded:,} of {coverage.records:,} records have a vector; "
         f"{len(coverage.missing):,} lack one and are no dead letter"
-        + (
-            f", and {len(coverage.elsewhere):,} in batches that this run was not over."
-            if coverage.elsewhere
-            else "."
-        ),
+        + (f", and {len(coverage.elsewhere):,} in batches outside this run." if coverage.elsewhere else "."),
         metadata={
             "records": coverage.records,
             "embedded": coverage.embedded,
@@ -151,7 +147,7 @@ def error_rate(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
         passed=errors.rate <= completeness.WARN_ABOVE,
         severity=ERROR if errors.rate > completeness.ERROR_ABOVE else WARN,
         description=f"{len(errors.letters):,} of {errors.records:,} records are dead letters ({errors.rate:.2%})."
-        + (f" `bootstrap failures list --source {source.name}` tells why." if errors.letters else ""),
+        + (f" `bootstrap failures list --source {source.name}` says why." if errors.letters else ""),
         metadata={
             "error_rate": errors.rate,
             "dead_letters": len(errors.letters),
