@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
     )
     embed_workers: int = Field(
-        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains by it)."
+        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains from it)."
     )
     commonaccord_patterns: str = Field(
         default="G/Agt-NDA/**,G/NW-NDA/**",

@@ -69,7 +69,7 @@ def cost(as_json: bool) -> None:
         print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
         return
     if not rows:
-        out.print("nothing was ever sent")
+        out.print("nothing has been sent yet")
         return
     grid = table(
         "day",
@@ -94,7 +94,7 @@ def cost(as_json: bool) -> None:
     unsure = sum(row["unsure_dollars"] for row in rows)
     if unsure >= Decimal("0.00005"):
         out.print(
-            f"\nUp to ${unsure:.4f} more may have been charged for requests that no whole answer came to, among "
+            f"\nUp to ${unsure:.4f} more may have been charged for requests that got no complete answer, among "
             "them those of a process that was killed, and those in flight.",
             soft_wrap=True,
         )

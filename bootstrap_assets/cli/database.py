@@ -26,7 +26,7 @@ def db() -> None:
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
-    help="Let the embedded server listen on this port of 127.0.0.1, too, until it stops; it asks for a password.",
+    help="Let the embedded server also listen on this port of 127.0.0.1 until it stops; it asks for a password.",
 )
 def up(port: int | None) -> None:
     """Start the embedded server (or reach yours) and bring the schema up to date."""

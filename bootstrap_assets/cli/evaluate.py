@@ -126,7 +126,7 @@ def _interval(value: Interval, form: str) -> str:
 
 
 def _print_worst(parts: Sequence[PartScores], metrics: Sequence[str]) -> None:
-    rows = table("found worst", "questions", *metrics)
+    rows = table("hardest to find", "questions", *metrics)
     for part in parts:
         rows.add_row(escape(part.name), f"{part.queries:,}", *(f"{part.scores[metric]:.3f}" for metric in metrics))
     print_table(rows)
@@ -168,8 +168,8 @@ def _against(comparison: Comparison, space: str) -> str:
     message = f"{number} score{'s' * (number != 1)} fell by more than noise since {since}"
     message += f" ({comparison.shared:,} of {comparison.contracts:,} contracts are in it)."
     if not comparison.judged:
-        message += " So few say little; `bootstrap evaluate --accept` makes a new baseline."
+        message += " So few prove little; `bootstrap evaluate --accept` makes a new baseline."
     elif comparison.shared < FEWEST:
-        message += f" Of fewer than {FEWEST} nothing is judged."
+        message += f" With fewer than {FEWEST}, nothing is judged."
     message += "" if baseline.space == space else f" It was measured on {baseline.space}."
     return message + ("" if comparison.same_search else " The search's functions have changed since.")

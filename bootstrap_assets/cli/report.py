@@ -26,7 +26,7 @@ STDOUT = Path("-")
 def report(file: Path) -> None:
     """Write a page about the corpus: contents, gaps, quality, cost, failures, map, near-duplicates, changes.
 
-    One HTML file for a browser or a printer, which needs nothing else.
+    One self-contained HTML file for a browser or a printer.
     """
     if file != STDOUT:
         check_place(file)

@@ -230,7 +230,7 @@ class Delivery:
         source, reason = self._work.source, reason[:300]
         self._sender.trip(reason)
         raise BreakerOpenError(
-            f"{source}: {reason}. Nothing more is sent for it: look at `bootstrap failures list`, mend the cause, "
+            f"{source}: {reason}. Nothing more is sent for it: look at `bootstrap failures list`, fix the cause, "
             f"then `bootstrap breaker reset {source}` and `bootstrap failures retry --source {source}`"
         )
 

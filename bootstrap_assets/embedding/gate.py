@@ -135,6 +135,6 @@ class Gate:
 
     def _over_budget(self, spent: float) -> str:
         return (
-            f"the next request would pass the budget of ${self._payer.max_cost:.4f} (${spent:.4f} spent or in "
+            f"the next request would exceed the budget of ${self._payer.max_cost:.4f} (${spent:.4f} spent or in "
             "flight). What was embedded is kept; the next run goes on from there"
         )

@@ -156,7 +156,7 @@ class Sender:
             if isinstance(error, AccessError):
                 name = self._gate.trip_account(str(error))
                 raise AccessError(
-                    f"{str(error).rstrip('.')}. Nothing more is sent on this account: mend that, then "
+                    f"{str(error).rstrip('.')}. Nothing more is sent on this account: fix that, then "
                     f"`bootstrap breaker reset {name}`"
                 ) from None
             raise

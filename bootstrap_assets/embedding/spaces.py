@@ -166,7 +166,7 @@ def numbered(connection: Connection, number: int) -> Space:
     """The space of that number; SpaceError where there is none."""
     space = _one(connection, "numbered_space", {"id": number})
     if space is None:
-        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` names those that there are")
+        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` lists those there are")
     return space
 
 

@@ -71,7 +71,7 @@ def _classify(error: "VoyageError", url: str, model: str, secret: str) -> Bootst
     if status is None:
         return NoAnswerError(f"Voyage AI did not answer: {_detail(error, secret)}")
     if status < 400:
-        return AnswerError(f"Voyage AI answered {status} with something that is no list of embeddings")
+        return AnswerError(f"Voyage AI answered {status} with something that is not a list of embeddings")
     detail = _detail(error, secret)
     message = f"Voyage AI answered {status}: {detail}"
     if status in (401, 402, 403) or (status == 429 and _QUOTA.search(detail)):
