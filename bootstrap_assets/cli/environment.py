@@ -117,7 +117,7 @@ def _python(_settings: Settings) -> str:
 def _home(settings: Settings) -> str:
     there = next(path for path in (settings.root, *settings.root.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"BOOTSTRAP_HOME: {settings.root}: {there} is not a folder that one can write to")
+        raise ConfigurationError(f"BOOTSTRAP_HOME: {settings.root}: {there} is no folder that one can write to")
     remark = "" if there == settings.root else ", which the first run makes"
     return f"{settings.root}{remark}, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
 
