@@ -59,7 +59,7 @@ def show(number: int, as_json: bool) -> None:
     if standing.quality:
         out.print(escape(json.dumps(standing.quality, indent=2, default=str)))
     else:
-        out.print("it has never been evaluated")
+        out.print("it was never evaluated")
 
 
 @spaces.command()

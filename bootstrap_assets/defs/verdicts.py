@@ -118,7 +118,11 @@ def vectors_complete(
         severity=ERROR if coverage.missing else WARN,
         description=f"{coverage.embedded:,} of {coverage.records:,} records have a vector; "
         f"{len(coverage.missing):,} lack one and are no dead letter"
-        + (f", and {len(coverage.elsewhere):,} in batches outside this run." if coverage.elsewhere else "."),
+        + (
+            f", and {len(coverage.elsewhere):,} in batches that this run was not over."
+            if coverage.elsewhere
+            else "."
+        ),
         metadata={
             "records": coverage.records,
             "embedded": coverage.embedded,
