@@ -70,7 +70,7 @@ def estimate(
         known = []
         if connection:
             with connection.transaction():
-                known = spaces.known(connection)
+                known = spaces.with_vectors(connection)
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         model = choose_model(settings, known)

@@ -18,10 +18,10 @@ PREFIX = "BOOTSTRAP_"
 KEY = "VOYAGE_API_KEY"
 
 FILE = "BOOTSTRAP_ENV_FILE"
-"""Names a file of lines NAME=value. None is looked for: a folder shall not say where a key is sent."""
+"""Names a file of lines NAME=value. None is looked for: a folder must not decide where a key is sent."""
 
 AUTO = "auto"
-"""The embedder that is chosen by what the database has: see embedding/choose.py."""
+"""Leaves the choice of the embedder to what the database has: see embedding/choose.py."""
 
 OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 """What `bootstrap env` exports besides settings."""
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         if value and not value.lower().startswith(("http://", "https://")):
             raise ValueError("an address begins with https:// or http://")
         if value and not _has_a_host(value):
-            raise ValueError("the address has no host, or a port that is none")
+            raise ValueError("the address has no host, or its port is invalid")
         return value
 
     @field_validator("voyage_base_url")
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
     )
     embed_workers: int = Field(
-        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains by it)."
+        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains from it)."
     )
     commonaccord_patterns: str = Field(
         default="G/Agt-NDA/**,G/NW-NDA/**",
@@ -154,7 +154,7 @@ def load_settings(**overrides: object) -> Settings:
     """
     file = settings_file()
     names = {*os.environ, *(dotenv_values(file) if file else ())}
-    check_names(frozenset(name for name in names if name.upper().startswith(_LOOKED_AT)))
+    check_names(frozenset(name for name in names if name.upper().startswith(_BEGINNINGS)))
     try:
         return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -214,28 +214,28 @@ def variable_of(name: str) -> str:
     return KEY if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
 
 
-_LOOKED_AT = (PREFIX[:2], "VOYAGE")  # also what has a slip in the prefix, BOOSTRAP_DATA
+_BEGINNINGS = (PREFIX[:2], "VOYAGE")  # also a slip in the prefix, as in BOOSTRAP_DATA
 
 
 @cache
 def check_names(names: frozenset[str]) -> None:
     """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
 
-    Others may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): they are told once, as a warning.
+    Any other may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): it causes one warning.
     """
-    known = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
+    variables = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
     for name in sorted(names):
         variable = name.upper()
-        if variable in known.values() or variable in (*OURS, *THE_CLIENTS):
+        if variable in variables.values() or variable in (*OURS, *THE_CLIENTS):
             continue
         if not variable.startswith((PREFIX, "VOYAGE")):
-            for slip in get_close_matches(variable, known.values(), n=1, cutoff=0.9):
+            for slip in get_close_matches(variable, variables.values(), n=1, cutoff=0.9):
                 raise ConfigurationError(f"{name} is no setting: did you mean {slip}?")
             continue
         rest = variable.removeprefix(PREFIX)
-        near = [one for one in known if one.endswith(f"_{rest}")]
-        near += get_close_matches(rest, known, n=1, cutoff=0.66)
-        meant = known[near[0]] if near else None
+        near = [one for one in variables if one.endswith(f"_{rest}")]
+        near += get_close_matches(rest, variables, n=1, cutoff=0.66)
+        meant = variables[near[0]] if near else None
         if meant and (variable.startswith(PREFIX) or (meant == KEY and KEY not in names)):
             raise ConfigurationError(f"{name} is no setting: did you mean {meant}?")
         hint = f": did you mean {meant}?" if meant else " (README, Settings)"

@@ -200,7 +200,7 @@ def _space(database: Database, number: int | None) -> Space:
 def _is_held(connection: Connection, space: Space, number: int | None) -> bool:
     """Whether the space is there, and stays as it is until the transaction ends."""
     if number is None:
-        return spaces.held(connection) == space
+        return spaces.hold_active(connection) == space
     try:
         with connection.transaction():
             spaces.hold(connection, space.vectors)
@@ -270,7 +270,7 @@ def _searched(database: Database) -> Space:
 
 def embed_query(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
     """The query's vector. What it costs goes into the ledger, unless this role may only read."""
-    learnt = database.transact(partial(spaces.fitted, space=space))
+    learnt = database.transact(partial(spaces.statistics, space=space))
     embedder = embedder_of(settings, space.provider, space.model, space.dimensions, learnt)
     vectors = _ask(database, settings, embedder, space, query)
     check(vectors, texts=1, dimensions=space.dimensions)

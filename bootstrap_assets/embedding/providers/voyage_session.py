@@ -24,7 +24,7 @@ class VoyageSession(web.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = _as_it_is  # not what stands in the address either: the header is the key's
+        self.auth = _as_it_is  # nor credentials in the address: the header is for the key
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """Raises ConfigurationError or ProviderError for what never left, NoAnswerError for what may have."""
@@ -36,7 +36,7 @@ class VoyageSession(web.Session):
             raise self._error(error, url, kwargs.get("timeout")) from None
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """As in requests, with a body that tells when it is taken to be sent."""
+        """As in requests, with a body that notes when it begins to be sent."""
         if isinstance(request.body, bytes):
             request.body = _Body(request.body, self)  # type: ignore[assignment]
         return super().send(request, **kwargs)
