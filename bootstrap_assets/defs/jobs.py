@@ -145,7 +145,7 @@ def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusRes
     with failing_for_good(context), corpus.open(context.run.run_id) as opened:
         done = pipeline.retry_failures(opened, source=source, error_class=config.error_class)
         for name, filled in done.items():
-            held = opened.database.transact(partial(overview.held, source=name))
+            held = opened.database.transact(partial(overview.holdings, source=name))
             context.log_event(dg.AssetObservation(name, metadata=filled_metadata(filled, name, held)))
     context.log.info(f"dead letters tried again: {', '.join(done) or 'there are none'}")
 

@@ -31,11 +31,11 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
     parsed = manifest(corpus, source, archives) if archives else None
     lost = corpus.database.transact(partial(checks.lost, source=source.name, manifest=parsed))
     told = _compared(lost, anew=bool(archives))
-    if parse_again and lost.known and not archives:
+    if parse_again and lost.is_known and not archives:
         told += " The archives at hand are not those loaded: they were not parsed anew."
     return dg.AssetCheckResult(
         passed=lost.ok,
-        severity=ERROR if lost.known else WARN,
+        severity=ERROR if lost.is_known else WARN,
         description=told,
         metadata={
             "expected": lost.expected,
@@ -47,7 +47,7 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
 
 
 def _compared(lost: checks.Lost, *, anew: bool) -> str:
-    if not lost.known:
+    if not lost.is_known:
         return (
             f"{lost.stored:,} records are stored; what was parsed is not known, as after an upgrade: load "
             "the source again."
@@ -188,9 +188,9 @@ def recall(corpus: Corpus) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=found.mean >= MIN_RECALL,
         severity=ERROR,
-        description=f"Recall@{found.k} is {found.mean:.3f} over {len(found.found)} queries; "
+        description=f"Recall@{found.k} is {found.mean:.3f} over {len(found.shares)} queries; "
         f"{MIN_RECALL} is wanted.",
-        metadata={"recall": found.mean, "queries": len(found.found), **_offenders("worst", worst)},
+        metadata={"recall": found.mean, "queries": len(found.shares), **_offenders("worst", worst)},
     )
 
 
@@ -198,8 +198,8 @@ def _offenders(what: str, names: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """How many, and the first of them, as a list; nothing where there are none."""
     if not names:
         return {}
-    more = f"\n* … and {len(names) - checks.SHOWN:,} more" if len(names) > checks.SHOWN else ""
-    listed = "\n".join(f"* `{name}`" for name in names[: checks.SHOWN])
+    more = f"\n* … and {len(names) - checks.EXAMPLES:,} more" if len(names) > checks.EXAMPLES else ""
+    listed = "\n".join(f"* `{name}`" for name in names[: checks.EXAMPLES])
     return {what: dg.MetadataValue.md(listed + more), f"{what}_count": dg.MetadataValue.int(len(names))}
 
 

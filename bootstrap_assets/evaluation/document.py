@@ -67,7 +67,7 @@ class Point(Form):
 class WholeSearches(Form):
     """How many questions `search_reference` was asked, and for how many it gave other hits than its parts."""
 
-    asked: int
+    questions: int = Field(validation_alias="asked", serialization_alias="asked")
     differ: int
 
 
@@ -250,7 +250,7 @@ class Document(Form):
         return {name: task for name, task in tasks.items() if task}
 
     @property
-    def chosen(self) -> Point:
+    def operating_point(self) -> Point:
         """What the index finds with the effort that was chosen."""
         return next(point for point in self.ann if point.ef_search == self.ef_search)
 

@@ -123,9 +123,9 @@ class Questions:
     def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
         """What the search makes of each text, on the corpus as it is."""
         texts = [text for text in dict.fromkeys(query.text for query in queries) if text not in self._questions]
-        kept = self._paid_once(texts)
+        vectors = self._paid_once(texts)
         for text in texts:
-            vector = kept.get(text)
+            vector = vectors.get(text)
             if vector is None:
                 vector = embed_query(self._database, self._settings, self.space, text)
             self._vectors[text] = vector
@@ -139,7 +139,7 @@ class Questions:
         some = list(self._vectors.items())[:: max(1, len(self._vectors) // WHOLE_SEARCHES)][:WHOLE_SEARCHES]
         with self._database.connection() as connection:
             hits = [whole_search(connection, self.space.id, text, vector) for text, vector in some]
-        return WholeSearches(asked=len(hits), differ=sum(whole != parts for whole, parts in hits))
+        return WholeSearches(questions=len(hits), differ=sum(whole != parts for whole, parts in hits))
 
     def forget_others(self) -> None:
         """Drop the vectors kept for evaluations before that these tasks, which have to be all, no longer need."""

@@ -1,22 +1,6 @@
 -- ----------------------------------------------------------------------------------------------------
 -- Evaluation of the search: evaluation/evaluation.py. {vectors} is the space's table.
 
--- name: create_nearest
--- The index as the search uses it, timed by the server's own clock. Lives as long as the session.
-CREATE FUNCTION pg_temp.nearest(asked vector, k integer, OUT hashes bytea[], OUT distances double precision[], OUT ms double precision)
-LANGUAGE plpgsql AS $$
-DECLARE started timestamptz := clock_timestamp();
-BEGIN
-    SELECT array_agg(content_hash), array_agg(distance) INTO hashes, distances FROM (
-        SELECT content_hash, embedding <=> asked AS distance FROM {vectors} ORDER BY embedding <=> asked LIMIT k
-    ) n;
-    ms := extract(epoch FROM clock_timestamp() - started) * 1000;
-END $$
-
--- name: nearest
-SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
-JOIN {vectors} v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding::vector, %(k)s) n ORDER BY q.place
-
 -- name: cuad_questions
 -- Contract, category, the question that goes with it, and the sections that share characters with one of its clauses.
 SELECT d.source_id, d.id, r.category, coalesce(min(r.metadata ->> 'question'), ''), array_agg(DISTINCT s.content_hash)

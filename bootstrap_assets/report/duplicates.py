@@ -193,8 +193,8 @@ def pairs(texts: Sequence[str], *, alike: float = ALIKE) -> Iterator[Pair]:
 
 def _rarest(code: str, count: int) -> list[str]:
     """The rarest words; a word that comes again is another word: its second is told from its first."""
-    chosen = sorted(code)[:count]
-    return [word * (number + 1) for word, same in groupby(chosen) for number, _ in enumerate(same)]
+    rarest = sorted(code)[:count]
+    return [word * (number + 1) for word, same in groupby(rarest) for number, _ in enumerate(same)]
 
 
 def _coded(texts: Sequence[str]) -> list[str]:
@@ -244,10 +244,10 @@ class _Row(NamedTuple):
 
 def _group(members: Sequence[bytes], rows: Mapping[bytes, Sequence[_Row]], texts: Mapping[bytes, str]) -> Group:
     """A group with its most frequent text first. A stretch of a document counts once, however it is cut."""
-    ordered = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
+    by_frequency = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
     stretches: list[_Row] = []
     variants: list[Variant] = []
-    for digest in ordered:
+    for digest in by_frequency:
         own = [row for row in rows[digest] if not any(row.overlaps(other) for other in stretches)]
         stretches += own
         if own:

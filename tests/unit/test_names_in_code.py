@@ -23,9 +23,9 @@ PARTICIPLES = frozenset(
 parameters, rows, hits, settings."""
 
 NOT_YET = (
-    *("corpus/", "evaluation/", "report/", "search/", "texts/", "database/embedded/", "sources/bonterms/"),
+    *("corpus/outline.py", "evaluation/kept.py"),
     *("cli/cost.py", "cli/database.py", "cli/environment.py", "cli/evaluate.py", "cli/report.py", "cli/search.py"),
-    *("cli/settings.py", "cli/spaces.py", "sources/spec.py", "pipeline.py", "plan.py", "settings.py", "status.py"),
+    *("cli/settings.py", "cli/spaces.py", "pipeline.py", "plan.py", "settings.py", "status.py"),
     *("defs/about.py", "defs/jobs.py", "defs/partitions.py", "defs/quality.py", "defs/verdicts.py"),
     *("embedding/batches.py", "embedding/batching.py", "embedding/choose.py", "embedding/completeness.py"),
     *("embedding/context.py", "embedding/deliver.py", "embedding/dispatch.py", "embedding/fill.py"),
