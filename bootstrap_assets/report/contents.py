@@ -79,7 +79,7 @@ class Contents:
         table = rows.pivot_table(
             index="category", columns="nli_label", values="records", aggfunc="sum", fill_value=0
         )
-        return table.assign(together=table.sum(axis=1)).sort_values("together", ascending=False, kind="stable")
+        return table.assign(total=table.sum(axis=1)).sort_values("total", ascending=False, kind="stable")
 
     def absent_labels(self, source: str) -> list[str]:
         """Official labels of a source that no record carries; none of a source that is not in the corpus."""

@@ -142,8 +142,8 @@ def recall_curve(points: Sequence[Point], effort: int | None = None) -> Figure:
     figure, axes = _figure(7.2, 2.9)
     efforts = [point.ef_search for point in points]
     shares_10, shares_100 = [point.recall_10 for point in points], [point.recall_100 for point in points]
-    axes.plot(efforts, shares_10, color=BLUE, marker="o", label="of the nearest 10")
-    axes.plot(efforts, shares_100, color=ORANGE, marker="s", label="of the nearest 100")
+    axes.plot(efforts, shares_10, color=BLUE, marker="o", label="of the nearest 10", clip_on=False)
+    axes.plot(efforts, shares_100, color=ORANGE, marker="s", label="of the nearest 100", clip_on=False)
     axes.set_xlabel("effort of the index (ef_search)")
     axes.set_ylabel("share found (recall)")
     axes.set_ylim(top=1.005)

@@ -178,7 +178,7 @@ def test_figures_measured_on_the_sample_claim_nothing_of_real_contracts(
     top = words(written.partition('<nav aria-label="Contents">')[0])
     assert "Sample, invented." in top
     assert "this says nothing of real contracts" in top
-    assert "Right among the first five, CUAD v1 (sample)" in top
+    assert "Found among the first five, CUAD v1 (sample)" in top
     assert "lawyers" not in section(written, "corpus").replace("no lawyer", "")
     assert f"no real contract ({SAMPLE}: cuad)" in section(written, "quality")
     assert "CUAD v1 (sample, invented) Invented texts in the form of" in section(written, "corpus")
