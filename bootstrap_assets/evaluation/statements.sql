@@ -27,33 +27,6 @@ WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT 
   AND coalesce(hypothesis, category) IS NOT NULL
 GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
 
--- name: unembedded
--- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
-SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
-WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
-  AND NOT EXISTS (
-      SELECT FROM evaluation_vectors v
-      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
-  )
-
--- name: use_evaluation_vectors
-UPDATE evaluation_vectors SET used_at = now()
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
-  AND used_at < now() - interval '1 day'
-
--- name: keep_evaluation_vector
-INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
-VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
-
--- name: forget_evaluation_vectors
--- What no task of an evaluation of everything asked about.
-DELETE FROM evaluation_vectors
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash NOT IN (SELECT unnest(%(hashes)s::bytea[]))
-
--- name: kept
-SELECT content_hash, embedding FROM evaluation_vectors
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
-
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
