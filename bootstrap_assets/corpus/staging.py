@@ -168,7 +168,7 @@ def stage(
     entries: Iterable[ParsedDocument | Finding],
     on_records: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[Staging]:
-    """Stage what a parser yields, without a database. `on_records` is told the number of records so far."""
+    """Stage what a parser yields, without a database. `on_records` is called with the number of records so far."""
     staging = Staging(source)
     try:
         for entry in entries:

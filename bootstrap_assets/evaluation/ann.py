@@ -23,7 +23,7 @@ TARGET_RECALL = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Efforts in rising order, over so many queries."""
+    """Efforts in rising order, each measured over `queries` queries."""
 
     points: tuple[Point, ...]
     queries: int

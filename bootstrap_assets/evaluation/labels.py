@@ -99,7 +99,7 @@ def _spans(
 
 
 def some(queries: Sequence[Query], limit: int | None) -> list[Query]:
-    """So many of the queries, as good as drawn by lot and the same each time."""
+    """At most `limit` of the queries, in effect a random sample, and the same each time."""
     if limit is None or limit >= len(queries):
         return list(queries)
     sample = sorted(queries, key=lambda q: hashlib.sha256(f"{q.contract}\x1f{q.label}".encode()).digest())[:limit]

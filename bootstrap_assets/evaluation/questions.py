@@ -31,7 +31,7 @@ CUAD_METRICS = ("R@5", "R@10", "P@5", "MRR", "nDCG@10")
 
 
 CORPUS_METRICS = (*NLI_METRICS, "P@10")
-"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision tells more."""
+"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision says more."""
 
 
 CORPUS_DEPTH = 100

@@ -33,7 +33,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record that is new, deleted or changed; `pieces` tell how. None of them differs where the label did."""
+    """A record that is new, deleted or changed; `pieces` say how. None of them differs where the label did."""
 
     source_id: str
     change: str

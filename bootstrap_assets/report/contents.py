@@ -23,7 +23,7 @@ GRANULARITIES = ("document", "template", "section", "clause", "span")
 """From the largest unit to the smallest."""
 
 RUNS = 10
-"""How many of the last runs are told."""
+"""How many of the last runs are shown."""
 
 
 @dataclass(frozen=True)

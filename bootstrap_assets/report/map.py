@@ -57,7 +57,7 @@ def draw(connection: Connection, space: Space, *, sample: int = SAMPLE) -> Map |
 def stratified(texts: pd.DataFrame, size: int) -> pd.DataFrame:
     """At most `size` rows, each source, granularity and category with its share; ordered by hash.
 
-    Within a stratum those with the lowest hashes: as good as drawn by lot, and the same every time.
+    Within a stratum those with the lowest hashes: in effect a random sample, and the same every time.
     """
     if len(texts) <= size:
         return texts.sort_values("content_hash", ignore_index=True)

@@ -49,7 +49,7 @@ PAGE = "page.html.j2"
 
 @dataclass(frozen=True)
 class Report:
-    """What the page tells. Without a space there is no corpus, and nothing else is there."""
+    """What the page says. Without a space there is no corpus, and nothing else is there."""
 
     made_at: datetime
     database: str
@@ -62,7 +62,7 @@ class Report:
 
 
 def gather(connection: Connection, database: str) -> Report:
-    """Ask the database everything the page tells, of one moment; nothing is changed.
+    """Read from the database everything the page says, as of one moment; nothing is changed.
 
     `database` names it for people, without a password. `connection` knows the vector type.
     """
@@ -212,7 +212,7 @@ def _ignored_message(ignored: int) -> str:
 
 
 FOUND_WELL = 0.9
-"""From this share of right passages among the first five on, answers are good: whoever reads five misses few."""
+"""From this share of right passages among the first five on, answers are good: who reads five misses little."""
 
 ANSWERS = {
     "contract_nli": "Of the passages that are evidence for a statement",

@@ -30,7 +30,7 @@ def blocks(connection: Connection, space: Space) -> Iterator[tuple[list[bytes], 
 
 
 def sample(connection: Connection, space: Space, queries: int) -> tuple[list[bytes], Vectors]:
-    """Some vectors of a space, as good as drawn by lot and the same each time, with their texts' hashes."""
+    """Some vectors of a space, in effect a random sample and the same each time, with their texts' hashes."""
     query = statement("some_vectors").format(vectors=space.vectors)
     rows = connection.execute(query, {"queries": queries}).fetchall()
     vectors = [vector.to_numpy() for _, vector in rows]
@@ -48,7 +48,7 @@ def nearest(
 ) -> Distances:
     """The cosine distances of the true nearest of each query, ascending: shape (queries, at most `depth`).
 
-    A query is not near to itself: to the vector of the text that it is of, which `hashes` tells. What does not
+    A query does not count itself, the vector of its own text, which `hashes` identifies. What does not
     exist is infinitely far.
     """
     rows = {digest: row for row, digest in enumerate(hashes)}

@@ -1,4 +1,4 @@
-"""Why a search found nothing, where that can be told."""
+"""Why a search found nothing, where that is known."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

@@ -60,7 +60,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How hits are ranked; docs/quality.md tells why these are the defaults.
+    """How hits are ranked; docs/quality.md says why these are the defaults.
 
     `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked; None, as for
     `context`: what the space says (`embedding_spaces`).

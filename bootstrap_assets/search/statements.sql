@@ -2,7 +2,7 @@
 -- Questions about the state of a corpus; nothing here changes anything. {vectors} is the space's table.
 
 -- name: some_vectors
--- By content hash: as good as drawn by lot, and the same each time.
+-- By content hash: in effect a random sample, and the same each time.
 SELECT content_hash, embedding::vector FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
 
 -- name: all_vectors

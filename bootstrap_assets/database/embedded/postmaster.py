@@ -1,6 +1,6 @@
 """Which server runs in a data folder, if any.
 
-`postmaster.pid` alone does not tell: it comes along with a copy of the folder, and after a crash its number may be
+`postmaster.pid` alone is no proof: it comes along with a copy of the folder, and after a crash its number may be
 any program's. A server is that folder's when it sees a file which we put there; it is sound when its process and
 its start are those of `postmaster.pid`, for else it ends itself within a minute. Where nothing answers, the
 process is asked for its owner, its name and the folder it works in. Nothing is signalled that was not recognised.
@@ -31,7 +31,7 @@ _TIMEOUT = 10
 """Seconds to wait for a server that took the connection."""
 
 _AT_START = (-2.0, 300.0)
-"""Seconds between the start that `postmaster.pid` tells and the one that the server tells, which comes later."""
+"""Seconds between the start that `postmaster.pid` gives and the one that the server gives, which comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ SELECT (pg_stat_file(%s, true)).size IS NOT NULL, current_setting('data_director
 
 
 def _listens(path: Path) -> bool | str:
-    """Whether a process listens on that socket; a reason where one cannot tell."""
+    """Whether a process listens on that socket; a reason where that is unknown."""
     try:
         with socket.socket(socket.AF_UNIX) as trial:
             trial.settimeout(_TIMEOUT)

@@ -29,7 +29,7 @@ _MADE_BY = (
 )
 
 _CHARACTERS = ("C.UTF-8", "en_US.UTF-8", "C")
-"""Locales that tell letters from signs, the best first; full text asks them. Not every machine has each."""
+"""Locales that know letters from signs, the best first; full text asks them. Not every machine has each."""
 
 _PATHS = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 

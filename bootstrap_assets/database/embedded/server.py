@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: a server of the project's own, from a wheel, on a Unix socket.
 
 The first command that needs it makes and starts it; it goes on running until `stop`, so that psql and Dagster find
-it. Its home may be copied, moved or restored, also while it runs: `postmaster` tells whose server is whose. Who
+it. Its home may be copied, moved or restored, also while it runs: `postmaster` knows whose server is whose. Who
 makes, starts or stops it holds a lock in the home.
 """
 
@@ -177,8 +177,8 @@ def _explain_silence(data: Path, state: Silent | Doubtful) -> str:
     if isinstance(state, Silent):
         return f"the embedded PostgreSQL in {data} runs, and does not answer: {state.reason}"
     return (
-        f"{data / 'postmaster.pid'} names the process {state.pid}, and whether that is the server of this home "
-        "cannot be told: end it if it is, else delete that file"
+        f"{data / 'postmaster.pid'} names the process {state.pid}, and there is no telling whether that is "
+        "the server of this home: end it if it is, else delete that file"
     )
 
 
