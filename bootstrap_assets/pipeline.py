@@ -195,7 +195,7 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
 def build_space(corpus: Corpus) -> Indexed:
     """Fill the corpus's space with all records that are stored, and index it. Nothing is fetched or loaded."""
     for source in SOURCES.values():
-        if corpus.database.transact(partial(overview.held, source=source.name)).by_granularity:
+        if corpus.database.transact(partial(overview.holdings, source=source.name)).by_granularity:
             embed(corpus, source)
     return build_index(corpus)
 

@@ -140,7 +140,7 @@ def _print_curve(document: Document) -> None:
     out.print(f"[dim]{vectors}[/]")
     rows = table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
     for point in document.ann:
-        here = point == document.chosen
+        here = point == document.operating_point
         cells = (f"{point.recall_10:.3f}", f"{point.recall_100:.3f}", f"{point.ms:g}", f"{point.ms_p95:g}")
         rows.add_row(f"{point.ef_search}", *cells, mark if here else "", style="bold" if here else "")
     print_table(rows)

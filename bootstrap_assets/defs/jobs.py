@@ -145,7 +145,7 @@ def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusRes
     with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         results = pipeline.retry_failures(open_corpus, source=source, error_class=config.error_class)
         for name, result in results.items():
-            contents = open_corpus.database.transact(partial(overview.held, source=name))
+            contents = open_corpus.database.transact(partial(overview.holdings, source=name))
             context.log_event(dg.AssetObservation(name, metadata=filled_metadata(result, name, contents)))
     context.log.info(f"dead letters tried again: {', '.join(results) or 'there are none'}")
 

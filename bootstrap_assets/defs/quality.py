@@ -13,7 +13,7 @@ from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.evaluation.ann import WANTED
+from bootstrap_assets.evaluation.ann import TARGET_RECALL
 from bootstrap_assets.evaluation.document import Document
 from bootstrap_assets.evaluation.evaluation import evaluate, is_of_this_corpus, last_evaluation, measured_on
 from bootstrap_assets.evaluation.intervals import Interval
@@ -53,7 +53,7 @@ def retrieval_quality(context: dg.AssetExecutionContext, corpus: CorpusResource)
 
 def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
     """Figures for Dagster to plot, and a table of them with their intervals."""
-    point = document.chosen
+    point = document.operating_point
     figures = {
         f"{task}_{name}_{metric}": score.mean
         for task, scores in document.tasks.items()
@@ -101,7 +101,8 @@ def _interval(value: Interval) -> str:
         dg.AssetCheckSpec(
             "ann_recall",
             asset="retrieval_quality",
-            description=f"The index finds {WANTED:.0%} of the true nearest 10, with the search's own effort.",
+            description=f"The index finds {TARGET_RECALL:.0%} of the true nearest 10, "
+            "with the search's own effort.",
         ),
         dg.AssetCheckSpec(
             "no_regression",
@@ -129,12 +130,12 @@ def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource
 
 def ann_recall(document: Document) -> dg.AssetCheckResult:
     """Whether the index finds enough."""
-    point = document.chosen
+    point = document.operating_point
     return dg.AssetCheckResult(
-        passed=point.recall_10 >= WANTED,
+        passed=point.recall_10 >= TARGET_RECALL,
         severity=ERROR,
         description=f"Recall@10 is {point.recall_10:.4f} at ef_search {point.ef_search}, in "
-        f"{point.ms:g} ms; {WANTED} is wanted. {_when(document)}",
+        f"{point.ms:g} ms; {TARGET_RECALL} is wanted. {_when(document)}",
         metadata={"recall": point.recall_10, "ef_search": point.ef_search},
     )
 

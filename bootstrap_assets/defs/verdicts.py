@@ -31,11 +31,11 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
     records = manifest(corpus, source, archives) if archives else None
     lost = corpus.database.transact(partial(checks.lost, source=source.name, manifest=records))
     message = _comparison(lost, anew=bool(archives))
-    if parse_again and lost.known and not archives:
+    if parse_again and lost.is_known and not archives:
         message += " The archives at hand are not those loaded: they were not parsed anew."
     return dg.AssetCheckResult(
         passed=lost.ok,
-        severity=ERROR if lost.known else WARN,
+        severity=ERROR if lost.is_known else WARN,
         description=message,
         metadata={
             "expected": lost.expected,
@@ -47,7 +47,7 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
 
 
 def _comparison(lost: checks.Lost, *, anew: bool) -> str:
-    if not lost.known:
+    if not lost.is_known:
         return (
             f"{lost.stored:,} records are stored; what was parsed is not known, as after an upgrade: load "
             "the source again."
@@ -190,9 +190,9 @@ def recall(corpus: Corpus) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=result.mean >= MIN_RECALL,
         severity=ERROR,
-        description=f"Recall@{result.k} is {result.mean:.3f} over {len(result.found)} queries; "
+        description=f"Recall@{result.k} is {result.mean:.3f} over {len(result.shares)} queries; "
         f"{MIN_RECALL} is wanted.",
-        metadata={"recall": result.mean, "queries": len(result.found), **_offenders("worst", worst)},
+        metadata={"recall": result.mean, "queries": len(result.shares), **_offenders("worst", worst)},
     )
 
 
@@ -200,8 +200,8 @@ def _offenders(what: str, names: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """How many, and the first of them, as a list; nothing where there are none."""
     if not names:
         return {}
-    more = f"\n* … and {len(names) - checks.SHOWN:,} more" if len(names) > checks.SHOWN else ""
-    items = "\n".join(f"* `{name}`" for name in names[: checks.SHOWN])
+    more = f"\n* … and {len(names) - checks.EXAMPLES:,} more" if len(names) > checks.EXAMPLES else ""
+    items = "\n".join(f"* `{name}`" for name in names[: checks.EXAMPLES])
     return {what: dg.MetadataValue.md(items + more), f"{what}_count": dg.MetadataValue.int(len(names))}
 
 

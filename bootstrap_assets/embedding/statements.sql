@@ -670,3 +670,33 @@ SELECT v.embedding::vector, t.tokens FROM reference_text_parts p
 JOIN reference_texts t ON t.content_hash = p.part_hash
 LEFT JOIN {vectors} v ON v.content_hash = p.part_hash
 WHERE p.content_hash = %(hash)s AND p.space_id = %(space)s ORDER BY p.ordinal
+
+-- ----------------------------------------------------------------------------------------------------
+-- Texts that no record has: embedding/loose_texts.py.
+
+-- name: loose_texts_without_vector
+-- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
+SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
+WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
+  AND NOT EXISTS (
+      SELECT FROM evaluation_vectors v
+      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
+  )
+
+-- name: use_loose_vectors
+UPDATE evaluation_vectors SET used_at = now()
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
+  AND used_at < now() - interval '1 day'
+
+-- name: keep_loose_vector
+INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
+VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
+
+-- name: forget_loose_vectors
+-- What no task of an evaluation of everything asked about.
+DELETE FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash NOT IN (SELECT unnest(%(hashes)s::bytea[]))
+
+-- name: loose_vectors
+SELECT content_hash, embedding FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
