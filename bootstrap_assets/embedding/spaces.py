@@ -239,12 +239,6 @@ def uncovered(connection: Connection, space: Space) -> int:
     return int(row[0]) if row else 0
 
 
-def coverage_version(connection: Connection, space: Space) -> str:
-    """A text that is another one as soon as something came or went that `uncovered` counts."""
-    row = connection.execute(statement("coverage_version"), {"space": space.id}).fetchone()
-    return str(row[0]) if row else ""
-
-
 def fitted(connection: Connection, space: Space) -> bytes | None:
     """What the space's embedder learnt of the corpus for its queries; None where it learns nothing."""
     row = connection.execute(statement("fitted"), {"id": space.id}).fetchone()

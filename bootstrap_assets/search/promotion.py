@@ -13,6 +13,7 @@ from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, connect, existing_database_url
 from bootstrap_assets.database.locks import PATIENCE, patiently
 from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.completeness import coverage_version
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SpaceError
 from bootstrap_assets.search.index import index_state, is_indexed
@@ -100,7 +101,7 @@ def _switch(
     connection: Connection, choose: Callable[[Connection], Space], *, stop: Stop | None, patience: float
 ) -> Space:
     space = choose(connection)
-    version = spaces.coverage_version(connection, space)
+    version = coverage_version(connection, space)
     require_complete(connection, space)  # what is refused keeps nobody waiting
 
     def switch(connection: Connection) -> Space:
@@ -108,7 +109,7 @@ def _switch(
         spaces.lock(connection)
         current = choose(connection)
         # Counting goes over the whole corpus, and loads wait: not again where nothing changed since.
-        is_counted = current.id == space.id and spaces.coverage_version(connection, current) == version
+        is_counted = current.id == space.id and coverage_version(connection, current) == version
         if not is_counted or not is_indexed(connection, current):
             require_complete(connection, current)
         if current.state != "active":
