@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     embedder: str = Field(
         default=AUTO,
-        description="A provider, or `auto`: what made the vectors; without any, voyage if there is a key.",
+        description="A provider, or `auto`: what made the vectors; without any, what is set.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         description="`halfvec` stores vectors in half the room; unset: as the database has them, else `vector`.",
     )
 
-    @field_validator("voyage_api_key")
+    @field_validator("voyage_api_key", "openai_compatible_api_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value().strip() if value else ""  # files of secrets end with a line feed
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
             raise ValueError("it holds characters that no key has")
         return SecretStr(key) if key else None
 
-    @field_validator("voyage_base_url", "failure_webhook")
+    @field_validator("voyage_base_url", "openai_compatible_base_url", "failure_webhook")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value and not value.lower().startswith(("http://", "https://")):
@@ -92,11 +92,11 @@ class Settings(BaseSettings):
             raise ValueError("the address has no host, or its port is invalid")
         return value
 
-    @field_validator("voyage_base_url")
+    @field_validator("voyage_base_url", "openai_compatible_base_url")
     @classmethod
     def _has_no_credentials(cls, value: str | None) -> str | None:
         if value and "@" in urlsplit(value).netloc:
-            raise ValueError("the address holds a user or a password, and only VOYAGE_API_KEY is sent there")
+            raise ValueError("the address holds a user or a password, and only the key is sent there")
         return value
 
     voyage_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for an answer of Voyage AI.")
@@ -109,6 +109,20 @@ class Settings(BaseSettings):
     voyage_tpm: int | None = Field(
         default=None, ge=5_000, description="Tokens per minute, where they differ from the tier's."
     )
+    openai_compatible_base_url: str | None = Field(
+        default=None,
+        description="Address of a server with OpenAI's API for embeddings, such as http://host:8080/v1.",
+    )
+    openai_compatible_model: str | None = Field(default=None, description="The model that it is asked for.")
+    openai_compatible_dimensions: int | None = Field(default=None, ge=1, description="Dimensions of its vectors.")
+    openai_compatible_api_key: SecretStr | None = Field(default=None, description="Its key, where it wants one.")
+    openai_compatible_context: int = Field(default=512, ge=64, description="Tokens that one text may have.")
+    openai_compatible_request_texts: int = Field(default=32, ge=1, description="Texts that one request may hold.")
+    openai_compatible_request_tokens: int = Field(default=16_000, ge=64, description="Tokens of one request.")
+    openai_compatible_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for its answer.")
+    openai_compatible_dollars: float = Field(default=0.0, ge=0, description="Its price per million tokens.")
+    openai_compatible_rpm: int | None = Field(default=None, ge=1, description="Requests per minute, if limited.")
+    openai_compatible_tpm: int | None = Field(default=None, ge=5_000, description="Tokens per minute, if limited.")
     retries: int = Field(
         default=3, ge=0, le=10, description="Further attempts at a request that failed for a reason that may pass."
     )

@@ -76,3 +76,9 @@ def errors(connection: Connection, space: Space, source: str) -> Errors:
     records, _ = connection.execute(query, parameters).fetchone() or (0, 0)
     unparsed = sum(parse for *_, parse in rows)  # these are not among the records
     return Errors(records + unparsed, tuple((row[0], row[1], row[2]) for row in rows))
+
+
+def coverage_version(connection: Connection, space: Space) -> str:
+    """A text that is another one as soon as something came or went that `spaces.uncovered` counts."""
+    row = connection.execute(statement("coverage_version"), {"space": space.id}).fetchone()
+    return str(row[0]) if row else ""

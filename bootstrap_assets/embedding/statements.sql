@@ -417,6 +417,12 @@ WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_has
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                   AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
 
+-- name: coverage_version
+-- Another text as soon as texts, records or dead letters came or went: a few rows, however large the corpus.
+SELECT concat_ws(' ', reference_corpus_version(),
+    (SELECT concat_ws(' ', sum(total_records), bit_xor(parsed_digest)) FROM bootstrap_progress),
+    (SELECT concat_ws(' ', count(*), max(id)) FROM bootstrap_failures WHERE space_id = %(space)s AND resolved_at IS NULL))
+
 -- name: retire_others
 UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s
 

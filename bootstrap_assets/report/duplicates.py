@@ -34,6 +34,9 @@ LEAST_WORDS = 12
 MOST_TEXTS = 20_000
 """Texts that are compared, a random sample where there are more: that bounds memory, however large the corpus."""
 
+MOST_PLACES = 100
+"""Places of a text in each source that are looked at; standard wording stands in very many."""
+
 VARIANTS = 4
 """How many texts of a group are compared word by word."""
 
@@ -76,10 +79,14 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Texts that are nearly the same, in several documents. The first variant stands for all."""
+    """Texts that are nearly the same, in several documents. The first variant stands for all.
+
+    `more`: whether some stand in more places than were looked at, and maybe in more documents.
+    """
 
     variants: tuple[Variant, ...]
     documents: int
+    more: bool
     sources: tuple[str, ...]
     categories: tuple[str, ...]
 
@@ -220,7 +227,8 @@ def _placed(connection: Connection, groups: Sequence[Sequence[bytes]], texts: Ma
     """The groups that stand in more than one document."""
     hashes = [digest for group in groups for digest in group]
     rows: dict[bytes, list[_Row]] = defaultdict(list)
-    for digest, *row in connection.execute(statement("report_places"), {"hashes": hashes}, binary=True):
+    parameters = {"hashes": hashes, "most": MOST_PLACES}
+    for digest, *row in connection.execute(statement("report_places"), parameters, binary=True):
         rows[bytes(digest)].append(_Row(*row))
     placed = [_group(members, rows, texts) for members in groups]
     return [group for group in placed if group.documents > 1]
@@ -234,6 +242,7 @@ class _Row(NamedTuple):
     category: str | None
     start: int | None
     end: int | None
+    places: int
 
     def overlaps(self, other: "_Row") -> bool:
         """Whether it is the same stretch of the same document, more or less: a clause and the section it is in."""
@@ -256,6 +265,7 @@ def _group(members: Sequence[bytes], rows: Mapping[bytes, Sequence[_Row]], texts
     return Group(
         variants=tuple(variants),
         documents=len({row.document_id for row in stretches}),
+        more=any(row.places > MOST_PLACES for row in stretches),
         sources=tuple(sorted({row.source for row in stretches})),
         categories=tuple(sorted({row.category for row in stretches if row.category})),
     )

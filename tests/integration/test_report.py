@@ -325,6 +325,19 @@ def test_one_text_under_two_labels_is_shared_and_no_group(local: Corpus) -> None
     assert (found.shared_labels, found.shared_documents) == (1, 0)
 
 
+def test_of_a_text_in_very_many_places_some_are_read_and_the_page_says_so(
+    local: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "MOST_PLACES", 3)
+    other = LAW.replace("Norway", "Denmark")
+    fill(local, {f"{number}": {"Law": LAW} for number in range(9)} | {"B": {"Venue": other}})
+    with local.database.connection() as connection:
+        [group] = duplicates.find(connection).groups
+    assert [len(variant.places) for variant in group.variants] == [3, 1]
+    assert (group.documents, group.more) == (4, True)
+    assert "made_up · Law, Venue · at least 4 documents, 2 wordings" in section(report(local), "duplicates")
+
+
 def test_of_very_many_texts_some_are_compared_and_the_page_says_so(
     local: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,6 +397,19 @@ def test_the_map_has_every_text_of_a_small_corpus_once(local: Corpus) -> None:
     assert (len(drawn.texts), drawn.of) == (60, 60)
     assert drawn.texts.equals(again.texts)
     assert set(drawn.texts["category"]) == {"Category 0", "Category 1", "Category 2"}
+
+
+def test_each_label_has_its_share_of_the_map_and_no_more_is_read(local: Corpus) -> None:
+    kinds = ["Large"] * 28 + ["Small"] * 8 + ["Rare"] * 4
+    fill(local, {f"{number}": {kind: f"Clause {number} says so."} for number, kind in enumerate(kinds)})
+    query = mapping.statement("report_mapped").format(vectors=local.space.vectors)
+    with local.database.connection() as connection:
+        drawn = mapping.draw(connection, local.space, sample=10)
+        rows = connection.execute(query, {"sample": 10}).fetchall()
+    assert drawn is not None
+    assert drawn.texts["category"].value_counts().to_dict() == {"Large": 7, "Small": 2, "Rare": 1}
+    assert (drawn.of, len(rows)) == (40, 10)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
 
 
 def test_without_vectors_there_is_a_page_without_a_map(local: Corpus) -> None:

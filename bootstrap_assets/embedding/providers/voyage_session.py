@@ -20,6 +20,8 @@ class VoyageSession(web.Session):
     name, proxy, connection, TLS. It cannot have been charged. One whose body was may have been.
     """
 
+    title = "Voyage AI"
+    address = "BOOTSTRAP_VOYAGE_BASE_URL"
     _left = False
 
     def __init__(self) -> None:
@@ -48,11 +50,11 @@ class VoyageSession(web.Session):
     def _error(self, error: Exception, url: str, timeout: float | None) -> BootstrapError:
         failure = web.failure(error, url, timeout)
         if self._left and not isinstance(error, requests.TooManyRedirects):
-            return NoAnswerError(f"Voyage AI did not answer: {failure.message}")
+            return NoAnswerError(f"{self.title} did not answer: {failure.message}")
         if failure.lasting:
-            address = " (BOOTSTRAP_VOYAGE_BASE_URL?)" if failure.of_address else ""
-            return ConfigurationError(f"Voyage AI cannot be asked: {failure.message}{address}")
-        return ProviderError(f"Voyage AI cannot be reached: {failure.message}")
+            address = f" ({self.address}?)" if failure.of_address else ""
+            return ConfigurationError(f"{self.title} cannot be asked: {failure.message}{address}")
+        return ProviderError(f"{self.title} cannot be reached: {failure.message}")
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
