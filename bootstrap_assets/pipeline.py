@@ -1,4 +1,4 @@
-"""The whole way of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
+"""The path of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
 
     fetch ──> load ──> embed ──> build_index
     archive   records  vectors   HNSW + full text
@@ -43,27 +43,27 @@ FITTED_ON = 5_000
 def bootstrap(
     corpus: Corpus, sources: Sequence[Source] | None = None, *, force: bool = False, allow_deletes: bool = False
 ) -> tuple[dict[str, Filled], Indexed]:
-    """The whole way, for all sources or some: returns what was embedded of each, and what became of the index."""
-    filled: dict[str, Filled] = {}
+    """Run every stage for all sources or some: returns what was embedded of each, and the outcome of the index."""
+    results: dict[str, Filled] = {}
     for source in sources if sources is not None else SOURCES.values():
         archives = fetch(corpus.settings, source, force=force)
         load(corpus, source, archives, allow_deletes=allow_deletes)
-        filled[source.name] = embed(corpus, source)
-    return filled, build_index(corpus)
+        results[source.name] = embed(corpus, source)
+    return results, build_index(corpus)
 
 
 def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_deletes: bool = False) -> Loaded:
-    """Parse a source's archives, then bring its rows to what they say, in one transaction.
+    """Parse a source's archives, then make its rows agree with them, in one transaction.
 
     Does nothing where the corpus already holds what these archives give.
     """
     options = options_of(corpus.settings, source)
     fingerprint, transact = fingerprint_of(source, options, archives), corpus.database.transact
     with _at_work(corpus, source.name, afresh=True):
-        result = transact(partial(_loaded_already, source=source.name, fingerprint=fingerprint))
+        result = transact(partial(_earlier_load, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
-            with stage(source.name, entries, _teller(corpus, source.name)) as staging:
+            with stage(source.name, entries, _reporter(corpus, source.name)) as staging:
                 result = transact(
                     partial(
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
@@ -82,22 +82,22 @@ def load_documents(
     removed: Sequence[str] = (),
     allow_deletes: bool = False,
 ) -> Loaded:
-    """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
+    """Make some documents of a source agree with `documents`, and delete those `removed` (source ids).
 
-    No other document is read or changed, and what is known of the source's last parse goes along. Raises
+    No other document is read or changed, and what is known about the source's last parse is adjusted. Raises
     MassDeleteError where more than a fifth of the records of all these documents would go. `embed_documents` gives
     them their vectors.
     """
     with _at_work(corpus, source, afresh=True):
-        with stage(source, documents, _teller(corpus, source)) as staging:
+        with stage(source, documents, _reporter(corpus, source)) as staging:
             scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
             store = partial(
                 _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
             )
-            loaded = corpus.database.transact(store)
+            result = corpus.database.transact(store)
         settlement.settle(corpus.database)
         corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
-    return loaded
+    return result
 
 
 def _store_documents(
@@ -105,11 +105,11 @@ def _store_documents(
 ) -> Loaded:
     ids = scope.parameters["documents"]
     embedded_before = stages.embedded_of_documents(connection, space, ids)
-    loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow)
-    progress.record_documents(connection, scope.source, loaded)
+    result = corpus_store.store(connection, staging, scope, allow_deletes=allow)
+    progress.record_documents(connection, scope.source, result)
     embedded = stages.embedded_of_documents(connection, space, ids) - embedded_before
     stages.add_embedded(connection, scope.source, embedded)
-    return loaded
+    return result
 
 
 def embed_documents(corpus: Corpus, source: str, documents: Sequence[str]) -> Filled:
@@ -128,28 +128,28 @@ def merge(
     *,
     allow_deletes: bool = False,
 ) -> Loaded:
-    """`load` within a transaction of the caller's."""
+    """`load` within the caller's transaction."""
     options = options_of(settings, source)
     fingerprint = fingerprint_of(source, options, archives)
-    if loaded := _loaded_already(connection, source.name, fingerprint):
-        return loaded
+    if result := _earlier_load(connection, source.name, fingerprint):
+        return result
     with stage(source.name, parse(source, archives, options)) as staging:
         return _store(connection, staging, source.name, fingerprint, allow=allow_deletes)
 
 
-def _loaded_already(connection: Connection, source: str, fingerprint: str) -> Loaded | None:
+def _earlier_load(connection: Connection, source: str, fingerprint: str) -> Loaded | None:
     if not corpus_store.is_loaded(connection, source, fingerprint):
         return None
-    loaded = corpus_store.counts(connection, Scope(source))
-    loaded.unchanged_archive = True
-    progress.record_parsed(connection, source, loaded.records)
-    return loaded
+    result = corpus_store.counts(connection, Scope(source))
+    result.unchanged_archive = True
+    progress.record_parsed(connection, source, result.records)
+    return result
 
 
 def _store(connection: Connection, staging: Staging, source: str, fingerprint: str, *, allow: bool) -> Loaded:
-    loaded = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
-    progress.record_load(connection, source, fingerprint, loaded)
-    return loaded
+    result = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
+    progress.record_load(connection, source, fingerprint, result)
+    return result
 
 
 def embed(
@@ -159,7 +159,7 @@ def embed(
     batches: Sequence[int] | None = None,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
-    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
+    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` gets each complete batch."""
     return _embed(corpus, source.name, batches=batches, on_batch=on_batch)
 
 
@@ -179,15 +179,15 @@ def retry_failures(
     corpus: Corpus, *, source: str | None = None, error_class: str | None = None
 ) -> dict[str, Filled]:
     """Embed the texts of the dead letters of the corpus's space, and nothing else; by source."""
-    chosen = corpus.database.transact(
+    hashes_by_source = corpus.database.transact(
         partial(failures.hashes_by_source, space=corpus.space, source=source, error_class=error_class)
     )
-    done: dict[str, Filled] = {}
-    if chosen:
+    results: dict[str, Filled] = {}
+    if hashes_by_source:
         corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    for name, hashes in chosen.items():
-        done[name] = _fill(corpus, name, _filler(corpus, name, only=hashes))
-    return done
+    for name, hashes in hashes_by_source.items():
+        results[name] = _fill(corpus, name, _filler(corpus, name, only=hashes))
+    return results
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
@@ -197,9 +197,9 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     covers the corpus, and waits for `bootstrap spaces promote`.
     """
     _fit(corpus)
-    indexed = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
+    result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
-    return indexed
+    return result
 
 
 def build_space(corpus: Corpus) -> Indexed:
@@ -210,12 +210,12 @@ def build_space(corpus: Corpus) -> Indexed:
 
 
 def _fit(corpus: Corpus) -> None:
-    """Let the embedder learn what its queries need, where it learnt from another corpus than this."""
+    """Let the embedder learn what its queries need, where it learnt from a different corpus."""
     transact, space = corpus.database.transact, corpus.space
     if not isinstance(corpus.embedder, Fitting) or transact(partial(spaces.is_fitted, space=space)):
         return
     version, texts = transact(partial(spaces.some_texts, limit=FITTED_ON))
-    transact(partial(spaces.fit, space=space, learnt=corpus.embedder.fit(texts), of=version))
+    transact(partial(spaces.fit, space=space, statistics=corpus.embedder.fit(texts), of=version))
 
 
 def _filler(
@@ -233,7 +233,7 @@ def _filler(
         source=source,
         count=settings.batches,
         limit=int(model.context * MARGIN),
-        requested=list(batches) if batches is not None else None,
+        batches=list(batches) if batches is not None else None,
         only=only,
         bounded=bounded,
     )
@@ -243,12 +243,12 @@ def _filler(
 def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
     with _at_work(corpus, source) as tally:
         try:
-            filled = filler.run()
+            result = filler.run()
         finally:
             tally.embedded = filler.embedded
         end = partial(stages.end, space=corpus.space, source=source, tally=tally, bounded=bounded)
-        filled.status = corpus.database.transact(end).status
-    return filled
+        result.status = corpus.database.transact(end).status
+    return result
 
 
 @contextmanager
@@ -261,11 +261,11 @@ def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[T
         yield tally
 
 
-def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
-    """Tells the records parsed so far, at most every half second, outside the load's own transaction."""
+def _reporter(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
+    """Reports the records parsed so far, at most every half second, outside the load's own transaction."""
     last = time.monotonic()
 
-    def tell(records: int) -> None:
+    def report(records: int) -> None:
         nonlocal last
         if corpus.stop.is_set():
             raise StoppedError
@@ -274,4 +274,4 @@ def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], 
             with corpus.database.connection() as connection:
                 progress.record_parsed(connection, source, records)
 
-    return tell
+    return report

@@ -25,16 +25,16 @@ COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--data", metavar="sample|official|DIR", help="What would be loaded; DIR holds <source>/<archives>.")
-@click.option("--allow-deletes", is_flag=True, help="As a run that may delete more than a fifth of a source.")
+@click.option("--allow-deletes", is_flag=True, help="Plan a run that may delete more than a fifth of a source.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_json: bool) -> None:
     """Show what a run would embed and cost, and what it would refuse.
 
     Reads the archives and asks the database; changes nothing there, pays for nothing and needs no key.
     """
-    chosen = [get_source(name) for name in sources] or list(SOURCES.values())
+    selection = [get_source(name) for name in sources] or list(SOURCES.values())
     settings = settings_for(data)
-    model, estimates = estimate(settings, chosen, allow_deletes=allow_deletes)
+    model, estimates = estimate(settings, selection, allow_deletes=allow_deletes)
     try:
         existing_database_url(settings)
     except NoCorpusError as nothing:
@@ -42,13 +42,13 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
     if as_json:
         print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
         return
-    filled = table(*COLUMNS)
+    grid = table(*COLUMNS)
     for one in estimates:
-        filled.add_row(one.source, *_cells(one))
+        grid.add_row(one.source, *_cells(one))
     if len(estimates) > 1:
-        filled.add_section()
-        filled.add_row("together", *_cells(_sum(estimates)), style="bold")
-    print_table(filled)
+        grid.add_section()
+        grid.add_row("together", *_cells(_sum(estimates)), style="bold")
+    print_table(grid)
     out.print(f"\n{_explain(model)}", soft_wrap=True)
     if invented := [one.source for one in estimates if one.invented]:
         out.print(f"[yellow]{SAMPLE}: {', '.join(invented)}; `--data official` plans for the real archives[/]")
@@ -69,9 +69,9 @@ def cost(as_json: bool) -> None:
         print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
         return
     if not rows:
-        out.print("nothing was ever sent")
+        out.print("nothing has been sent yet")
         return
-    filled = table(
+    grid = table(
         "day",
         "model",
         "source",
@@ -86,15 +86,15 @@ def cost(as_json: bool) -> None:
     )
     for row in rows:
         counts = (f"{row[name]:,}" for name in COUNTS)
-        filled.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
-    filled.add_section()
+        grid.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
+    grid.add_section()
     totals = (f"{sum(row[name] for row in rows):,}" for name in COUNTS)
-    filled.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
-    print_table(filled)
+    grid.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
+    print_table(grid)
     unsure = sum(row["unsure_dollars"] for row in rows)
     if unsure >= Decimal("0.00005"):
         out.print(
-            f"\nUp to ${unsure:.4f} more may have been charged for requests that no whole answer came to, among "
+            f"\nUp to ${unsure:.4f} more may have been charged for requests that got no complete answer, among "
             "them those of a process that was killed, and those in flight.",
             soft_wrap=True,
         )
@@ -128,7 +128,7 @@ def _explain(model: Model) -> str:
             for other in PROVIDERS.values()
             if not other.is_free
         ]
-        return f"with {model.provider}'s {model.name}, for nothing{''.join(prices)}"
+        return f"with {model.provider}'s {model.name}, at no cost{''.join(prices)}"
     limits = [
         f", {limit:,} {what} per minute"
         for limit, what in ((model.requests_minute, "requests"), (model.tokens_minute, "tokens"))
@@ -136,5 +136,5 @@ def _explain(model: Model) -> str:
     ]
     return (
         f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens{''.join(limits)}; tokens are "
-        "estimated, and a text that several sources hold counts for the first"
+        "estimated, and a text that several sources hold is counted for the first"
     )

@@ -1,4 +1,4 @@
-"""`bootstrap db`: the database as a thing to start, stop, look into and migrate."""
+"""`bootstrap db`: start, stop, inspect and migrate the database."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ from bootstrap_assets.settings import Settings, load_settings
 
 @click.group()
 def db() -> None:
-    """Start, stop, look into and migrate the database."""
+    """Start, stop, inspect and migrate the database."""
 
 
 @db.command()
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
-    help="Let the embedded server listen on this port of 127.0.0.1, too, until it stops; it asks for a password.",
+    help="Let the embedded server also listen on this port of 127.0.0.1 until it stops; it asks for a password.",
 )
 def up(port: int | None) -> None:
     """Start the embedded server (or reach yours) and bring the schema up to date."""
@@ -54,8 +54,8 @@ def down() -> None:
     """Stop the embedded server. The data stays."""
     settings = load_settings()
     _require_embedded(settings, "that server is not ours to stop")
-    told = "stopped" if server.stop(settings.root) else "the embedded server was not running"
-    out.print(f"{told} in {escape(str(settings.root))}", soft_wrap=True)
+    outcome = "stopped" if server.stop(settings.root) else "the embedded server was not running"
+    out.print(f"{outcome} in {escape(str(settings.root))}", soft_wrap=True)
 
 
 @db.command()
@@ -92,7 +92,7 @@ def upgrade(revision: str) -> None:
 def batches() -> None:
     """Divide the corpus into as many batches as BOOTSTRAP_BATCHES says.
 
-    Vectors stay, and nothing is paid for again; the next run tells anew which batches are complete. Do it while no
+    Vectors stay, and nothing is paid for again; the next run works out which batches are complete. Do it while no
     run is at work.
     """
     settings = load_settings()
@@ -116,7 +116,7 @@ def downgrade(revision: str, yes: bool) -> None:
 @db.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
-    """Empty the corpus: drop and make the schema anew, and forget Dagster's runs."""
+    """Empty the corpus: drop and recreate the schema, and forget Dagster's runs."""
     settings = load_settings()
     address = existing_database_url(settings)
     question = f"Drop the corpus with its vectors, and the record of all runs, in {describe(address)}?"

@@ -22,7 +22,7 @@ from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli.source import SPLITS
 
 WORST = 5
-"""How many hypotheses and categories are shown, those found worst."""
+"""How many hypotheses and categories are shown: those that do worst."""
 
 TITLES = {
     NLI: "ContractNLI: is the evidence for a hypothesis among the first spans of its contract?",
@@ -48,12 +48,12 @@ OVER_ALL = "ContractNLI, over all contracts together: not judged where contracts
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N queries of each kind.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only this split of ContractNLI.")
-@click.option("--accept", is_flag=True, help="Take these scores for the baseline, whatever they are.")
+@click.option("--accept", is_flag=True, help="Make these scores the baseline, whatever they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluation(data: str | None, limit: int | None, split: str | None, accept: bool, as_json: bool) -> None:
     """Measure the search on the labels of ContractNLI and CUAD.
 
-    Ends with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
+    Exits with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
     first evaluation sets. A part (--limit, --split) is compared, but not kept.
     """
     if accept and (limit or split):
@@ -66,7 +66,7 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
 
 
 def conclude(result: Evaluation, *, as_json: bool) -> None:
-    """Print an evaluation, and end with 1 where it failed."""
+    """Print an evaluation, and exit with 1 where it failed."""
     if as_json:
         print_json(result.document.for_json())
     else:
@@ -103,8 +103,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def _print_corpus(task: TaskScores, origin: str | None) -> None:
-    shown = [name for name in task.metrics if not name.startswith("R@")]  # far more are right than fit
-    _print_task(OVER_ALL, task, shown, origin)
+    metrics = [name for name in task.metrics if not name.startswith("R@")]  # far more are right than fit
+    _print_task(OVER_ALL, task, metrics, origin)
 
 
 def _print_task(title: str, task: TaskScores, metrics: Sequence[str], origin: str | None = None) -> None:
@@ -126,7 +126,7 @@ def _interval(value: Interval, form: str) -> str:
 
 
 def _print_worst(parts: Sequence[PartScores], metrics: Sequence[str]) -> None:
-    rows = table("found worst", "questions", *metrics)
+    rows = table("hardest to find", "questions", *metrics)
     for part in parts:
         rows.add_row(escape(part.name), f"{part.queries:,}", *(f"{part.scores[metric]:.3f}" for metric in metrics))
     print_table(rows)
@@ -140,7 +140,7 @@ def _print_curve(document: Document) -> None:
     out.print(f"[dim]{vectors}[/]")
     rows = table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
     for point in document.ann:
-        here = point == document.chosen
+        here = point == document.operating_point
         cells = (f"{point.recall_10:.3f}", f"{point.recall_100:.3f}", f"{point.ms:g}", f"{point.ms_p95:g}")
         rows.add_row(f"{point.ef_search}", *cells, mark if here else "", style="bold" if here else "")
     print_table(rows)
@@ -168,8 +168,8 @@ def _against(comparison: Comparison, space: str) -> str:
     message = f"{number} score{'s' * (number != 1)} fell by more than noise since {since}"
     message += f" ({comparison.shared:,} of {comparison.contracts:,} contracts are in it)."
     if not comparison.judged:
-        message += " So few say little; `bootstrap evaluate --accept` makes a new baseline."
+        message += " So few prove little; `bootstrap evaluate --accept` makes a new baseline."
     elif comparison.shared < FEWEST:
-        message += f" Of fewer than {FEWEST} nothing is judged."
+        message += f" With fewer than {FEWEST}, nothing is judged."
     message += "" if baseline.space == space else f" It was measured on {baseline.space}."
     return message + ("" if comparison.same_search else " The search's functions have changed since.")

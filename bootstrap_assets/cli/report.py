@@ -26,7 +26,7 @@ STDOUT = Path("-")
 def report(file: Path) -> None:
     """Write a page about the corpus: contents, gaps, quality, cost, failures, map, near-duplicates, changes.
 
-    One HTML file for a browser or a printer, which needs nothing else.
+    One self-contained HTML file for a browser or a printer.
     """
     if file != STDOUT:
         check_place(file)
@@ -36,17 +36,17 @@ def report(file: Path) -> None:
     began = time.monotonic()
     settings = load_settings()
     with Database(existing_database_url(settings), size=1) as database, database.connection() as connection:
-        written = page.render(page.gather(connection, _told(settings)))
-    page_bytes = written.encode()
+        html = page.render(page.gather(connection, _place(settings)))
+    page_bytes = html.encode()
     if file == STDOUT:
         click.echo(page_bytes, nl=False)
     else:
         file.write_bytes(page_bytes)
-    told = f"{escape(str(file))}: {len(page_bytes) / 1000:,.0f} kB in {time.monotonic() - began:.1f} s"
-    (errors if file == STDOUT else out).print(told, soft_wrap=True)
+    message = f"{escape(str(file))}: {len(page_bytes) / 1000:,.0f} kB in {time.monotonic() - began:.1f} s"
+    (errors if file == STDOUT else out).print(message, soft_wrap=True)
 
 
-def _told(settings: Settings) -> str:
+def _place(settings: Settings) -> str:
     """The database for people: no password, and no path of this machine."""
     if settings.database_url is None:
         return "the embedded server of this installation"

@@ -53,17 +53,20 @@ from bootstrap_assets.sources.registry import get_source
     "of the words and is not near.",
 )
 @click.option(
-    "--all", "unfolded", is_flag=True, help="Each text by itself, also those that say the same as a better hit."
+    "--all",
+    "unfolded",
+    is_flag=True,
+    help="Show each text by itself, even where it says the same as a better hit.",
 )
 @click.option(
     "--vector-weight",
     type=Number(min=0),
-    help="What the cosine of the vectors counts in the score. Default: what the space says.",
+    help="Weight of the cosine of the vectors in the score. Default: that of the space.",
 )
 @click.option(
     "--text-weight",
     type=Number(min=0),
-    help="What the words count in the score. Default: what the space says.",
+    help="Weight of the words in the score. Default: that of the space.",
 )
 @click.option(
     "--fusion-constant",
@@ -94,8 +97,8 @@ def search(
 ) -> None:
     """Find the records that answer TEXT best."""
     settings = load_settings()
-    known = tuple(get_source(name.lower()).name for name in sources)
-    filters = Filters(known, categories, granularities, labels, documents, tenant)
+    names = tuple(get_source(name.lower()).name for name in sources)
+    filters = Filters(names, categories, granularities, labels, documents, tenant)
     ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
     url = existing_database_url(settings)
     with Database(url, size=1) as database:
@@ -141,13 +144,15 @@ def _print(hit: Hit, part: str | None) -> None:
         f"{escape(' · '.join(part for part in about if part))} · score {hit.score:.2f}[/]{weak}",
         soft_wrap=True,
     )
-    for told, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
+    for relation, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
         if records:
             counts = Counter(f"{record['source']} {record['granularity']}" for record in records)
             places = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
-            out.print(f"   [dim]{told}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
+            out.print(f"   [dim]{relation}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
     snippet = Text(style="")
     for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", part or shortened(hit.content)):
-        marked = piece.startswith(MARK[0])
-        snippet.append(piece.strip("".join(MARK)) if marked else piece, style="bold yellow" if marked else "")
+        is_marked = piece.startswith(MARK[0])
+        snippet.append(
+            piece.strip("".join(MARK)) if is_marked else piece, style="bold yellow" if is_marked else ""
+        )
     print_block(Padding(snippet, (0, 0, 0, 3)), width=min(out.width, 110))

@@ -26,25 +26,25 @@ def settings_(as_json: bool) -> None:
 
     Secrets are never shown: of a connection string host, port and database, of a webhook its host.
     """
-    rows = listed(load_settings())
+    rows = rows_of(load_settings())
     if as_json:
         print_json(rows)
         return
-    filled = table("variable", "value", "origin", "meaning", left=4, free=("value", "meaning"))
+    grid = table("variable", "value", "origin", "meaning", left=4, free=("value", "meaning"))
     for row in rows:
         value = "" if row["value"] is None else str(row["value"])
         colour = "" if row["origin"] == "default" else "[bold]"
-        filled.add_row(row["variable"], f"{colour}{escape(value)}", row["origin"], escape(row["meaning"]))
-    print_table(filled)
+        grid.add_row(row["variable"], f"{colour}{escape(value)}", row["origin"], escape(row["meaning"]))
+    print_table(grid)
 
 
-def listed(settings: Settings) -> list[dict[str, Any]]:
+def rows_of(settings: Settings) -> list[dict[str, Any]]:
     """Each setting as a row of plain values: name, variable, value, origin, meaning."""
     return [
         {
             "name": name,
             "variable": variable_of(name),
-            "value": _shown(name, getattr(settings, name)),
+            "value": _value(name, getattr(settings, name)),
             "origin": origin_of(settings, name),
             "meaning": field.description,
         }
@@ -52,7 +52,7 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(name: str, value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     if name == "database_url" and value is not None:
         return _place(value)
     if isinstance(value, SecretStr):

@@ -1,4 +1,4 @@
-"""`bootstrap spaces`: the models' vectors, which of them are searched, and the decision that others are."""
+"""`bootstrap spaces`: the models' vectors, which of them are searched, and the decision to search others."""
 
 import json
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from bootstrap_assets.cli.console import Number, open_corpus_database, out, prin
 from bootstrap_assets.cli.evaluate import conclude, evaluate_in
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.embedding import context
-from bootstrap_assets.embedding import spaces as stored
+from bootstrap_assets.embedding import spaces as space_store
 from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.evaluation.document import Scope
@@ -51,7 +51,7 @@ def list_(as_json: bool) -> None:
 def show(number: int, as_json: bool) -> None:
     """Show space ID, with the figures of its last evaluation."""
     with open_corpus_database() as connection:
-        standing = promotion.standing(connection, stored.numbered(connection, number))
+        standing = promotion.standing(connection, space_store.numbered(connection, number))
     if as_json:
         print_json(asdict(standing))
         return
@@ -77,18 +77,20 @@ def build(
 ) -> None:
     """Fill a model's space with all records that are stored, and index it.
 
-    It is built beside the one that is searched, which stays it. Goes on where it was interrupted.
+    It is built beside the active one, which stays active. Goes on where it was interrupted.
     """
     choice = {"embedder": provider, f"{provider}_model": model, f"{provider}_dimensions": dimensions}
     choice["element_type"] = element_type
     settings = load_settings(**{name: value for name, value in choice.items() if value is not None})
     with stopping_signals() as stop, context.open_corpus(settings, max_cost=max_cost, stop=stop) as corpus:
-        indexed = pipeline.build_space(corpus)
-    out.print(f"space {indexed.number} ({escape(indexed.space)}): {indexed.vectors:,} vectors", soft_wrap=True)
-    if indexed.ready:
-        out.print(f"it is ready: `bootstrap spaces promote {indexed.number}` has it searched", soft_wrap=True)
-    elif indexed.uncovered:
-        out.print(f"[yellow]{indexed.uncovered:,} records have no vector in it yet[/]", soft_wrap=True)
+        result = pipeline.build_space(corpus)
+    out.print(f"space {result.number} ({escape(result.space)}): {result.vectors:,} vectors", soft_wrap=True)
+    if result.ready:
+        out.print(
+            f"it is ready: `bootstrap spaces promote {result.number}` makes it the active one", soft_wrap=True
+        )
+    elif result.uncovered:
+        out.print(f"[yellow]{result.uncovered:,} records have no vector in it yet[/]", soft_wrap=True)
 
 
 @spaces.command()
@@ -99,7 +101,7 @@ def build(
 def evaluate(number: int, limit: int | None, split: str | None, as_json: bool) -> None:
     """Measure the search over space ID, while the one that is searched answers.
 
-    Compares with the baseline, which stays, and ends with 1 where a score fell by more than noise.
+    Compares with the baseline, which stays, and exits with 1 where a score fell by more than noise.
     The figures are kept with the space, unless it is a part (--limit, --split).
     """
     conclude(evaluate_in(load_settings(), Scope(limit, split), space=number), as_json=as_json)
@@ -119,7 +121,7 @@ def promote(number: int) -> None:
 
 @spaces.command()
 def rollback() -> None:
-    """Search the space again that was searched before this one."""
+    """Go back to the space that was searched before this one."""
     with promotion.deciding(load_settings()) as connection:
         _tell(promotion.rollback(connection))
 
@@ -130,8 +132,8 @@ def rollback() -> None:
 def drop(number: int, yes: bool) -> None:
     """Drop space ID with its vectors. What they cost stays in the ledger."""
     with promotion.deciding(load_settings()) as connection:
-        space = stored.numbered(connection, number)
-        count = stored.count(connection, space)
+        space = space_store.numbered(connection, number)
+        count = space_store.count(connection, space)
         if not yes:
             click.confirm(f"drop {count:,} vectors of {space.provider}'s {space.model}?", abort=True, err=True)
         promotion.drop(connection, number)

@@ -82,14 +82,14 @@ def is_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
 
 def counts(connection: Connection, scope: Scope) -> Loaded:
     """What is in the corpus of a scope now."""
-    loaded = Loaded()
+    totals = Loaded()
     for documents, granularity, records in connection.execute(
         scope.of(statement("count_corpus")), scope.parameters
     ):
-        loaded.documents = documents
-        loaded.by_granularity[granularity] = records
-        loaded.records += records
-    return loaded
+        totals.documents = documents
+        totals.by_granularity[granularity] = records
+        totals.records += records
+    return totals
 
 
 def load(
@@ -119,13 +119,13 @@ def store(connection: Connection, staging: Staging, scope: Scope, *, allow_delet
     _keep_within(connection, scope)
     _guard(connection, scope, staging.records, allow_deletes=allow_deletes)
     before = _stored(connection, scope)
-    merged = _merge(connection, scope)
-    merged.records_before, merged.digest_before = before
-    merged.parsed, merged.digest = staging.records, staging.digest
+    result = _merge(connection, scope)
+    result.records_before, result.digest_before = before
+    result.parsed, result.digest = staging.records, staging.digest
     keep_findings(connection, scope, staging.findings)
-    merged.errors = sum(finding.severity is Severity.ERROR for _, finding in staging.findings)
-    merged.warnings = len(staging.findings) - merged.errors
-    return merged
+    result.errors = sum(finding.severity is Severity.ERROR for _, finding in staging.findings)
+    result.warnings = len(staging.findings) - result.errors
+    return result
 
 
 def lock_merges(connection: Connection) -> None:
@@ -191,9 +191,9 @@ def _merge(connection: Connection, scope: Scope) -> Loaded:
     new, changed = execute("merge_records").fetchone() or (0, 0)
     deleted = execute("delete_vanished_records").rowcount
     execute("delete_vanished_documents")
-    merged = counts(connection, scope)
-    merged.new, merged.changed, merged.deleted, merged.texts_new = new, changed, deleted, texts_new
-    return merged
+    result = counts(connection, scope)
+    result.new, result.changed, result.deleted, result.texts_new = new, changed, deleted, texts_new
+    return result
 
 
 def _merge_texts(connection: Connection) -> int:
@@ -201,10 +201,10 @@ def _merge_texts(connection: Connection) -> int:
 
     One that was there is gone again where it was an orphan: then it is inserted anew. Returns how many were new.
     """
-    come = connection.execute(statement("remember_come")).rowcount
+    arrivals = connection.execute(statement("remember_come")).rowcount
     connection.execute(statement("analyze_come"))
-    inserted, held = 0, -1
-    while held < come:
+    inserted, locked = 0, -1
+    while locked < arrivals:
         inserted += connection.execute(statement("merge_texts")).rowcount
-        held = connection.execute(statement("hold_texts")).rowcount
+        locked = connection.execute(statement("hold_texts")).rowcount
     return inserted

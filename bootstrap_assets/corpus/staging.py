@@ -168,7 +168,7 @@ def stage(
     entries: Iterable[ParsedDocument | Finding],
     on_records: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[Staging]:
-    """Stage what a parser yields, without a database. `on_records` is told the number of records so far."""
+    """Stage what a parser yields, without a database. `on_records` is called with the number of records so far."""
     staging = Staging(source)
     try:
         for entry in entries:
@@ -206,8 +206,8 @@ def digest_of(record: Record, source_id: str, text: bytes) -> int:
         *(record.id, record.document_id, text.hex(), source_id, record.granularity.value, record.section_path),
         *(record.category, record.hypothesis_id, record.hypothesis, label, record.char_start, record.char_end),
     )
-    told = "\x1f".join("" if part is None else str(part) for part in parts)
-    digest = hashlib.md5(told.encode(), usedforsecurity=False).digest()
+    line = "\x1f".join("" if part is None else str(part) for part in parts)
+    digest = hashlib.md5(line.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8], signed=True)
 
 

@@ -32,7 +32,7 @@ JOB_TAG = "bootstrap/job"
 
 
 def job_tags(name: str) -> dict[str, str]:
-    """Tags of a job: what its runs exclude, and where they are.
+    """Tags of a job: which runs it excludes, and where its own are.
 
     The machine that loads this code is the one that a run's process is on, also where nobody launches it
     (`dagster job execute`): so run monitoring can tell that it was killed.
@@ -62,7 +62,7 @@ def assets_of(sources: Sequence[str]) -> list[dg.AssetKey]:
 
 
 def sources_tag(sources: Sequence[str]) -> dict[str, str]:
-    """The tag that tells what a run is for."""
+    """The tag that says what a run is for."""
     return {SOURCES_TAG: ", ".join(sources or SOURCES)}
 
 
@@ -98,7 +98,7 @@ REBUILD_INDEX = dg.define_asset_job(
 EVALUATE = dg.define_asset_job(
     "evaluate",
     selection=dg.AssetSelection.assets("retrieval_quality"),
-    description="Measure the search on labels and compare it with the baseline. May cost some cents, once.",
+    description="Measure the search on labels and compare it with the baseline. May cost a few cents, once.",
     tags=job_tags("evaluate"),
 )
 
@@ -106,10 +106,10 @@ VERIFY = dg.define_asset_job(
     "verify",
     selection=dg.AssetSelection.all_asset_checks()
     - dg.AssetSelection.checks_for_assets("retrieval_quality", *DOCUMENT_ASSETS),
-    description="Every check, and nothing else. Archives that are as they were loaded are parsed anew "
+    description="Every check, and nothing else. Archives unchanged since they were loaded are parsed again "
     "and compared record by record; nothing is downloaded.",
     config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},
-    executor_def=dg.in_process_executor,  # queries: to start a process for each set would take longer
+    executor_def=dg.in_process_executor,  # mere queries: starting a process for each set would take longer
     tags=this_host(),
 )
 
@@ -145,14 +145,14 @@ class RetryConfig(dg.Config):
 
 @dg.op
 def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusResource) -> None:
-    """Embed the texts of dead letters, and tell each source how it went."""
+    """Embed the texts of dead letters, and report for each source how it went."""
     source = config.source.value if config.source else None
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        done = pipeline.retry_failures(opened, source=source, error_class=config.error_class)
-        for name, filled in done.items():
-            held = opened.database.transact(partial(overview.held, source=name))
-            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(filled, name, held)))
-    context.log.info(f"dead letters tried again: {', '.join(done) or 'there are none'}")
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        results = pipeline.retry_failures(open_corpus, source=source, error_class=config.error_class)
+        for name, result in results.items():
+            contents = open_corpus.database.transact(partial(overview.holdings, source=name))
+            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(result, name, contents)))
+    context.log.info(f"dead letters tried again: {', '.join(results) or 'there are none'}")
 
 
 @dg.job(
@@ -182,14 +182,14 @@ def promote(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusR
 @dg.op
 def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
     """Measure the search over a space, and fail where it is worse than the baseline."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         result = evaluate(
-            opened.database,
-            opened.settings,
+            open_corpus.database,
+            open_corpus.settings,
             space=config.space,
-            run_id=opened.run_id,
-            max_cost=opened.max_cost,
-            stop=opened.stop,
+            run_id=open_corpus.run_id,
+            max_cost=open_corpus.max_cost,
+            stop=open_corpus.stop,
         )
     context.log.info(result.document.verdict)
     if not result.ok:
@@ -199,7 +199,7 @@ def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corp
 @dg.job(
     name="evaluate_space",
     description="Measure the search over a space while the active one answers. The figures are kept with the "
-    "space; the run fails where a score fell by more than noise since the baseline. May cost some cents, once.",
+    "space; the run fails where a score fell by more than noise since the baseline. May cost a few cents, once.",
     executor_def=dg.in_process_executor,
     tags=job_tags("evaluate"),
 )
@@ -210,7 +210,7 @@ def evaluate_job() -> None:
 
 @dg.op
 def rollback(context: dg.OpExecutionContext, corpus: CorpusResource) -> None:
-    """Search the space again that was searched before."""
+    """Go back to the space that was searched before."""
     with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
         space = promotion.rollback(connection, stop=STOP)
     context.log.info(f"space {space.id} ({space.name}) is searched now")
@@ -229,7 +229,7 @@ def promote_job() -> None:
 
 @dg.job(
     name="rollback_space",
-    description="Search the space again that was searched before this one. Calls no provider.",
+    description="Go back to the space that was searched before this one. Calls no provider.",
     executor_def=dg.in_process_executor,
     tags=job_tags("promote_space"),
 )

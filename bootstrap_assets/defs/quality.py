@@ -13,7 +13,7 @@ from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.evaluation.ann import WANTED
+from bootstrap_assets.evaluation.ann import TARGET_RECALL
 from bootstrap_assets.evaluation.document import Document
 from bootstrap_assets.evaluation.evaluation import evaluate, is_of_this_corpus, last_evaluation, measured_on
 from bootstrap_assets.evaluation.intervals import Interval
@@ -29,7 +29,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
         "How good the search is: the index's recall against an exact search, and on the labels of ContractNLI and "
         "CUAD whether what is right comes first, by vector, by text, and by both. The figures are kept with the "
         "space (`embedding_spaces.quality`); the least `ef_search` that finds 99 % becomes the search's own. "
-        "Takes a minute or two; spans that are no records are embedded once, which may cost some cents."
+        "Takes a minute or two; spans that are no records are embedded once, which may cost a few cents."
     ),
     owners=OWNERS,
     kinds=KINDS["quality"],
@@ -38,22 +38,22 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
     retry_policy=RETRY,
 )
 def retrieval_quality(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
-    """Evaluate the search and tell the figures."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+    """Evaluate the search and report the figures."""
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         evaluation = evaluate(
-            opened.database,
-            opened.settings,
-            run_id=opened.run_id,
-            max_cost=opened.max_cost,
-            stop=opened.stop,
+            open_corpus.database,
+            open_corpus.settings,
+            run_id=open_corpus.run_id,
+            max_cost=open_corpus.max_cost,
+            stop=open_corpus.stop,
         )
-        pictures = quality_pictures(opened)
+        pictures = quality_pictures(open_corpus)
     return dg.MaterializeResult(metadata=evaluation_metadata(evaluation.document) | pictures)
 
 
 def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
     """Figures for Dagster to plot, and a table of them with their intervals."""
-    chosen = document.chosen
+    point = document.operating_point
     figures = {
         f"{task}_{name}_{metric}": score.mean
         for task, scores in document.tasks.items()
@@ -61,10 +61,10 @@ def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
         for metric, score in by_metric.items()
     }
     return {
-        "recall@10": dg.MetadataValue.float(chosen.recall_10),
-        "recall@100": dg.MetadataValue.float(chosen.recall_100),
-        "ef_search": dg.MetadataValue.int(chosen.ef_search),
-        "index_ms": dg.MetadataValue.float(chosen.ms),
+        "recall@10": dg.MetadataValue.float(point.recall_10),
+        "recall@100": dg.MetadataValue.float(point.recall_100),
+        "ef_search": dg.MetadataValue.int(point.ef_search),
+        "index_ms": dg.MetadataValue.float(point.ms),
         **{name: dg.MetadataValue.float(value) for name, value in figures.items()},
         "falls": dg.MetadataValue.int(len(document.baseline.falls)),
         "texts_embedded": dg.MetadataValue.int(document.texts_embedded),
@@ -72,7 +72,7 @@ def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
         "measured_on": dg.MetadataValue.text(
             measured_on(document.invented)
             if document.invented
-            else "the archives that were given; none of them is the sample"
+            else "the archives given; none of them is the sample"
         ),
         "scores": dg.MetadataValue.md(_scores(document)),
     }
@@ -101,7 +101,8 @@ def _interval(value: Interval) -> str:
         dg.AssetCheckSpec(
             "ann_recall",
             asset="retrieval_quality",
-            description=f"The index finds {WANTED:.0%} of the true nearest 10, with the search's own effort.",
+            description=f"The index finds {TARGET_RECALL:.0%} of the true nearest 10, "
+            "with the search's own effort.",
         ),
         dg.AssetCheckSpec(
             "no_regression",
@@ -120,8 +121,8 @@ def _interval(value: Interval) -> str:
 )
 def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
     """Judge the last evaluation of everything."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        judge = opened.database.transact(_judge)
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        judge = open_corpus.database.transact(_judge)
     for name in (key.name for key in context.selected_asset_check_keys):
         answer = judge(VERDICTS[name])
         yield answer._replace(check_name=name, asset_key=dg.AssetKey("retrieval_quality"))
@@ -129,13 +130,13 @@ def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource
 
 def ann_recall(document: Document) -> dg.AssetCheckResult:
     """Whether the index finds enough."""
-    chosen = document.chosen
+    point = document.operating_point
     return dg.AssetCheckResult(
-        passed=chosen.recall_10 >= WANTED,
+        passed=point.recall_10 >= TARGET_RECALL,
         severity=ERROR,
-        description=f"Recall@10 is {chosen.recall_10:.4f} at ef_search {chosen.ef_search}, in "
-        f"{chosen.ms:g} ms; {WANTED} is wanted. {_when(document)}",
-        metadata={"recall": chosen.recall_10, "ef_search": chosen.ef_search},
+        description=f"Recall@10 is {point.recall_10:.4f} at ef_search {point.ef_search}, in "
+        f"{point.ms:g} ms; {TARGET_RECALL} is wanted. {_when(document)}",
+        metadata={"recall": point.recall_10, "ef_search": point.ef_search},
     )
 
 

@@ -67,7 +67,7 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
             archives = locate.fetch(open_corpus.settings, source)
             load = pipeline.load(open_corpus, source, archives, allow_deletes=corpus.allow_deletes)
-            contents = open_corpus.database.transact(partial(overview.held, source=source.name))
+            contents = open_corpus.database.transact(partial(overview.holdings, source=source.name))
             version = open_corpus.database.transact(partial(overview.records_version, source=source.name))
         metadata = load_metadata(load, contents, time.monotonic() - start)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
@@ -105,7 +105,7 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
             )
             with marking(context, of_batches) as marks:
                 fill = pipeline.embed(open_corpus, source, batches=numbers, on_batch=marks.add)
-            contents = transact(partial(overview.held, source=name))
+            contents = transact(partial(overview.holdings, source=name))
         last = context.partition_keys[-1]
         metadata = source_metadata(fill, name, contents, last)
         context.add_asset_metadata(metadata, partition_key=last)  # that of the output would be every batch's

@@ -11,8 +11,8 @@ HASH_SPACE = 1 << 16
 
 
 LEASE_BUCKETS = 256
-"""What is leased: a range of hashes of its own, so that processes set to different numbers of batches exclude
-each other all the same."""
+"""What is leased: ranges of hashes that do not depend on the batches, so that processes set to different numbers
+of batches still exclude one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,13 @@ def pack(texts: Iterable[Text], *, max_texts: int, max_tokens: int) -> Iterator[
 
 
 def ranges(batches: Sequence[int]) -> str:
-    """Batches for people: `0-4, 7, 9-12`."""
+    """Batches as people write them: `0-4, 7, 9-12`."""
     parts: list[str] = []
-    ordered = sorted(set(batches))
+    numbers = sorted(set(batches))
     start = 0
-    for position, batch in enumerate(ordered):
-        if position + 1 == len(ordered) or ordered[position + 1] != batch + 1:
-            first = ordered[start]
+    for position, batch in enumerate(numbers):
+        if position + 1 == len(numbers) or numbers[position + 1] != batch + 1:
+            first = numbers[start]
             parts.append(str(first) if first == batch else f"{first}-{batch}")
             start = position + 1
     return ", ".join(parts)

@@ -48,7 +48,7 @@ def take(connection: Connection, names: Sequence[str]) -> None:
 
 
 def give_back(connection: Connection, names: Sequence[str]) -> int:
-    """Free probes that brought nothing; returns how many."""
+    """Free probes that got no answer; returns how many."""
     return connection.execute(statement("give_back_probes"), {"names": list(names)}).rowcount
 
 

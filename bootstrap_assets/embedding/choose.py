@@ -21,7 +21,7 @@ def choose_embedder(settings: Settings, spaces: Sequence[SpaceModel] = ()) -> Em
 def choose_model(settings: Settings, spaces: Sequence[SpaceModel] = ()) -> Model:
     """The model for a database, with its limits; ConfigurationError where there is none.
 
-    `spaces` are those that hold vectors, the one that is searched first. Needs no key, unless `auto` is to go on
+    `spaces` are those that hold vectors, the active one first. Needs no key, unless `auto` is to go on
     with a space whose provider needs one.
     """
     provider = choose_provider(settings, spaces)
@@ -50,25 +50,25 @@ def provider_named(name: str) -> Provider:
 
 
 def embedder_of(
-    settings: Settings, provider: str, model: str, dimensions: int, fitted: bytes | None = None
+    settings: Settings, provider: str, model: str, dimensions: int, statistics: bytes | None = None
 ) -> Embedder:
-    """The embedder of a space, with what it learnt of the corpus; ConfigurationError where we lack it."""
+    """The embedder of a space, with what it learnt from the corpus; ConfigurationError for unknown ones."""
     if provider not in PROVIDERS:
         raise ConfigurationError(f"the vectors are of {provider}'s {model}, which this version does not know")
     maker = PROVIDERS[provider]
-    return maker.embedder(settings, maker.model(settings, model, dimensions), fitted)
+    return maker.embedder(settings, maker.model(settings, model, dimensions), statistics)
 
 
 def remarks(settings: Settings, model: Model) -> list[str]:
-    """What a person should know of a model before texts are sent to it, or of one that is kept."""
+    """What a person should know about a model before texts are sent to it, or about one that stays."""
     own = PROVIDERS[model.provider]
-    unused = [
+    notes = [
         f"{other.key} is set, but this database's vectors are of {own.title}, and stay until "
         f"BOOTSTRAP_EMBEDDER={other.name} is set: the next run then embeds anew beside them"
         for other in PROVIDERS.values()
         if settings.embedder == AUTO and other.key and other is not own and not other.missing(settings)
     ]
-    return [*own.remarks(model), *unused]
+    return [*own.remarks(model), *notes]
 
 
 def _provider_of(settings: Settings, space: SpaceModel) -> Provider:

@@ -48,12 +48,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Share:
-    """What a batch has had of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
+    """A batch's share of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
 
     tokens: float = 0.0
     cost: float = 0.0
     embedded: int = 0
-    answered: datetime | None = None
+    last_answer: datetime | None = None
 
 
 class Delivery:
@@ -90,7 +90,7 @@ class Delivery:
         return self._records_stored
 
     def take_share(self, batch: int) -> Share:
-        """What a batch has had, to be entered with it."""
+        """A batch's share so far, to be recorded with it; from then on it starts at nothing."""
         with self._lock:
             return self._shares.pop(batch, Share())
 
@@ -102,7 +102,7 @@ class Delivery:
         try:
             return self._deliver(request, leases)
         finally:
-            self._sender.done()
+            self._sender.finish()
 
     def _deliver(self, request: Sequence[Text], leases: Leases) -> Outcome:
         outcome = Outcome()
@@ -151,9 +151,9 @@ class Delivery:
         with self._lock:
             self._dead.add(digest)
             self._records_failed += records
-            failed, seen = self._records_failed, self._records_failed + self._records_stored
-        if seen >= BREAKER_RECORDS and failed > BREAKER_SHARE * seen:
-            self._give_up(f"{failed} of {seen} records failed, the last one with: {' '.join(str(error).split())}")
+            failed, total = self._records_failed, self._records_failed + self._records_stored
+        if total >= BREAKER_RECORDS and failed > BREAKER_SHARE * total:
+            self._give_up(f"{failed} of {total} records failed, the last one with: {' '.join(str(error).split())}")
 
     def pool(self, text: Text) -> bool:
         """Give a long text the mean of its parts' vectors; a dead letter where one of them has none."""
@@ -172,9 +172,9 @@ class Delivery:
         outcome.tokens += answer.tokens
         outcome.cost += answer.cost
         good = vectors.sound(answer.vectors)
-        kept = [text for text, sound in zip(texts, good, strict=True) if sound]
-        self._divide(texts, {text.content_hash for text in kept}, answer)
-        outcome.stored += self._store(kept, answer.vectors[good], answer)
+        sound_texts = [text for text, sound in zip(texts, good, strict=True) if sound]
+        self._divide(texts, {text.content_hash for text in sound_texts}, answer)
+        outcome.stored += self._store(sound_texts, answer.vectors[good], answer)
         lost = [text for text, sound in zip(texts, good, strict=True) if not sound]
         return dict(zip(lost, answer.vectors[~good], strict=True))
 
@@ -212,7 +212,7 @@ class Delivery:
         return new, stages.advance(connection, source, hashes, self._batch(hashes[-1]))
 
     def _refuse(self, text: Text, error: RefusedError) -> None:
-        """A text that is refused alone: too long after all, so that it is cut; or a dead letter."""
+        """Cut a text that is refused by itself for being too long after all; make any other a dead letter."""
         divide = partial(parts.divide, space=self._work.space, text=text)
         if isinstance(error, TooLargeError) and self._database.transact(divide):
             self._on_cut(text)
@@ -230,7 +230,7 @@ class Delivery:
         source, reason = self._work.source, reason[:300]
         self._sender.trip(reason)
         raise BreakerOpenError(
-            f"{source}: {reason}. Nothing more is sent for it: look at `bootstrap failures list`, mend the cause, "
+            f"{source}: {reason}. Nothing more is sent for it: look at `bootstrap failures list`, fix the cause, "
             f"then `bootstrap breaker reset {source}` and `bootstrap failures retry --source {source}`"
         )
 
@@ -243,7 +243,7 @@ class Delivery:
                 share = self._share(digest)
                 share.tokens += answer.tokens * weight / whole
                 share.cost += answer.cost * weight / whole
-                share.answered = now
+                share.last_answer = now
                 share.embedded += digest in sound
 
     def _share(self, digest: bytes) -> Share:

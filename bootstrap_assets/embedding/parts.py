@@ -1,6 +1,6 @@
 """The parts of texts that are too long for a space's model, cut when the space first needs them and kept with it.
 
-How long a text may be is the model's affair, so no text is cut before a model asks for it: one of 512 tokens has
+How long a text may be is up to the model, so no text is cut before a model asks for it: one of 512 tokens has
 parts of most sections, one of 32,000 of a few contracts. A part is a text like any other, embedded once and stored
 at once; the text gets the mean of its parts' vectors (`vectors.pool`). Whatever the model says is too long after
 all is cut once more.
@@ -41,7 +41,7 @@ def cutter(limit: int) -> Cut:
 def uncut(connection: Connection, work: Work) -> list[bytes]:
     """Texts to be embedded, and parts of longer ones, that are above the limit and not cut yet."""
     query = statement("uncut").format(vectors=work.space.vectors)
-    return [digest for (digest,) in connection.execute(query, work.named())]
+    return [digest for (digest,) in connection.execute(query, work.parameters())]
 
 
 def cut(connection: Connection, space: Space, digest: bytes, size: int) -> bool:

@@ -37,7 +37,7 @@ class Space:
 
     @property
     def key(self) -> tuple[str, str, int, str]:
-        """What tells it from others: provider, model, dimensions and element type."""
+        """What distinguishes it: provider, model, dimensions and element type."""
         return self.provider, self.model, self.dimensions, self.element_type
 
     @property
@@ -49,7 +49,7 @@ class Space:
 def find(
     connection: Connection, provider: str, model: str, dimensions: int, element_type: str | None = None
 ) -> Space | None:
-    """The space of a model, None where it was never made. Waits for nobody.
+    """The space of a model, None where it was never made. Waits for no other process.
 
     Where no element type is asked for: of several the one that is searched, else the one made last.
     """
@@ -68,8 +68,8 @@ def ensure(
 ) -> Space:
     """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
 
-    `element_type`: None for that of the space there is, else `vector`. `feedback`: whether the vector of a query
-    gains by those of its best texts (see `Model`).
+    `element_type`: None for that of the space if there is one, else `vector`. `feedback`: whether a query's vector
+    gains from those of its best texts (see `Model`).
 
     Where there is nothing to make, no lock is taken that could be waited for.
     ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
@@ -135,11 +135,11 @@ def table_of(provider: str, model: str, dimensions: int, element_type: str = "ve
     """What the table of a model's vectors is called: two models never share a name."""
     half = "_half" if element_type == "halfvec" else ""
     longest = _SLUG - len(half)
-    told = f"{provider}_{model}"
-    slug = re.sub(r"[^a-z0-9]+", "_", told.lower())
-    if len(slug) > longest or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", told):
+    label = f"{provider}_{model}"
+    slug = re.sub(r"[^a-z0-9]+", "_", label.lower())
+    if len(slug) > longest or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", label):
         # Cut, or with characters that became others: another model may come to the same.
-        slug = f"{slug[: longest - 9]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+        slug = f"{slug[: longest - 9]}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
     return f"reference_vectors_{slug}_{dimensions}{half}"
 
 
@@ -149,7 +149,7 @@ def lock(connection: Connection) -> None:
 
 
 def refill(connection: Connection, space: Space) -> None:
-    """Tell that a space that was retired is being filled again."""
+    """Record that a retired space is being filled again."""
     connection.execute(statement("refill_space"), {"id": space.id})
 
 
@@ -167,7 +167,7 @@ def numbered(connection: Connection, number: int) -> Space:
     """The space of that number; SpaceError where there is none."""
     space = _one(connection, "numbered_space", {"id": number})
     if space is None:
-        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` names those that there are")
+        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` lists those there are")
     return space
 
 
@@ -181,8 +181,8 @@ def every(connection: Connection) -> list[Space]:
     return [Space(*row) for row in connection.execute(statement("every_space"))]
 
 
-def held(connection: Connection) -> Space | None:
-    """The space that is searched, and that stays it until this transaction ends."""
+def hold_active(connection: Connection) -> Space | None:
+    """The active space, which stays active until this transaction ends."""
     hold(connection, sql.Identifier("reference_vectors"))
     return active(connection)
 
@@ -193,7 +193,7 @@ def hold(connection: Connection, vectors: sql.Identifier) -> None:
 
 
 def settle(connection: Connection, space: Space, *, ready: bool) -> None:
-    """Tell whether a space that is not searched, and was not retired, could be."""
+    """Record whether a space that is neither active nor retired is ready to be searched."""
     connection.execute(statement("settle_space"), {"id": space.id, "ready": ready})
 
 
@@ -206,7 +206,7 @@ def quality(connection: Connection, space: Space) -> dict[str, Any]:
 def drop(connection: Connection, number: int) -> Space:
     """Drop a space's vectors and dead letters; the ledger keeps what they cost. SpaceError where it is searched.
 
-    Writers of `reference_texts` have to be done: to be called `patiently`.
+    Waits for writers of `reference_texts`: call it through `patiently`.
     """
     lock(connection)
     space = numbered(connection, number)
@@ -216,8 +216,8 @@ def drop(connection: Connection, number: int) -> Space:
     return space
 
 
-def known(connection: Connection) -> list[Space]:
-    """The spaces that hold vectors: the active one, those being built, retired ones; each the newest first."""
+def with_vectors(connection: Connection) -> list[Space]:
+    """The spaces that hold vectors: the active one, those being built, the retired ones; each newest first."""
     spaces = [Space(*row) for row in connection.execute(statement("known_spaces"))]
     return [space for space in spaces if _holds_any(connection, space)]
 
@@ -240,8 +240,8 @@ def uncovered(connection: Connection, space: Space) -> int:
     return int(row[0]) if row else 0
 
 
-def fitted(connection: Connection, space: Space) -> bytes | None:
-    """What the space's embedder learnt of the corpus for its queries; None where it learns nothing."""
+def statistics(connection: Connection, space: Space) -> bytes | None:
+    """What the space's embedder learnt from the corpus for its queries; None where it learns nothing."""
     row = connection.execute(statement("fitted"), {"id": space.id}).fetchone()
     return bytes(row[0]) if row and row[0] is not None else None
 
@@ -252,15 +252,15 @@ def is_fitted(connection: Connection, space: Space) -> bool:
     return bool(row and row[0])
 
 
-def fit(connection: Connection, space: Space, learnt: bytes, of: str) -> None:
-    """Keep what the space's embedder learnt, and of which corpus."""
-    connection.execute(statement("fit"), {"id": space.id, "fitted": learnt, "of": of})
+def fit(connection: Connection, space: Space, statistics: bytes, of: str) -> None:
+    """Keep what the space's embedder learnt, and from which corpus."""
+    connection.execute(statement("fit"), {"id": space.id, "fitted": statistics, "of": of})
 
 
 def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:
-    """As many texts of the corpus, as good as drawn by lot and the same each time; no whole documents.
+    """At most `limit` texts of the corpus, as good as random yet the same each time; no whole documents.
 
-    Before them the version of the corpus that they were read from.
+    They come after the version of the corpus that they were read from.
     """
     row = connection.execute(statement("some_texts"), {"limit": limit}).fetchone()
     return (str(row[0]), list(row[1])) if row else ("", [])
@@ -269,8 +269,8 @@ def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:
 def promote(connection: Connection, space: Space) -> None:
     """Make a space the one that is searched, in one transaction: readers see the old or the new, never none.
 
-    The views are replaced, for which readers of them have to be done: to be called `patiently`. SpaceError where
-    views of somebody else keep them from it.
+    Replaces the views, which waits for their readers: call it through `patiently`. SpaceError where somebody
+    else's views are in the way.
     """
     lock(connection)
     connection.execute(statement("retire_others"), {"id": space.id})

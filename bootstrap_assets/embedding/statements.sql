@@ -431,6 +431,12 @@ WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_has
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                   AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
 
+-- name: coverage_version
+-- Another text as soon as texts, records or dead letters came or went: a few rows, however large the corpus.
+SELECT concat_ws(' ', reference_corpus_version(),
+    (SELECT concat_ws(' ', sum(total_records), bit_xor(parsed_digest)) FROM bootstrap_progress),
+    (SELECT concat_ws(' ', count(*), max(id)) FROM bootstrap_failures WHERE space_id = %(space)s AND resolved_at IS NULL))
+
 -- name: retire_others
 UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s
 
@@ -685,3 +691,33 @@ SELECT v.embedding::vector, t.tokens FROM reference_text_parts p
 JOIN reference_texts t ON t.content_hash = p.part_hash
 LEFT JOIN {vectors} v ON v.content_hash = p.part_hash
 WHERE p.content_hash = %(hash)s AND p.space_id = %(space)s ORDER BY p.ordinal
+
+-- ----------------------------------------------------------------------------------------------------
+-- Texts that no record has: embedding/loose_texts.py.
+
+-- name: loose_texts_without_vector
+-- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
+SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
+WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
+  AND NOT EXISTS (
+      SELECT FROM evaluation_vectors v
+      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
+  )
+
+-- name: use_loose_vectors
+UPDATE evaluation_vectors SET used_at = now()
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
+  AND used_at < now() - interval '1 day'
+
+-- name: keep_loose_vector
+INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
+VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
+
+-- name: forget_loose_vectors
+-- What no task of an evaluation of everything asked about.
+DELETE FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash NOT IN (SELECT unnest(%(hashes)s::bytea[]))
+
+-- name: loose_vectors
+SELECT content_hash, embedding FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)

@@ -1,4 +1,4 @@
-"""Vectors of a space: what is missing, and storing what came, checked, by binary COPY and merge."""
+"""Vectors of a space: what is missing, and storing what came, once checked, by binary COPY and merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Work:
     """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
 
     Texts above `limit` estimated tokens do not fit the model: they are cut, and pooled from their parts. `only`:
-    these texts and no others, dead letters though they are. `bounded`: they are what some documents lack, and
+    these texts and no others, even where they are dead letters. `bounded`: they are what some documents lack, and
     nothing is asked over the whole source.
     """
 
@@ -45,17 +45,17 @@ class Work:
     source: str
     count: int
     limit: int
-    requested: list[int] | None = None
+    batches: list[int] | None = None
     only: list[bytes] | None = None
     bounded: bool = False
 
-    def named(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, object]:
         """As parameters of the statements."""
         return {
             "source": self.source,
             "count": self.count,
             "limit": self.limit,
-            "requested": self.requested,
+            "requested": self.batches,
             "only": self.only,
             "space": self.space.id,
         }
@@ -64,22 +64,22 @@ class Work:
 def plan(connection: Connection, work: Work) -> list[BatchPlan]:
     """The batches that hold texts, with what is missing."""
     query = statement("plan").format(vectors=work.space.vectors)
-    return [BatchPlan(*row) for row in connection.execute(query, work.named())]
+    return [BatchPlan(*row) for row in connection.execute(query, work.parameters())]
 
 
 def count_missing(connection: Connection, work: Work, dead: Sequence[bytes]) -> list[tuple[int, int, int]]:
-    """Texts to be sent but for the `dead`: lease bucket, batch, number. Parts may lie in batches not asked for."""
+    """Texts to be sent, except the `dead`: lease bucket, batch, number. Parts may lie in batches not asked for."""
     query = statement("count_missing").format(missing=statement("missing").format(vectors=work.space.vectors))
-    named = work.named() | {"first": None, "end": None, "dead": list(dead), "buckets": LEASE_BUCKETS}
-    return connection.execute(query, named).fetchall()
+    parameters = work.parameters() | {"first": None, "end": None, "dead": list(dead), "buckets": LEASE_BUCKETS}
+    return connection.execute(query, parameters).fetchall()
 
 
 def missing(connection: Connection, work: Work, bucket: int, dead: Sequence[bytes]) -> list[bytes]:
     """Hashes of the texts to be sent that lie in a lease bucket, in order."""
     first, end = bounds(bucket, LEASE_BUCKETS)
     query = statement("missing").format(vectors=work.space.vectors)
-    named = work.named() | {"first": first, "end": end, "dead": list(dead)}
-    return [row[0] for row in connection.execute(query, named)]
+    parameters = work.parameters() | {"first": first, "end": end, "dead": list(dead)}
+    return [row[0] for row in connection.execute(query, parameters)]
 
 
 def still_missing(connection: Connection, space: Space, hashes: Sequence[bytes]) -> list[Text]:
@@ -129,10 +129,10 @@ def store(
     return connection.execute(statement("merge_vectors").format(vectors=space.vectors)).rowcount
 
 
-def oversized(connection: Connection, work: Work) -> list[Text]:
+def long_texts(connection: Connection, work: Work) -> list[Text]:
     """Texts (without their content) that were cut into parts and have no vector yet."""
     query = statement("oversized").format(vectors=work.space.vectors)
-    return [Text(digest, "", tokens) for digest, tokens in connection.execute(query, work.named())]
+    return [Text(digest, "", tokens) for digest, tokens in connection.execute(query, work.parameters())]
 
 
 def pool(connection: Connection, space: Space, text: Text) -> bool:

@@ -25,7 +25,7 @@ from bootstrap_assets.evaluation.intervals import Interval
 from bootstrap_assets.evaluation.metrics import METRICS
 
 VERSION = 1
-"""Of the document's form; a document that tells none is read as one of this version."""
+"""Of the document's form; a document that names none is read as one of this version."""
 
 Scores = Mapping[str, Interval]
 """A mean with its interval, by metric."""
@@ -36,14 +36,14 @@ Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(tim
 
 
 class Form(BaseModel):
-    """A part of the document. What a document tells besides is not read."""
+    """A part of the document. Whatever else a document holds is not read."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is evaluated: so many queries of each kind (None: all), contracts of one split of ContractNLI."""
+    """What is evaluated: `limit` queries of each kind (None: all), and one split of ContractNLI (None: all)."""
 
     limit: int | None = None
     split: str | None = None
@@ -67,12 +67,12 @@ class Point(Form):
 class WholeSearches(Form):
     """How many questions `search_reference` was asked, and for how many it gave other hits than its parts."""
 
-    asked: int
+    questions: int = Field(validation_alias="asked", serialization_alias="asked")
     differ: int
 
 
 class ListScores(Form):
-    """Scores of the four lists that are compared (evaluation/ranking.py), over so many questions."""
+    """Scores of the four lists that are compared (evaluation/ranking.py), over `queries` questions."""
 
     vector: Scores
     text: Scores
@@ -97,7 +97,7 @@ class ListScores(Form):
 
 
 class TaskScores(ListScores):
-    """Scores over the questions about so many contracts, and by how much the hybrid is better than each list."""
+    """Scores over questions about `contracts` contracts, and how much better the hybrid is than each list."""
 
     contracts: int
     hybrid_minus_text: Scores
@@ -202,7 +202,7 @@ class FallOfScore(Form):
 
 
 class AgainstBaseline(Form):
-    """What the baseline says of these scores: it was measured in `space`, and has so many of the contracts too.
+    """What the baseline says of these scores: it was measured in `space` and shares `contracts` contracts.
 
     `judged`: these are enough to say something. `accepted`: these scores are the baseline from now on.
     """
@@ -250,7 +250,7 @@ class Document(Form):
         return {name: task for name, task in tasks.items() if task}
 
     @property
-    def chosen(self) -> Point:
+    def operating_point(self) -> Point:
         """What the index finds with the effort that was chosen."""
         return next(point for point in self.ann if point.ef_search == self.ef_search)
 
@@ -266,7 +266,7 @@ class Document(Form):
 
 
 def document_of(quality: Any) -> Document | None:
-    """The evaluation that a space's `quality` tells; None where none has been made.
+    """The evaluation that a space's `quality` holds; None where none has been made.
 
     SchemaError where it is of another version, or is not what its version says.
     """

@@ -25,7 +25,7 @@ from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.evaluation import baseline as baselines
-from bootstrap_assets.evaluation.ann import QUERIES, WANTED, Curve, curve
+from bootstrap_assets.evaluation.ann import QUERIES, TARGET_RECALL, Curve, curve
 from bootstrap_assets.evaluation.comparison import Comparison, compare
 from bootstrap_assets.evaluation.document import (
     CategoryScores,
@@ -75,12 +75,12 @@ class Evaluation:
     def failures(self) -> list[str]:
         """What is not as it should be, in words; empty where the search is as good as it was."""
         low = [
-            f"the index finds {self.curve.chosen.recall_10:.1%} of the nearest 10 at ef_search "
-            f"{self.curve.chosen.ef_search}, the greatest tried; {WANTED:.0%} is wanted"
+            f"the index finds {self.curve.operating_point.recall_10:.1%} of the nearest 10 at ef_search "
+            f"{self.curve.operating_point.ef_search}, the greatest tried; {TARGET_RECALL:.0%} is wanted"
         ]
         differ = self.whole_searches.differ
         other = [
-            f"search_reference gave other hits than its parts, for {differ} of {self.whole_searches.asked} "
+            f"search_reference gave other hits than its parts, for {differ} of {self.whole_searches.questions} "
             "questions"
         ]
         falls = [str(fall) for fall in self.comparison.falls if not self.comparison.accepted]
@@ -105,7 +105,7 @@ class Evaluation:
             scope=self.scope,
             ann=self.curve.points,
             ann_queries=self.curve.queries,
-            ef_search=self.curve.chosen.ef_search,
+            ef_search=self.curve.operating_point.ef_search,
             whole_searches=self.whole_searches,
             contract_nli=nli,
             cuad=cuad,

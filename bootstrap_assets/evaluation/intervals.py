@@ -42,8 +42,8 @@ def intervals(values: Values, groups: Sequence[str]) -> list[Interval]:
     rows = np.bincount(members)
     sums = np.zeros((len(rows), values.shape[1]))
     np.add.at(sums, members, values)
-    drawn = np.random.default_rng(SEED).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=DRAWS)
-    means = (drawn @ sums) / (drawn @ rows)[:, np.newaxis]
+    draws = np.random.default_rng(SEED).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=DRAWS)
+    means = (draws @ sums) / (draws @ rows)[:, np.newaxis]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(means, [tail, 100 - tail], axis=0)
     ends = zip(values.mean(axis=0), low, high, strict=True)

@@ -99,18 +99,18 @@ def _spans(
 
 
 def some(queries: Sequence[Query], limit: int | None) -> list[Query]:
-    """So many of the queries, as good as drawn by lot and the same each time."""
+    """At most `limit` of the queries, in effect a random sample, and the same each time."""
     if limit is None or limit >= len(queries):
         return list(queries)
-    chosen = sorted(queries, key=lambda q: hashlib.sha256(f"{q.contract}\x1f{q.label}".encode()).digest())[:limit]
-    return sorted(chosen, key=lambda query: (query.contract, query.label))
+    sample = sorted(queries, key=lambda q: hashlib.sha256(f"{q.contract}\x1f{q.label}".encode()).digest())[:limit]
+    return sorted(sample, key=lambda query: (query.contract, query.label))
 
 
 def over_all(queries: Sequence[Query]) -> list[Query]:
     """One query for each label, over all contracts together."""
-    merged: dict[str, Query] = {}
+    by_label: dict[str, Query] = {}
     for query in queries:
-        before = merged.get(query.label)
+        before = by_label.get(query.label)
         relevant = query.relevant | before.relevant if before else query.relevant
-        merged[query.label] = replace(query, contract=query.label, relevant=relevant, split=None)
-    return list(merged.values())
+        by_label[query.label] = replace(query, contract=query.label, relevant=relevant, split=None)
+    return list(by_label.values())

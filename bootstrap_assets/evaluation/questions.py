@@ -7,12 +7,12 @@ from functools import partial
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding.choose import embedder_of
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.loose_texts import LooseTexts
 from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Vectors
 from bootstrap_assets.evaluation import labels
 from bootstrap_assets.evaluation.document import Scope, WholeSearches
-from bootstrap_assets.evaluation.kept import Keeper
 from bootstrap_assets.evaluation.labels import Query
 from bootstrap_assets.evaluation.ranking import Question, question, rank, whole_search
 from bootstrap_assets.evaluation.shadow import shadow
@@ -31,7 +31,7 @@ CUAD_METRICS = ("R@5", "R@10", "P@5", "MRR", "nDCG@10")
 
 
 CORPUS_METRICS = (*NLI_METRICS, "P@10")
-"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision tells more."""
+"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision says more."""
 
 
 CORPUS_DEPTH = 100
@@ -101,7 +101,7 @@ class Questions:
         together = labels.over_all([query for query in every if query.document in documents])
         questions = self._ask([*queries, *together])
         self._spans = {span.content for span in spans}
-        self._embedded.append(self._keeper(InputType.DOCUMENT).embed(self._spans))
+        self._embedded.append(self._loose(InputType.DOCUMENT).embed(self._spans))
         ranked = partial(rank, questions=questions, granularity="span", stop=self._stop)
         with shadow(self._database, self.space, spans) as connection:
             task = score(NLI_METRICS, queries, ranked(connection, queries))
@@ -123,9 +123,9 @@ class Questions:
     def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
         """What the search makes of each text, on the corpus as it is."""
         texts = [text for text in dict.fromkeys(query.text for query in queries) if text not in self._questions]
-        kept = self._paid_once(texts)
+        vectors = self._paid_once(texts)
         for text in texts:
-            vector = kept.get(text)
+            vector = vectors.get(text)
             if vector is None:
                 vector = embed_query(self._database, self._settings, self.space, text)
             self._vectors[text] = vector
@@ -139,23 +139,23 @@ class Questions:
         some = list(self._vectors.items())[:: max(1, len(self._vectors) // WHOLE_SEARCHES)][:WHOLE_SEARCHES]
         with self._database.connection() as connection:
             hits = [whole_search(connection, self.space.id, text, vector) for text, vector in some]
-        return WholeSearches(asked=len(hits), differ=sum(whole != parts for whole, parts in hits))
+        return WholeSearches(questions=len(hits), differ=sum(whole != parts for whole, parts in hits))
 
     def forget_others(self) -> None:
         """Drop the vectors kept for evaluations before that these tasks, which have to be all, no longer need."""
-        self._keeper(InputType.DOCUMENT).forget_others(self._spans)
-        self._keeper(InputType.QUERY).forget_others(self._vectors)
+        self._loose(InputType.DOCUMENT).forget_others(self._spans)
+        self._loose(InputType.QUERY).forget_others(self._vectors)
 
     def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Vectors of questions, where they cost: those of a free model follow the corpus, and are made anew."""
-        keeper = self._keeper(InputType.QUERY)
-        if keeper.embedder.model.is_free:
+        questions = self._loose(InputType.QUERY)
+        if questions.corpus.embedder.model.is_free:
             return {}
-        self._embedded.append(keeper.embed(texts))
-        return keeper.vectors(texts)
+        self._embedded.append(questions.embed(texts))
+        return questions.vectors(texts)
 
-    def _keeper(self, input_type: InputType) -> Keeper:
+    def _loose(self, input_type: InputType) -> LooseTexts:
         settings, space = self._settings, self.space
         embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
         corpus = Corpus(settings, self._database, embedder, space, self._run_id, self._max_cost, self._stop)
-        return Keeper(self._database, space, embedder, corpus.sender(SOURCE), input_type)
+        return LooseTexts(corpus, SOURCE, input_type)

@@ -1,22 +1,6 @@
 -- ----------------------------------------------------------------------------------------------------
 -- Evaluation of the search: evaluation/evaluation.py. {vectors} is the space's table.
 
--- name: create_nearest
--- The index as the search uses it, timed by the server's own clock. Lives as long as the session.
-CREATE FUNCTION pg_temp.nearest(asked vector, k integer, OUT hashes bytea[], OUT distances double precision[], OUT ms double precision)
-LANGUAGE plpgsql AS $$
-DECLARE started timestamptz := clock_timestamp();
-BEGIN
-    SELECT array_agg(content_hash), array_agg(distance) INTO hashes, distances FROM (
-        SELECT content_hash, embedding <=> asked AS distance FROM {vectors} ORDER BY embedding <=> asked LIMIT k
-    ) n;
-    ms := extract(epoch FROM clock_timestamp() - started) * 1000;
-END $$
-
--- name: nearest
-SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
-JOIN {vectors} v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding::vector, %(k)s) n ORDER BY q.place
-
 -- name: cuad_questions
 -- Contract, category, the question that goes with it, and the sections that share characters with one of its clauses.
 SELECT d.source_id, d.id, r.category, coalesce(min(r.metadata ->> 'question'), ''), array_agg(DISTINCT s.content_hash)
@@ -42,33 +26,6 @@ FROM reference_records
 WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT NULL
   AND coalesce(hypothesis, category) IS NOT NULL
 GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
-
--- name: unembedded
--- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
-SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
-WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
-  AND NOT EXISTS (
-      SELECT FROM evaluation_vectors v
-      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
-  )
-
--- name: use_evaluation_vectors
-UPDATE evaluation_vectors SET used_at = now()
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
-  AND used_at < now() - interval '1 day'
-
--- name: keep_evaluation_vector
-INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
-VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
-
--- name: forget_evaluation_vectors
--- What no task of an evaluation of everything asked about.
-DELETE FROM evaluation_vectors
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash NOT IN (SELECT unnest(%(hashes)s::bytea[]))
-
--- name: kept
-SELECT content_hash, embedding FROM evaluation_vectors
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
 
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.

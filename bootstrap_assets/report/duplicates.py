@@ -32,7 +32,10 @@ LEAST_WORDS = 12
 """Shorter texts (dates, names, headings) are alike by chance."""
 
 MOST_TEXTS = 20_000
-"""Texts that are compared, drawn by lot where there are more: that bounds memory, however large the corpus."""
+"""Texts that are compared, a random sample where there are more: that bounds memory, however large the corpus."""
+
+MOST_PLACES = 100
+"""Places of a text in each source that are looked at; standard wording stands in very many."""
 
 VARIANTS = 4
 """How many texts of a group are compared word by word."""
@@ -76,10 +79,14 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Texts that are nearly the same, in several documents. The first variant stands for all."""
+    """Texts that are nearly the same, in several documents. The first variant stands for all.
+
+    `more`: whether some stand in more places than were looked at, and maybe in more documents.
+    """
 
     variants: tuple[Variant, ...]
     documents: int
+    more: bool
     sources: tuple[str, ...]
     categories: tuple[str, ...]
 
@@ -120,7 +127,7 @@ class Duplicates:
 def find(connection: Connection, *, most: int = MOST_TEXTS) -> Duplicates:
     """Compare every distinct clause, section and span of the corpus with every other.
 
-    Of more than `most` those with the lowest hashes are taken: as good as drawn by lot, and the same every time.
+    Of more than `most` those with the lowest hashes are taken: in effect a random sample, and the same every time.
     """
     rows = connection.execute(statement("report_clauses"), {"most": most}, binary=True)
     texts = {bytes(digest): content for digest, content in rows}
@@ -186,15 +193,15 @@ def pairs(texts: Sequence[str], *, alike: float = ALIKE) -> Iterator[Pair]:
                 distance = Indel.distance(coded[i], coded[j], score_cutoff=apart)
                 if distance <= apart:
                     yield min(i, j), max(i, j), 1 - distance / both
-        # Those to come are as long or longer, and have to share more: fewer of the rarest tell them.
+        # Those to come are as long or longer, and have to share more: fewer of the rarest words find them.
         for word in _rarest(coded[i], lengths[position] - ceil(lengths[position] * alike - 1e-9) + SHARED):
             holders[word].append(position)
 
 
 def _rarest(code: str, count: int) -> list[str]:
-    """The rarest words; a word that comes again is another word: its second is told from its first."""
-    chosen = sorted(code)[:count]
-    return [word * (number + 1) for word, same in groupby(chosen) for number, _ in enumerate(same)]
+    """The rarest words; a word that comes again is another word: its second occurrence differs from its first."""
+    rarest = sorted(code)[:count]
+    return [word * (number + 1) for word, same in groupby(rarest) for number, _ in enumerate(same)]
 
 
 def _coded(texts: Sequence[str]) -> list[str]:
@@ -220,7 +227,8 @@ def _placed(connection: Connection, groups: Sequence[Sequence[bytes]], texts: Ma
     """The groups that stand in more than one document."""
     hashes = [digest for group in groups for digest in group]
     rows: dict[bytes, list[_Row]] = defaultdict(list)
-    for digest, *row in connection.execute(statement("report_places"), {"hashes": hashes}, binary=True):
+    parameters = {"hashes": hashes, "most": MOST_PLACES}
+    for digest, *row in connection.execute(statement("report_places"), parameters, binary=True):
         rows[bytes(digest)].append(_Row(*row))
     placed = [_group(members, rows, texts) for members in groups]
     return [group for group in placed if group.documents > 1]
@@ -234,6 +242,7 @@ class _Row(NamedTuple):
     category: str | None
     start: int | None
     end: int | None
+    places: int
 
     def overlaps(self, other: "_Row") -> bool:
         """Whether it is the same stretch of the same document, more or less: a clause and the section it is in."""
@@ -244,10 +253,10 @@ class _Row(NamedTuple):
 
 def _group(members: Sequence[bytes], rows: Mapping[bytes, Sequence[_Row]], texts: Mapping[bytes, str]) -> Group:
     """A group with its most frequent text first. A stretch of a document counts once, however it is cut."""
-    ordered = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
+    by_frequency = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
     stretches: list[_Row] = []
     variants: list[Variant] = []
-    for digest in ordered:
+    for digest in by_frequency:
         own = [row for row in rows[digest] if not any(row.overlaps(other) for other in stretches)]
         stretches += own
         if own:
@@ -256,6 +265,7 @@ def _group(members: Sequence[bytes], rows: Mapping[bytes, Sequence[_Row]], texts
     return Group(
         variants=tuple(variants),
         documents=len({row.document_id for row in stretches}),
+        more=any(row.places > MOST_PLACES for row in stretches),
         sources=tuple(sorted({row.source for row in stretches})),
         categories=tuple(sorted({row.category for row in stretches if row.category})),
     )

@@ -14,7 +14,7 @@ from bootstrap_assets.database.connection import Connection, look_at_one_moment
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.evaluation import evaluation, questions
-from bootstrap_assets.evaluation.ann import WANTED
+from bootstrap_assets.evaluation.ann import TARGET_RECALL
 from bootstrap_assets.evaluation.document import TaskScores
 from bootstrap_assets.report import changes, contents, duplicates, pictures, quality
 from bootstrap_assets.report import map as mapping
@@ -49,7 +49,7 @@ PAGE = "page.html.j2"
 
 @dataclass(frozen=True)
 class Report:
-    """What the page tells. Without a space there is no corpus, and nothing else is there."""
+    """What the page says. Without a space there is no corpus, and nothing else is there."""
 
     made_at: datetime
     database: str
@@ -62,7 +62,7 @@ class Report:
 
 
 def gather(connection: Connection, database: str) -> Report:
-    """Ask the database everything the page tells, of one moment; nothing is changed.
+    """Read from the database everything the page says, as of one moment; nothing is changed.
 
     `database` names it for people, without a password. `connection` knows the vector type.
     """
@@ -125,7 +125,7 @@ def _names(report: Report) -> dict[str, Any]:
         "measured_on": evaluation.measured_on,
         "pictures": pictures,
         "retry": _retry,
-        "groups": _chosen(report.duplicates.groups),
+        "groups": _selection(report.duplicates.groups),
         "group_counts": Counter(group.sources for group in report.duplicates.groups).most_common(),
         "rows": rows,
         "tasks": TASKS,
@@ -212,7 +212,7 @@ def _ignored_message(ignored: int) -> str:
 
 
 FOUND_WELL = 0.9
-"""From this share of right passages among the first five on, answers are good: whoever reads five misses few."""
+"""From this share of right passages among the first five on, answers are good: who reads five misses little."""
 
 ANSWERS = {
     "contract_nli": "Of the passages that are evidence for a statement",
@@ -261,14 +261,14 @@ def _index_lines(quality: Quality | None) -> list[tuple[str, str]]:
     """Whether the index loses anything: that says nothing of the answers."""
     if quality is None or quality.document is None:
         return []
-    recall = quality.document.chosen.recall_10
+    recall = quality.document.operating_point.recall_10
     line = (
         f"For texts of the corpus, the index finds {recall:.1%} of the nearest ten that an exhaustive search "
         "would find."
     )
     if quality.outdated:
         return [("warn", f"{line} {OUTDATED}")]
-    return [("good" if recall >= WANTED else "warn", line)]
+    return [("good" if recall >= TARGET_RECALL else "warn", line)]
 
 
 def _retry(source: str, stage: str, error_class: str) -> str:
@@ -278,12 +278,12 @@ def _retry(source: str, stage: str, error_class: str) -> str:
     return f"bootstrap failures retry --source {source} --class {error_class}"
 
 
-def _chosen(groups: Sequence[Group]) -> list[Group]:
+def _selection(groups: Sequence[Group]) -> list[Group]:
     """Some groups of each combination of sources, so that one source does not take all the room."""
-    seen: Counter[tuple[str, ...]] = Counter()
-    chosen = []
+    counts: Counter[tuple[str, ...]] = Counter()
+    selection = []
     for group in groups:
-        seen[group.sources] += 1
-        if seen[group.sources] <= GROUPS * (1 + (len(group.sources) > 1)):
-            chosen.append(group)
-    return chosen
+        counts[group.sources] += 1
+        if counts[group.sources] <= GROUPS * (1 + (len(group.sources) > 1)):
+            selection.append(group)
+    return selection

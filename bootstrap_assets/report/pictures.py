@@ -60,18 +60,18 @@ _GRAINS = {"document": "whole documents", "template": "templates", "section": "s
 @rc_context(_STYLE)
 def svg(figure: Figure) -> str:
     """The figure as SVG; its text stays text."""
-    written = StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = written.getvalue().replace("'DejaVu Sans'", FONTS)
-    return drawn[drawn.index("<svg") :]
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
+    return text[text.index("<svg") :]
 
 
 @rc_context(_STYLE)
 def png(figure: Figure, *, dpi: int = 110) -> bytes:
     """The figure as PNG."""
-    written = BytesIO()
-    figure.savefig(written, format="png", dpi=dpi, metadata={"Software": None})
-    return written.getvalue()
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def address(figure: Figure) -> str:
@@ -115,12 +115,12 @@ def coverage_bar(covered: pd.DataFrame) -> Figure:
     """
     figure, axes = _figure(7.2, 0.9 + 0.36 * len(covered))
     left = pd.Series(0.0, index=covered.index)
-    told = (
+    shares = (
         ("embedded", "with vector", GREEN, ""),
         ("dead", "failed", RED, "///"),
         ("missing", "none yet", PALE, ".."),
     )
-    for column, label, colour, hatch in told:
+    for column, label, colour, hatch in shares:
         share = covered[column] / covered["records"].clip(lower=1)
         axes.barh(
             covered.index, share, left=left, color=colour, hatch=hatch, edgecolor="white", label=label, height=0.6
@@ -142,8 +142,8 @@ def recall_curve(points: Sequence[Point], effort: int | None = None) -> Figure:
     figure, axes = _figure(7.2, 2.9)
     efforts = [point.ef_search for point in points]
     shares_10, shares_100 = [point.recall_10 for point in points], [point.recall_100 for point in points]
-    axes.plot(efforts, shares_10, color=BLUE, marker="o", label="of the nearest 10")
-    axes.plot(efforts, shares_100, color=ORANGE, marker="s", label="of the nearest 100")
+    axes.plot(efforts, shares_10, color=BLUE, marker="o", label="of the nearest 10", clip_on=False)
+    axes.plot(efforts, shares_100, color=ORANGE, marker="s", label="of the nearest 100", clip_on=False)
     axes.set_xlabel("effort of the index (ef_search)")
     axes.set_ylabel("share found (recall)")
     axes.set_ylim(top=1.005)
@@ -192,20 +192,20 @@ def scores(by_mode: Mapping[str, Scores], metrics: Sequence[str]) -> Figure:
 
 
 @rc_context(_STYLE)
-def map_by_source(drawn: Map, titles: Mapping[str, str] | None = None) -> Figure:
+def map_by_source(layout: Map, titles: Mapping[str, str] | None = None) -> Figure:
     """The map, each text in the colour and mark of its source."""
-    sources = drawn.texts["source"].replace(dict(titles or {}))
+    sources = layout.texts["source"].replace(dict(titles or {}))
     names = [str(name) for name in sources.value_counts().index]  # the largest first, so that it hides no other
-    return _map(drawn.texts, sources, names, columns=4)
+    return _map(layout.texts, sources, names, columns=4)
 
 
 @rc_context(_STYLE)
-def map_by_category(drawn: Map, *, named: int = 10) -> Figure:
+def map_by_category(layout: Map, *, most: int = 10) -> Figure:
     """The map, the most frequent categories in a colour and mark of their own, named where most of them lie."""
-    categories = drawn.texts["category"]
-    names = [str(name) for name in categories.value_counts().index[:named]]
-    figure = _map(drawn.texts, categories, names, columns=2)
-    _name_places(figure.axes[0], drawn.texts, names)
+    categories = layout.texts["category"]
+    names = [str(name) for name in categories.value_counts().index[:most]]
+    figure = _map(layout.texts, categories, names, columns=2)
+    _name_places(figure.axes[0], layout.texts, names)
     return figure
 
 
@@ -218,10 +218,10 @@ def _map(texts: pd.DataFrame, of: pd.Series, names: Sequence[str], *, columns: i
             others["x"], others["y"], s=6, color=PALE, linewidths=0, label="other or none", rasterized=True
         )
     for number, name in enumerate(names):
-        chosen = texts[of == name]
+        members = texts[of == name]
         colour, mark = PALETTE[number % len(PALETTE)], MARKS[number % len(MARKS)]
         axes.scatter(
-            chosen["x"], chosen["y"], s=10, color=colour, marker=mark, linewidths=0, label=name, rasterized=True
+            members["x"], members["y"], s=10, color=colour, marker=mark, linewidths=0, label=name, rasterized=True
         )
     axes.set_axis_off()
     axes.margins(0.02)
@@ -231,15 +231,15 @@ def _map(texts: pd.DataFrame, of: pd.Series, names: Sequence[str], *, columns: i
 
 def _name_places(axes: Axes, texts: pd.DataFrame, names: Sequence[str]) -> None:
     """Write each name where its texts are densest; a name that would cover another moves up or down."""
-    taken: list[tuple[float, float, float]] = []
+    boxes: list[tuple[float, float, float]] = []
     for name in names:
         x, y = densest(texts.loc[texts["category"] == name, ["x", "y"]].to_numpy())
         half = 0.0135 * len(name)
         x = min(max(x, half - 1), 1 - half)
         for step in (0, 1, -1, 2, -2, 3, -3):
             height = y + step * 0.075
-            if not any(abs(x - a) < half + b and abs(height - c) < 0.07 for a, b, c in taken):
-                taken.append((x, half, height))
+            if not any(abs(x - a) < half + b and abs(height - c) < 0.07 for a, b, c in boxes):
+                boxes.append((x, half, height))
                 box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
                 axes.text(x, height, name, size=7.5, ha="center", va="center", bbox=box)
                 break

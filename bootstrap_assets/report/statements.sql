@@ -73,18 +73,31 @@ ORDER BY t.content_hash LIMIT %(most)s
 SELECT count(DISTINCT content_hash) FROM reference_records WHERE granularity IN ('clause', 'section', 'span')
 
 -- name: report_places
-SELECT r.content_hash, r.source, r.document_id, d.title, r.section_path, r.category,
-       r.char_start, r.char_end
-FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
-WHERE r.content_hash = ANY(%(hashes)s) AND r.granularity IN ('clause', 'section', 'span')
-ORDER BY r.content_hash, r.source, r.source_id
+-- Of a text in very many places some of each source, and how many there are.
+SELECT content_hash, source, document_id, title, section_path, category, char_start, char_end, places FROM (
+    SELECT r.*, d.title, row_number() OVER (same ORDER BY r.source_id) AS number, count(*) OVER same AS places
+    FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
+    WHERE r.content_hash = ANY(%(hashes)s) AND r.granularity IN ('clause', 'section', 'span')
+    WINDOW same AS (PARTITION BY r.content_hash, r.source)) numbered
+WHERE number <= %(most)s ORDER BY content_hash, source, source_id
 
 -- name: report_mapped
--- One row for each text that has a vector, told by its record with a label where there is one.
-SELECT DISTINCT ON (r.content_hash) r.content_hash, r.source, r.granularity, r.category
-FROM reference_records r JOIN {vectors} v USING (content_hash)
-WHERE r.granularity IN ('clause', 'section', 'span')
-ORDER BY r.content_hash, r.category IS NULL, r.source, r.source_id
+-- Texts that have a vector, each told by its record with a label where there is one; and how many there are. Each
+-- source, granularity and category has its share: a text by its quantile in its stratum, where the lowest hashes
+-- are as good as drawn by lot.
+WITH mapped AS (
+    SELECT DISTINCT ON (r.content_hash) r.content_hash, r.source, r.granularity, r.category
+    FROM reference_records r JOIN {vectors} v USING (content_hash)
+    WHERE r.granularity IN ('clause', 'section', 'span')
+    ORDER BY r.content_hash, r.category IS NULL, r.source, r.source_id
+), ranked AS (
+    SELECT *, (row_number() OVER (stratum ORDER BY content_hash) - 0.5::float8) / count(*) OVER stratum AS share,
+           count(*) OVER () AS texts
+    FROM mapped WINDOW stratum AS (PARTITION BY source, granularity, category)
+)
+SELECT content_hash, source, granularity, category, texts FROM (
+    SELECT * FROM ranked ORDER BY share, content_hash LIMIT %(sample)s) chosen
+ORDER BY content_hash
 
 -- name: report_vectors
 SELECT content_hash, embedding::vector FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash

@@ -61,7 +61,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How hits are ranked; docs/quality.md tells why these are the defaults.
+    """How hits are ranked; docs/quality.md says why these are the defaults.
 
     `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked; None, as for
     `context`: what the space says (`embedding_spaces`).
@@ -145,12 +145,12 @@ def search(
     query = _cleaned(query)
     if mode is Mode.VECTOR and PHRASE.search(query):
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
-    asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
-    asked |= {"min_score": min_score, "fold": fold, "space": space} | asdict(ranking or Ranking())
+    parameters: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
+    parameters |= {"min_score": min_score, "fold": fold, "space": space} | asdict(ranking or Ranking())
     with _open(database, settings, query, mode, space) as (connection, vector):
         act_for(connection, filters.tenant if filters else None)
-        named = asked | {"vector": vector} | _named(connection, filters or Filters())
-        rows = connection.execute(statement("search"), named).fetchall()
+        parameters |= {"vector": vector} | _of_filters(connection, filters or Filters())
+        rows = connection.execute(statement("search"), parameters).fetchall()
         hits = [_hit(row) for row in rows]
     if not hits and space is None:
         _searched(database)  # or there is nothing at all
@@ -203,7 +203,7 @@ def _space(database: Database, number: int | None) -> Space:
 def _is_held(connection: Connection, space: Space, number: int | None) -> bool:
     """Whether the space is there, and stays as it is until the transaction ends."""
     if number is None:
-        return spaces.held(connection) == space
+        return spaces.hold_active(connection) == space
     try:
         with connection.transaction():
             spaces.hold(connection, space.vectors)
@@ -217,14 +217,14 @@ def act_for(connection: Connection, tenant: str | None) -> None:
     connection.execute("SELECT set_config('bootstrap.tenant', %s, true)", (tenant or "",))
 
 
-def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
-    named: dict[str, Any] = {name: list(values or ()) or None for name, values in asdict(filters).items()}
+def _of_filters(connection: Connection, filters: Filters) -> dict[str, Any]:
+    parameters: dict[str, Any] = {name: list(values or ()) or None for name, values in asdict(filters).items()}
     if filters.documents:
-        found = connection.execute(statement("find_documents"), {"named": named["documents"]}).fetchall()
-        if not found:
+        rows = connection.execute(statement("find_documents"), {"named": parameters["documents"]}).fetchall()
+        if not rows:
             raise ConfigurationError(f"there is no document {', '.join(filters.documents)}")
-        named["documents"] = [row[0] for row in found]
-    return named
+        parameters["documents"] = [row[0] for row in rows]
+    return parameters
 
 
 def _hit(row: tuple[Any, ...]) -> Hit:
@@ -278,7 +278,7 @@ def _searched(database: Database) -> Space:
 
 def embed_query(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
     """The query's vector. What it costs goes into the ledger, unless this role may only read."""
-    learnt = database.transact(partial(spaces.fitted, space=space))
+    learnt = database.transact(partial(spaces.statistics, space=space))
     embedder = embedder_of(settings, space.provider, space.model, space.dimensions, learnt)
     vectors = _ask(database, settings, embedder, space, query)
     check(vectors, texts=1, dimensions=space.dimensions)

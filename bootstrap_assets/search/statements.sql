@@ -2,15 +2,27 @@
 -- Questions about the state of a corpus; nothing here changes anything. {vectors} is the space's table.
 
 -- name: some_vectors
--- By content hash: as good as drawn by lot, and the same each time.
+-- By content hash: in effect a random sample, and the same each time.
 SELECT content_hash, embedding::vector FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
 
 -- name: all_vectors
 SELECT content_hash, embedding::vector FROM {vectors}
 
--- name: neighbours
-SELECT embedding <=> %(vector)s AS distance FROM {vectors} WHERE content_hash <> %(hash)s
-ORDER BY embedding <=> %(vector)s LIMIT %(k)s
+-- name: create_nearest
+-- The index as the search uses it, timed by the server's own clock. Lives as long as the session.
+CREATE OR REPLACE FUNCTION pg_temp.nearest(query vector, k integer, OUT hashes bytea[], OUT distances double precision[], OUT ms double precision)
+LANGUAGE plpgsql AS $$
+DECLARE started timestamptz := clock_timestamp();
+BEGIN
+    SELECT array_agg(content_hash), array_agg(distance) INTO hashes, distances FROM (
+        SELECT content_hash, embedding <=> query AS distance FROM {vectors} ORDER BY embedding <=> query LIMIT k
+    ) n;
+    ms := extract(epoch FROM clock_timestamp() - started) * 1000;
+END $$
+
+-- name: nearest
+SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
+JOIN {vectors} v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding::vector, %(k)s) n ORDER BY q.place
 
 -- name: search_effort
 SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE id = %(id)s

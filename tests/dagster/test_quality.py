@@ -104,7 +104,7 @@ def test_of_an_earlier_corpus_the_checks_warn(corpus: Corpus, instance: dg.Dagst
 def test_an_index_that_finds_too_little_fails() -> None:
     document = Document.model_validate(documents.document())
     assert quality.ann_recall(document).passed
-    low = document.chosen.model_copy(update={"recall_10": 0.7})
+    low = document.operating_point.model_copy(update={"recall_10": 0.7})
     assert not quality.ann_recall(document.model_copy(update={"ann": (low,)})).passed
 
 

@@ -51,7 +51,7 @@ class InventedProvider:
     def model(self, settings: Settings, name: str, dimensions: int) -> Model:
         return MODEL
 
-    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
         return InventedEmbedder(self._url)
 
     def remarks(self, model: Model) -> list[str]:

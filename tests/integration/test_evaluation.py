@@ -169,7 +169,7 @@ def test_the_curve_rises_to_an_index_that_finds_all(local: Corpus) -> None:
     assert curve.points[-1].recall_10 == pytest.approx(1, abs=0.005)
     assert all(a.recall_100 <= b.recall_100 + 0.02 for a, b in zip(curve.points, curve.points[1:], strict=False))
     assert curve.points[0].recall_100 < 0.2  # ten cannot be a hundred
-    assert curve.chosen.recall_10 >= 0.99
+    assert curve.operating_point.recall_10 >= 0.99
     assert all(0 < point.ms <= point.ms_p95 for point in curve.points)
 
 
@@ -231,7 +231,7 @@ def test_the_same_search_again_passes(local: Corpus) -> None:
     assert not second.comparison.accepted
     assert (second.comparison.shared, second.comparison.contracts) == (2 * CONTRACTS, 2 * CONTRACTS)
     assert second.comparison.judged
-    assert second.whole_searches.asked == len(HYPOTHESES | QUESTIONS)
+    assert second.whole_searches.questions == len(HYPOTHESES | QUESTIONS)
     assert second.whole_searches.differ == 0
     assert second.comparison.same_search
 

@@ -171,6 +171,25 @@ def test_a_space_is_not_promoted_over_a_load_that_commits_meanwhile(corpus: Corp
     assert states(corpus) == ["active", "ready"]
 
 
+def test_loads_do_not_wait_while_a_promotion_counts_the_corpus(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, waiting, uncovered = both_ready(corpus), [], spaces.uncovered
+
+    def counting(connection: Connection, space: Space) -> int:
+        with connect(corpus.database.url) as loading:
+            waiting.append(
+                not loading.execute(
+                    "SELECT pg_try_advisory_xact_lock_shared(%s)", (corpus_store._MERGE_LOCK,)
+                ).fetchone()[0]
+            )
+        return uncovered(connection, space)
+
+    monkeypatch.setattr(spaces, "uncovered", counting)
+    promote(other)
+    assert (waiting, states(corpus)) == ([False], ["retired", "active"])
+
+
 def test_a_load_that_is_under_way_while_words_are_counted_is_counted_after_it(corpus: Corpus) -> None:
     filled(corpus)
     word = "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'"

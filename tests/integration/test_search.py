@@ -470,7 +470,7 @@ def test_the_function_can_be_called_by_anybody(searched: Corpus) -> None:
 
 def test_a_query_is_weighted_by_what_the_corpus_taught(searched: Corpus) -> None:
     with searched.database.connection() as connection:
-        learnt = spaces.fitted(connection, searched.space)
+        learnt = spaces.statistics(connection, searched.space)
         assert learnt is not None
         expected = LocalEmbedder(learnt).embed(["which laws govern"], InputType.QUERY).vectors[0]
     found = embed_query(searched.database, searched.settings, searched.space, "which laws govern")
@@ -483,7 +483,7 @@ def test_what_is_learnt_of_the_corpus_follows_the_corpus(searched: Corpus) -> No
     def told() -> tuple[object, ...]:
         with searched.database.connection() as connection:
             words = connection.execute("SELECT count(*) FROM reference_lexemes WHERE lexeme = 'wasp'").fetchone()
-            return (spaces.fitted(connection, searched.space), words)
+            return (spaces.statistics(connection, searched.space), words)
 
     before = told()
     pipeline.build_index(searched)

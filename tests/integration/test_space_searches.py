@@ -167,7 +167,7 @@ def test_halfvec_is_as_near_as_vector_and_its_recall_is_measured(corpus: Corpus)
     other = half_ready(corpus)
     promote(other)
     assert corpus.database.transact(lambda one: measure_recall(one, other.space)).mean > 0.95
-    assert curve(corpus.database, other.space, queries=20).chosen.recall_10 > 0.95
+    assert curve(corpus.database, other.space, queries=20).operating_point.recall_10 > 0.95
     [whole] = [
         one for one in corpus.database.transact(spaces.every) if one.key == (*other.space.key[:3], "vector")
     ]

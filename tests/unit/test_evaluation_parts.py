@@ -97,11 +97,11 @@ def point(effort: int, recall: float) -> Point:
 
 def test_the_least_effort_that_finds_enough_is_chosen_else_the_greatest() -> None:
     enough = Curve((point(80, 0.99), point(120, 0.98), point(200, 0.99), point(400, 1.0)), 500)
-    assert (enough.chosen.ef_search, enough.ok) == (200, True)
+    assert (enough.operating_point.ef_search, enough.ok) == (200, True)
     plenty = Curve((point(40, 1.0), point(120, 1.0)), 500)
-    assert plenty.chosen.ef_search == 120  # a search asks for the nearest 100: less effort is none less
+    assert plenty.operating_point.ef_search == 120  # a search asks for the nearest 100: less effort is none less
     never = Curve((point(10, 0.5), point(20, 0.98)), 500)
-    assert (never.chosen.ef_search, never.ok) == (20, False)
+    assert (never.operating_point.ef_search, never.ok) == (20, False)
 
 
 def test_a_question_of_cuad_is_asked_without_the_sentence_all_have() -> None:
@@ -257,7 +257,7 @@ def test_a_document_without_a_version_is_read_as_of_the_first() -> None:
     assert document.cuad is not None
     assert document.cuad.parts[0].scores["R@5"] == 0.25
     assert document.tasks["contract_nli"].parts[0].name == "It may be kept."
-    assert document.chosen.recall_10 == 0.992
+    assert document.operating_point.recall_10 == 0.992
 
 
 @pytest.mark.parametrize("quality", [None, {}, [], "odd", {"ef_search": 80}])

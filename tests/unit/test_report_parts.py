@@ -15,7 +15,7 @@ from bootstrap_assets.evaluation.ranking import LISTS
 from bootstrap_assets.report import pictures, quality
 from bootstrap_assets.report.changes import Piece, between
 from bootstrap_assets.report.duplicates import ALIKE, LEAST_WORDS, components, pairs
-from bootstrap_assets.report.map import Map, project, stratified
+from bootstrap_assets.report.map import Map, project
 from bootstrap_assets.report.page import Report, render
 
 BASE = "The supplier pays the buyer one hundred crowns for each day that the lamp of the lighthouse is dark."
@@ -98,27 +98,6 @@ def test_what_is_the_same_is_cut_to_the_words_beside_a_difference() -> None:
     assert "word99 " in pieces[1].text
     assert len(pieces[1].text) < 150
     assert between(long, long) == (Piece("same", long),)
-
-
-def table(**strata: int) -> pd.DataFrame:
-    rows = [(name, number) for name, count in strata.items() for number in range(count)]
-    random.Random(1).shuffle(rows)
-    return pd.DataFrame(
-        [(f"{name}{number}".encode(), name, "clause", None if name == "bare" else "Cap") for name, number in rows],
-        columns=pd.Index(["content_hash", "source", "granularity", "category"]),
-    )
-
-
-def test_each_stratum_has_its_share_of_the_map() -> None:
-    chosen = stratified(table(large=700, small=200, bare=100), 100)
-    assert chosen["source"].value_counts().to_dict() == {"large": 70, "small": 20, "bare": 10}
-    assert chosen["content_hash"].is_monotonic_increasing
-
-
-def test_the_sample_does_not_depend_on_the_order_of_the_rows() -> None:
-    texts = table(large=300, small=50)
-    again = texts.sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(stratified(texts, 40), stratified(again, 40))
 
 
 def test_the_map_keeps_neighbours_together_and_is_the_same_every_time() -> None:

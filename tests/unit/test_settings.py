@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.cli.run import MOST_LOGS, _forget_logs, settings_for
-from bootstrap_assets.cli.settings import listed
+from bootstrap_assets.cli.settings import rows_of
 from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
@@ -127,7 +127,7 @@ def test_a_file_says_what_the_environment_does_not(file: Path, monkeypatch: pyte
 def test_each_setting_names_its_origin(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOTSTRAP_RETRIES", "2")
     monkeypatch.setenv("VOYAGE_API_KEY", "")  # an empty one is none
-    origins = {row["name"]: row["origin"] for row in listed(load_settings())}
+    origins = {row["name"]: row["origin"] for row in rows_of(load_settings())}
     assert origins["retries"] == "environment"
     assert origins["batches"] == origins["voyage_api_key"] == f"file {file}"
     assert origins["data"] == "default"

@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: a server of the project's own, from a wheel, on a Unix socket.
 
 The first command that needs it makes and starts it; it goes on running until `stop`, so that psql and Dagster find
-it. Its home may be copied, moved or restored, also while it runs: `postmaster` tells whose server is whose. Who
+it. Its home may be copied, moved or restored, also while it runs: `postmaster` knows whose server is whose. Who
 makes, starts or stops it holds a lock in the home.
 """
 
@@ -42,14 +42,14 @@ def start(home: Path, *, port: int | None = None) -> str:
     """
     forget_environment()
     data = _data_of(home)
-    found = _look(data)
-    if not _is_usable(found):
+    state = _look(data)
+    if not _is_usable(state):
         with _alone(data) as lock:
-            found = _ensure(data, lock, port)
-    assert isinstance(found, Server)
-    if DATABASE not in found.databases:
-        _create_database(socket_url(found.sockets, found.port, "postgres"))
-    return socket_url(found.sockets, found.port, DATABASE)
+            state = _ensure(data, lock, port)
+    assert isinstance(state, Server)
+    if DATABASE not in state.databases:
+        _create_database(socket_url(state.sockets, state.port, "postgres"))
+    return socket_url(state.sockets, state.port, DATABASE)
 
 
 def listen(home: Path, port: int) -> str:
@@ -94,10 +94,10 @@ def stop(home: Path) -> bool:
     if _look(data) is None:
         return False
     with _alone(data):
-        found = _settled(data, to_end=True)
-        if found is None:
+        state = _settled(data, to_end=True)
+        if state is None:
             return False
-        _end(data, found)
+        _end(data, state)
     return True
 
 
@@ -133,19 +133,19 @@ def _require_owner(data: Path) -> None:
             )
 
 
-def _is_usable(found: State) -> bool:
-    return isinstance(found, Server) and found.is_sound
+def _is_usable(state: State) -> bool:
+    return isinstance(state, Server) and state.is_sound
 
 
 def _ensure(data: Path, lock: int, port: int | None) -> Server:
     """A sound server of that folder. The caller holds the lock of the home."""
     until = time.monotonic() + PATIENCE
     while True:
-        found = _settled(data)
-        if isinstance(found, Server) and found.is_sound:
-            return found
-        if found is not None:
-            _end(data, found)
+        state = _settled(data)
+        if isinstance(state, Server) and state.is_sound:
+            return state
+        if state is not None:
+            _end(data, state)
         account = programs.account_of(data)
         programs.let_in(data, account)
         if not data_folder.is_made(data):
@@ -162,29 +162,29 @@ def _settled(data: Path, *, to_end: bool = False) -> State:
     `to_end`: it shall be stopped, also where it never answers, if its process was recognised.
     """
     until = time.monotonic() + PATIENCE
-    while isinstance(found := _look(data), Silent | Doubtful):
-        if isinstance(found, Silent) and found.is_lost:
+    while isinstance(state := _look(data), Silent | Doubtful):
+        if isinstance(state, Silent) and state.is_lost:
             break
         if time.monotonic() > until:
-            if to_end and isinstance(found, Silent) and found.process:
+            if to_end and isinstance(state, Silent) and state.process:
                 break
-            raise DatabaseUnavailable(_explain_silence(data, found))
+            raise DatabaseUnavailable(_explain_silence(data, state))
         time.sleep(_EVERY)
-    return found
+    return state
 
 
-def _explain_silence(data: Path, found: Silent | Doubtful) -> str:
-    if isinstance(found, Silent):
-        return f"the embedded PostgreSQL in {data} runs, and does not answer: {found.reason}"
+def _explain_silence(data: Path, state: Silent | Doubtful) -> str:
+    if isinstance(state, Silent):
+        return f"the embedded PostgreSQL in {data} runs, and does not answer: {state.reason}"
     return (
-        f"{data / 'postmaster.pid'} names the process {found.pid}, and whether that is the server of this home "
-        "cannot be told: end it if it is, else delete that file"
+        f"{data / 'postmaster.pid'} names the process {state.pid}, and there is no telling whether that is "
+        "the server of this home: end it if it is, else delete that file"
     )
 
 
-def _end(data: Path, found: State) -> None:
+def _end(data: Path, state: State) -> None:
     """Stop a server that was recognised as the folder's."""
-    process = found.process if isinstance(found, Server | Silent) else None
+    process = state.process if isinstance(state, Server | Silent) else None
     if process is None:
         raise ConfigurationError(
             f"the server of {data} runs in another container or on another machine: stop it there"
@@ -192,8 +192,8 @@ def _end(data: Path, found: State) -> None:
     if not postmaster.end(process, patience=PATIENCE):
         raise DatabaseUnavailable(f"the embedded PostgreSQL in {data}, process {process.pid}, does not stop")
     data_folder.clear(data)
-    if isinstance(found, Server):
-        sockets.remove(found.sockets, data)  # of a home that was moved, whose record names its old place
+    if isinstance(state, Server):
+        sockets.remove(state.sockets, data)  # of a home that was moved, whose record names its old place
 
 
 def _launch(data: Path, account: programs.Account | None, port: int | None) -> str:
@@ -205,12 +205,12 @@ def _launch(data: Path, account: programs.Account | None, port: int | None) -> s
     folder = sockets.choose(data, port or PORT, account)
     pid = programs.launch(data, folder, port or PORT, account, log, listening)
     until = time.monotonic() + PATIENCE
-    while not isinstance(found := _look(data), Server):
+    while not isinstance(state := _look(data), Server):
         if _is_gone(pid):
             return _last_words(log, before)
         if time.monotonic() > until:
             raise DatabaseUnavailable(
-                _explain_silence(data, found) if found else f"the embedded PostgreSQL in {data} does not start"
+                _explain_silence(data, state) if state else f"the embedded PostgreSQL in {data} does not start"
             )
         time.sleep(_EVERY)
     return ""

@@ -35,7 +35,7 @@ _BLOCK = 64
 """Texts tokenised at once: bounds the memory for their tokens."""
 
 Weights = npt.NDArray[np.float32]
-"""For each token of the vocabulary, what it counts in a query."""
+"""For each token of the vocabulary, how much it counts in a query."""
 
 
 class LocalProvider:
@@ -47,7 +47,7 @@ class LocalProvider:
     is_free = True
 
     def missing(self, settings: Settings) -> str | None:
-        """Nothing is."""
+        """None: it needs nothing."""
         return None
 
     def choose(self, settings: Settings, own: SpaceModel | None) -> Model:
@@ -60,9 +60,9 @@ class LocalProvider:
             raise ConfigurationError(f"the vectors are of {self.name}'s {name}, which this version does not know")
         return LOCAL
 
-    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
-        """An embedder, with what it learnt of the corpus."""
-        return LocalEmbedder(fitted)
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
+        """An embedder, with what one learnt from the corpus."""
+        return LocalEmbedder(statistics)
 
     def remarks(self, model: Model) -> list[str]:
         """None: nothing leaves this machine."""
@@ -73,26 +73,26 @@ class LocalEmbedder:
     """Mean of the vectors of a text's distinct tokens, as a unit vector.
 
     A token counts once, however often it occurs. In a query, but not in a document, a token counts the more the
-    rarer it is in the corpus: `fitted`, which `fit` gives, tells how rare. So a new fit makes no stored vector
+    rarer it is in the corpus: `statistics`, which `fit` gives, say how rare. So a new fit makes no stored vector
     obsolete. docs/quality.md has the measurements.
     """
 
     model: Model = LOCAL
     account = "local"
 
-    def __init__(self, fitted: bytes | None = None) -> None:
-        """`fitted`: what `fit` gave; None weighs all tokens of a query alike."""
-        self._fitted = fitted
+    def __init__(self, statistics: bytes | None = None) -> None:
+        """`statistics`: what `fit` gave; None weighs all tokens of a query alike."""
+        self._statistics = statistics
 
     def embed(self, texts: Sequence[str], input_type: InputType) -> Embeddings:
         """Embed texts; RefusedError where one has no token (an empty text)."""
         tokenizer, table = _load()
-        weights = _weights(self._fitted) if self._fitted and input_type is InputType.QUERY else None
+        weights = _weights(self._statistics) if self._statistics and input_type is InputType.QUERY else None
         vectors = np.empty((len(texts), self.model.dimensions), dtype=np.float32)
         tokens = 0
         for start in range(0, len(texts), _BLOCK):
-            encoded = tokenizer.encode_batch_fast(list(texts[start : start + _BLOCK]), add_special_tokens=False)
-            for row, text in enumerate(encoded, start):
+            encodings = tokenizer.encode_batch_fast(list(texts[start : start + _BLOCK]), add_special_tokens=False)
+            for row, text in enumerate(encodings, start):
                 ids = np.unique(text.ids)
                 if not len(ids):
                     raise RefusedError("an empty text has no vector")
@@ -102,18 +102,18 @@ class LocalEmbedder:
         return Embeddings(vectors, tokens)
 
     def fit(self, texts: Iterable[str]) -> bytes:
-        """How often each token occurs in texts of the corpus, to be given to another embedder as `fitted`."""
+        """How often each token occurs in texts of the corpus, to be given to another embedder as `statistics`."""
         tokenizer, table = _load()
         counts = np.zeros(len(table), dtype="<u4")
         for text in texts:
-            [encoded] = tokenizer.encode_batch_fast([text], add_special_tokens=False)
-            np.add.at(counts, encoded.ids, 1)
+            [encoding] = tokenizer.encode_batch_fast([text], add_special_tokens=False)
+            np.add.at(counts, encoding.ids, 1)
         return counts.tobytes()
 
 
 @cache
-def _weights(fitted: bytes) -> Weights:
-    counts = np.frombuffer(fitted, dtype="<u4").astype(np.float64)
+def _weights(statistics: bytes) -> Weights:
+    counts = np.frombuffer(statistics, dtype="<u4").astype(np.float64)
     share = counts / max(counts.sum(), 1)
     weights: Weights = (RARITY / (RARITY + share)).astype(np.float32)
     return weights
@@ -127,9 +127,9 @@ def _load() -> tuple[Any, Any]:
     """
     import wordllama
 
-    loaded = wordllama.WordLlama.load(
+    model = wordllama.WordLlama.load(
         dim=LOCAL.dimensions, cache_dir=Path(wordllama.__file__).parent, disable_download=True
     )
     # WordLlama's own `embed` pads every text to the longest of its batch: gigabytes for one long contract.
-    loaded.tokenizer.no_padding()
-    return loaded.tokenizer, loaded.embedding
+    model.tokenizer.no_padding()
+    return model.tokenizer, model.embedding

@@ -25,8 +25,8 @@ class Model:
     `context`: tokens a text may have; longer ones are pooled from their parts. `request_texts` and
     `request_tokens`: what one request may hold. `dollars`: per million tokens. `parallel`: whether several
     requests at once are any faster. `requests_minute` and `tokens_minute`: the account's rate limits, None where
-    there are none. `feedback`: whether the vector of a query gains by those of its best texts, as those of a model
-    do that knows a text only by its words.
+    there are none. `feedback`: whether the vector of a query gains from those of its best texts, as with a model
+    that knows a text only by its words.
     """
 
     provider: str
@@ -67,10 +67,10 @@ class Embeddings:
 
 @runtime_checkable
 class Fitting(Protocol):
-    """An embedder that learns of the corpus what its queries need; stored vectors do not depend on it."""
+    """An embedder that learns from the corpus what its queries need; stored vectors do not depend on it."""
 
     def fit(self, texts: Iterable[str]) -> bytes:
-        """What it learns of these texts, for `embedder_of` to be given with every query."""
+        """What it learns from these texts; `embedder_of` makes an embedder with it for every query."""
 
 
 class Embedder(Protocol):
@@ -109,7 +109,7 @@ class SpaceModel(Protocol):
 
 
 class Provider(Protocol):
-    """Who makes vectors: one module each in this package, entered in `registry.py`.
+    """Who makes vectors: one module each in this package, listed in `registry.py`.
 
     A provider's settings begin with its name (`voyage_model`, `voyage_dimensions`).
     """
@@ -142,8 +142,11 @@ class Provider(Protocol):
     def model(self, settings: Settings, name: str, dimensions: int) -> Model:
         """The model of a space, with its limits; ConfigurationError for one that it does not offer."""
 
-    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
-        """An embedder with one of its models, and what that learnt; ConfigurationError without a key."""
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
+        """An embedder with one of its models; ConfigurationError without a key.
+
+        `statistics`: what an embedder of that model learnt from the corpus (see `Fitting`).
+        """
 
     def remarks(self, model: Model) -> list[str]:
         """What a person should know before texts are sent to it."""

@@ -57,10 +57,10 @@ class VoyageProvider:
         return self._model(settings, name, dimensions, "halfvec")
 
     def _model(self, settings: Settings, name: str, dimensions: int | None, element_type: ElementType) -> Model:
-        offered = voyage_model(name, dimensions, element_type)
-        return with_limits(offered, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
+        model = voyage_model(name, dimensions, element_type)
+        return with_limits(model, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
 
-    def embedder(self, settings: Settings, model: Model, fitted: bytes | None) -> Embedder:
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
         """An embedder with the key that is set; ConfigurationError without one, or where nothing can be sent."""
         if settings.voyage_api_key is None:
             raise ConfigurationError(
@@ -119,7 +119,7 @@ class VoyageEmbedder:
             raise AnswerError(f"an answer of Voyage AI lacks what it should hold: {error!r}") from None
 
     def _ask(self, texts: Sequence[str], input_type: InputType) -> Any:
-        from voyageai.api_resources import Embedding  # takes more than a second: only who embeds with it pays that
+        from voyageai.api_resources import Embedding  # takes more than a second: only for those who embed with it
         from voyageai.error import VoyageError
         from voyageai.util import get_default_base_url
 
@@ -156,18 +156,18 @@ def _our_session() -> Iterator[None]:
 
     if not hasattr(_ours, "session"):
         _ours.session = VoyageSession()
-    kept = vars(api_requestor._thread_context)
-    theirs = dict(kept)
-    kept.update(session=_ours.session, session_create_time=time.time())
+    variables = vars(api_requestor._thread_context)
+    theirs = dict(variables)
+    variables.update(session=_ours.session, session_create_time=time.time())
     try:
         yield
     finally:
-        kept.clear()
-        kept.update(theirs)
+        variables.clear()
+        variables.update(theirs)
 
 
 def _tokens(total: Any) -> int:
-    """The tokens that were charged. What is no count of them must not lower what a run has spent."""
+    """The tokens that were charged. Anything else must not lower what a run has spent."""
     tokens = int(total)
     if not 0 <= tokens < 2**31:
         raise AnswerError(f"an answer of Voyage AI counts {str(total)[:40]} tokens")
@@ -176,11 +176,11 @@ def _tokens(total: Any) -> int:
 
 def _vectors(data: Sequence[Any], texts: int) -> npt.NDArray[np.float32]:
     """The vectors of an answer, in the order of the texts, whatever the order they came in."""
-    ordered = sorted(data, key=lambda item: int(item["index"]))
-    if [int(item["index"]) for item in ordered] != list(range(texts)):
+    items = sorted(data, key=lambda item: int(item["index"]))
+    if [int(item["index"]) for item in items] != list(range(texts)):
         raise AnswerError(f"asked for {texts} vectors, got {len(data)} with other numbers")
     try:
-        return np.stack([_vector(item["embedding"]) for item in ordered])
+        return np.stack([_vector(item["embedding"]) for item in items])
     except (ValueError, binascii.Error) as error:
         raise AnswerError(f"an answer holds vectors that cannot be read: {error}") from None
 

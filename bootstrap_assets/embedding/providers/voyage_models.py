@@ -35,7 +35,7 @@ NO_CARD = (3, 10_000)
 """Requests and tokens per minute of an account without a payment method (tier 0)."""
 
 FULL_REQUESTS = 25
-"""Into how many requests the tokens of a minute are divided at least, so that a limit can be used to the end."""
+"""The fewest requests that a minute's tokens are divided into, so that a limit can be used to the full."""
 
 
 def _voyage(

@@ -132,9 +132,9 @@ def _table_row(line: str) -> str:
 
 
 def _without_comments(markdown: str) -> str:
-    kept: list[str] = []
+    pieces: list[str] = []
     position = 0
     while (start := markdown.find("<!--", position)) >= 0 and (end := markdown.find("-->", start)) >= 0:
-        kept.append(markdown[position:start])
+        pieces.append(markdown[position:start])
         position = end + 3
-    return "".join([*kept, markdown[position:]])
+    return "".join([*pieces, markdown[position:]])
