@@ -14,6 +14,7 @@ import numpy.typing as npt
 import psycopg
 
 from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.database.row_security import act_for
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.choose import embedder_of
@@ -210,11 +211,6 @@ def _is_held(connection: Connection, space: Space, number: int | None) -> bool:
     except psycopg.errors.UndefinedTable:  # dropped meanwhile: the next look says so
         return False
     return True
-
-
-def act_for(connection: Connection, tenant: str | None) -> None:
-    """Let what follows in this transaction see the documents of a tenant, None: those of none."""
-    connection.execute("SELECT set_config('bootstrap.tenant', %s, true)", (tenant or "",))
 
 
 def _of_filters(connection: Connection, filters: Filters) -> dict[str, Any]:
