@@ -169,9 +169,6 @@ SELECT coalesce((SELECT is_cancelled OR version <> %(version)s OR owner IS DISTI
 -- name: read_file
 SELECT content FROM document_files WHERE document_id = %(document)s
 
--- name: extraction_version
-SELECT extractor FROM document_extractions WHERE document_id = %(document)s AND version = %(version)s
-
 -- name: put_extraction
 INSERT INTO document_extractions (document_id, version, extractor, document)
 SELECT %(document)s, %(version)s, %(extractor)s, %(extracted)s
