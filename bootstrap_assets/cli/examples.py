@@ -24,7 +24,7 @@ EXAMPLES = {
     "breaker status": ("breaker status",),
     "breaker reset": ("breaker reset", "breaker reset cuad"),
     "cost": ("cost", "cost --json"),
-    "request": ("request cuad --priority 5 --by nightly-import",),
+    "request": ("request cuad --priority 5 --by nightly-import", "request --tenant acme"),
     "cancel": ("cancel 7",),
     "resume": ("resume 7",),
     "wait": ("wait 7 --timeout 3600",),

@@ -11,11 +11,13 @@ from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.documents import CHECK, TENANTS_NAME
 from bootstrap_assets.defs.inbox import inbox_sensor
 from bootstrap_assets.defs.jobs import JOB_TAG
-from bootstrap_assets.defs.sensors import PRIORITY_TAG
+from bootstrap_assets.defs.sensors import PRIORITY_TAG, requests_sensor
 from bootstrap_assets.documents import stages, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import TransientError
+from bootstrap_assets.operations import outbox, progress, requests
+from bootstrap_assets.operations.events import IngestRequested
 from bootstrap_assets.settings import Settings
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_documents import TEXT, add_tenant, put, sources_loaded, state_of
@@ -48,14 +50,13 @@ def acme(environ: None, corpus: Corpus) -> Corpus:
     return corpus
 
 
-def tick(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+def tick(instance: dg.DagsterInstance, sensor: dg.SensorDefinition = inbox_sensor) -> list[dg.RunRequest]:
     """What the sensor wants to have run, besides what it has had before, as the daemon does."""
     context = dg.build_sensor_context(instance=instance, definitions=defs)
     with dg.partition_loading_context(dynamic_partitions_store=instance):
-        requests = inbox_sensor.evaluate_tick(context).run_requests or []
-    runs = instance.get_runs()
-    keys = {run.tags.get("dagster/run_key") for run in runs}
-    return [request for request in requests if request.run_key not in keys]
+        wishes = sensor.evaluate_tick(context).run_requests or []
+    keys = {run.tags.get("dagster/run_key") for run in instance.get_runs()}
+    return [request for request in wishes if request.run_key not in keys]
 
 
 def execute(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
@@ -71,8 +72,8 @@ def run(
     )
 
 
-def jobs(requests: list[dg.RunRequest]) -> list[tuple[str | None, str | None]]:
-    return [(request.job_name, request.partition_key) for request in requests]
+def jobs(wishes: list[dg.RunRequest]) -> list[tuple[str | None, str | None]]:
+    return [(request.job_name, request.partition_key) for request in wishes]
 
 
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
@@ -153,9 +154,9 @@ def test_the_tenant_s_priority_is_its_run_s(acme: Corpus, instance: dg.DagsterIn
     add_tenant(acme, "urgent", priority=9)
     for tenant in ("acme", "urgent"):
         put(acme, tenant, "msa.md", TEXT)
-    requests = tick(instance)
-    assert [(one.partition_key, one.tags[PRIORITY_TAG]) for one in requests] == [("urgent", "9"), ("acme", "0")]
-    assert [one.tags[JOB_TAG] for one in requests] == ["process_documents-urgent", "process_documents-acme"]
+    wishes = tick(instance)
+    assert [(one.partition_key, one.tags[PRIORITY_TAG]) for one in wishes] == [("urgent", "9"), ("acme", "0")]
+    assert [one.tags[JOB_TAG] for one in wishes] == ["process_documents-urgent", "process_documents-acme"]
 
 
 def test_a_bad_document_is_a_warning_with_the_command_that_retries_it(
@@ -218,3 +219,82 @@ def test_a_removed_tenant_is_no_partition_any_more(acme: Corpus, instance: dg.Da
         connection.execute("DELETE FROM bootstrap_tenants")
     tick(instance)
     assert instance.get_dynamic_partitions(TENANTS_NAME) == []
+
+
+def ask(corpus: Corpus, tenant: str, *, priority: int = 0) -> tuple[int, bool]:
+    event = IngestRequested(tenant=tenant, priority=priority)
+    with corpus.database.connection() as connection:
+        return requests.ask(connection, event)
+
+
+def get(corpus: Corpus, number: int) -> requests.Request:
+    with corpus.database.connection() as connection:
+        return requests.get(connection, number)
+
+
+def test_a_request_for_a_tenant_is_one_run_of_its_documents_however_often_it_is_asked(
+    acme: Corpus, instance: dg.DagsterInstance
+) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    bad = put(acme, "acme", "bad.pdf", b"%PDF-1.7 and nothing else")
+    number, is_new = ask(acme, "acme", priority=2)
+    assert is_new
+    assert ask(acme, "acme", priority=4) == (number, False)
+    [request] = tick(instance, requests_sensor())
+    assert jobs([request]) == [("process_documents", "acme")]
+    assert (request.tags[PRIORITY_TAG], request.tags[JOB_TAG]) == ("4", "process_documents-acme")
+    assert execute(instance, request).success
+    assert state_of(acme, document).stage == "embedded"
+    assert tick(instance, requests_sensor()) == []
+    assert get(acme, number).status == "completed_with_failures"
+    with acme.database.connection() as connection:
+        [event] = outbox.listing(connection, names=["bootstrap/ingest.completed"])
+    passages = state_of(acme, document).passages
+    assert event.payload["totals"] == {
+        **{"records": passages, "embedded_records": passages, "records_with_vectors": passages},
+        "errors": 1,
+    }
+    assert state_of(acme, bad).stage == "failed"
+
+
+def test_a_cancelled_request_for_a_tenant_stops_its_run_and_a_resumed_one_has_another(
+    acme: Corpus, instance: dg.DagsterInstance
+) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    number, _ = ask(acme, "acme")
+    [request] = tick(instance, requests_sensor())
+    with acme.database.connection() as connection:
+        requests.cancel(connection, number)
+    assert not execute(instance, request).success
+    assert state_of(acme, document).stage == "pending"
+    assert get(acme, number).status == "cancelled"
+    with acme.database.connection() as connection:
+        requests.resume(connection, number)
+    [request] = tick(instance, requests_sensor())
+    assert execute(instance, request).success
+    assert tick(instance, requests_sensor()) == []
+    assert get(acme, number).status == "completed"
+
+
+def test_a_request_that_was_written_in_sql_is_one_too(acme: Corpus, instance: dg.DagsterInstance) -> None:
+    put(acme, "acme", "msa.md", TEXT)
+    for _ in range(2):
+        with acme.database.connection() as connection:
+            connection.execute(
+                "INSERT INTO bootstrap_requests (key, tenant) VALUES ('documents of acme', 'acme') "
+                "ON CONFLICT DO NOTHING"
+            )
+    assert jobs(tick(instance, requests_sensor())) == [("process_documents", "acme")]
+
+
+def test_a_cancelled_request_for_documents_keeps_no_source_from_being_gone_on_with(
+    acme: Corpus, instance: dg.DagsterInstance
+) -> None:
+    number, _ = ask(acme, "acme")
+    with acme.database.connection() as connection:
+        connection.execute(
+            "INSERT INTO bootstrap_progress (source, status, heartbeat_at) "
+            "VALUES ('cuad', 'failed', now() - interval '1 day') ON CONFLICT (source) DO NOTHING"
+        )
+        requests.cancel(connection, number)
+        assert "cuad" in {one.source for one in progress.unfinished_sources(connection)}

@@ -307,3 +307,15 @@ def test_a_role_is_granted_what_an_application_reads(acme: None, database_url: s
             connection.execute("RESET ROLE")
             connection.execute("DROP OWNED BY app_of_the_cli")
             connection.execute("DROP ROLE app_of_the_cli")
+
+
+def test_documents_are_requested_once_by_other_programs(acme: None) -> None:
+    first = printed("request", "--tenant", "acme", "--by", "a program")
+    assert (first["request"], first["new"]) == (1, True)
+    assert printed("request", "--tenant", "acme")["new"] is False
+    assert printed("request", "cuad")["request"] > 1  # sources are another matter
+    assert "request 1 is cancelled" in invoke("cancel", "1").stdout
+    [entry] = printed("wait", "1", code=1)
+    assert (entry["tenant"], entry["sources"], entry["status"]) == ("acme", [], "cancelled")
+    assert "there is no tenant 'nobody'" in str(invoke("request", "--tenant", "nobody").exception)
+    assert "goes with no source" in str(invoke("request", "cuad", "--tenant", "acme").exception)
