@@ -64,9 +64,7 @@ def request(
     urgent if it has not begun. Prints the request's number.
     """
     if tenant is not None and (sources or force_refresh):
-        raise ConfigurationError(
-            "--tenant asks for documents: it goes with no source and no --force-refresh"
-        )
+        raise ConfigurationError("--tenant asks for documents: it goes with no source and no --force-refresh")
     for name in sources:
         get_source(name)
     names = [] if set(sources) == set(SOURCES) else list(sources)
