@@ -13,6 +13,9 @@ from bootstrap_assets.documents.states import DocumentState
 
 COLOURS = {"complete": "green", "embedded": "green", "connecting": "green", "failed": "red"}
 
+LONGEST = 80
+"""Characters of a text without label that are printed."""
+
 LABELLED_FIRST = 3
 """Connections that are printed below a passage."""
 
@@ -124,7 +127,7 @@ def _label(link: dict[str, Any]) -> str:
     if link["hypothesis_id"] is not None:
         name = f"{link['category']}, " if link["category"] else ""
         return f"{name}nda-{link['hypothesis_id']} ({link['nli_label']})"
-    return link["category"] or "a clause without label"
+    return link["category"] or f"“{shortened(link['content'], LONGEST)}”"
 
 
 def _labelled_first(whole: dict[str, Any], passage: str) -> list[dict[str, Any]]:

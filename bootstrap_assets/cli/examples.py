@@ -15,7 +15,7 @@ EXAMPLES = {
     "show": ("show 6f1f2f0e-5d7c-5b8e-9a43-3f7d0f6f1a11", 'show "Mutual NDA" --json'),
     "embed": ('embed "cap on liability"',),
     "evaluate": ("evaluate", "evaluate --split dev --limit 50 --json"),
-    "report": ("report --out report.html",),
+    "report": ("report --out report.html", "report --tenant acme --out acme.html"),
     "failures list": ("failures list --source cuad", "failures list --all --json"),
     "failures show": ("failures show 7",),
     "failures export": ("failures export letters.jsonl",),

@@ -246,3 +246,11 @@ SELECT label, count(DISTINCT passage), max(score) FROM (
     FROM reference_records p JOIN reference_connections c ON c.from_record = p.id JOIN reference_records r ON r.id = c.to_record
     WHERE p.document_id = %(document)s AND coalesce(r.category, r.hypothesis) IS NOT NULL) labelled
 GROUP BY label ORDER BY max(score) DESC, label LIMIT %(most)s
+
+-- name: labels_of_tenant
+SELECT label, count(DISTINCT document), count(DISTINCT passage), max(score) FROM (
+    SELECT coalesce(r.category, 'nda-' || r.hypothesis_id || ' ' || r.nli_label) AS label, p.document_id AS document,
+           c.from_record AS passage, c.score
+    FROM reference_records p JOIN reference_connections c ON c.from_record = p.id JOIN reference_records r ON r.id = c.to_record
+    WHERE p.tenant_id = %(tenant)s AND coalesce(r.category, r.hypothesis) IS NOT NULL) labelled
+GROUP BY label ORDER BY count(DISTINCT passage) DESC, label LIMIT %(most)s
