@@ -10,6 +10,7 @@ from rich.markup import escape
 from bootstrap_assets.cli.console import out, print_table, table
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.documents.states import DocumentState
+from bootstrap_assets.search.snippets import shortened
 
 COLOURS = {"complete": "green", "embedded": "green", "connecting": "green", "failed": "red"}
 
