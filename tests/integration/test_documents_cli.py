@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from bootstrap_assets import cli
 from bootstrap_assets.documents import stages, states
 from bootstrap_assets.embedding.context import Corpus
+from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_cli import local_space
-from tests.integration.test_documents import TEXT, sources_loaded
+from tests.integration.test_documents import TEXT, refusing, sources_loaded
 
 SAMPLE_FILES = 6
 
@@ -319,3 +320,38 @@ def test_documents_are_requested_once_by_other_programs(acme: None) -> None:
     assert (entry["tenant"], entry["sources"], entry["status"]) == ("acme", [], "cancelled")
     assert "there is no tenant 'nobody'" in str(invoke("request", "--tenant", "nobody").exception)
     assert "goes with no source" in str(invoke("request", "cuad", "--tenant", "acme").exception)
+
+
+@pytest.fixture
+def refused(
+    corpus: Corpus, environ: None, file: Path, voyage: VoyageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document of which the provider refuses a passage."""
+    monkeypatch.setenv("VOYAGE_API_KEY", "test-key")
+    monkeypatch.setenv("BOOTSTRAP_VOYAGE_BASE_URL", voyage.url)
+    sources_loaded(corpus)
+    invoke("tenants", "add", "acme")
+    voyage.refuse = refusing("ninety days")
+    assert invoke("documents", "add", str(file), "--tenant", "acme", "--wait").exit_code == 3
+    voyage.refuse = None
+
+
+def test_what_failed_of_a_document_is_retried_by_the_document_s_own_command(refused: None, file: Path) -> None:
+    letters = printed("failures", "list")
+    assert [letter["source"] for letter in letters] == ["documents"]
+    result = invoke("failures", "retry")
+    assert result.exit_code == 3
+    assert "1 of them are of tenants' documents: `bootstrap documents retry --tenant NAME`" in result.stdout
+    assert invoke("documents", "retry", "--tenant", "acme").exit_code == 0
+    assert invoke("documents", "process", "--tenant", "acme").exit_code == 0
+    assert printed("documents", "show", file.name)["stage"] == "complete"
+    assert printed("failures", "list") == []
+
+
+def test_tenants_documents_are_no_source_of_the_corpus(refused: None) -> None:
+    invoke("failures", "retry")
+    invoke("documents", "retry", "--tenant", "acme")
+    invoke("documents", "process", "--tenant", "acme")
+    assert "documents" not in printed("status")["sources"]
+    assert "documents" not in {row["source"] for row in printed("plan")["sources"]}
+    assert "documents" in json.dumps(printed("cost"))  # what was paid stands in the ledger
