@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
+from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STEPS, Step
@@ -359,6 +359,15 @@ def test_passages_are_connected_with_what_they_are_like_in_the_reference_alone(a
     assert links[clause[1]] == pytest.approx(1, abs=1e-3)
     others = {str(row[0]) for row in rows(acme, "SELECT id FROM reference_records WHERE tenant_id IS NOT NULL")}
     assert not others & links.keys()
+
+
+def test_what_a_passage_is_like_is_looked_up_in_the_index_of_vectors(acme: Corpus) -> None:
+    parameters = {"document": None, "score": 0.5, "nearest": 50, "most": 5, "kind": "like"}
+    with acme.database.connection() as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")  # which a corpus of ten documents would be read by
+        query = b"EXPLAIN " + str(connections.statement("connect_document").as_string(connection)).encode()
+        plan = "\n".join(row[0] for row in connection.execute(query, parameters))
+    assert "_hnsw" in plan
 
 
 def test_connections_are_made_anew_when_they_are_asked_for(acme: Corpus) -> None:
