@@ -167,7 +167,8 @@ SELECT coalesce((SELECT is_cancelled OR version <> %(version)s OR owner IS DISTI
                  FROM document_states WHERE document_id = %(document)s), true)
 
 -- name: read_file
-SELECT content FROM document_files WHERE document_id = %(document)s
+SELECT f.content FROM document_files f JOIN document_states d USING (document_id)
+WHERE d.document_id = %(document)s AND d.version = %(version)s AND NOT d.is_cancelled
 
 -- name: extraction_version
 SELECT extractor FROM document_extractions WHERE document_id = %(document)s AND version = %(version)s

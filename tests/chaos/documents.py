@@ -26,7 +26,7 @@ from tests.chaos.scene import Digest, Scene, digest_of
 from tests.chaos.table import Row
 
 TENANT = "chaos"
-STAGES = {"extracting": 0.08, "chunking": 0.1, "embedding": 0.25, "connecting": 0.1}
+STAGES = {"extracting": 0.08, "chunking": 0.1, "embedding": 0.6, "connecting": 0.1}
 """Where a kill can fall, and how many seconds after its beginning a kill is drawn."""
 
 _ORDERS: dict[str, Any] = {"sources": [TENANT], "action": "documents", "request_texts": REQUEST_TEXTS}
