@@ -18,6 +18,7 @@ from bootstrap_assets.cli.console import (
 )
 from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
+from bootstrap_assets.cli.documents import documents
 from bootstrap_assets.cli.environment import doctor, env
 from bootstrap_assets.cli.evaluate import evaluation
 from bootstrap_assets.cli.examples import EXIT_CODES, add_to
@@ -30,6 +31,7 @@ from bootstrap_assets.cli.settings import settings_
 from bootstrap_assets.cli.show import embed, show
 from bootstrap_assets.cli.spaces import spaces
 from bootstrap_assets.cli.status import status
+from bootstrap_assets.cli.tenants import tenants
 from bootstrap_assets.cli.ui import ui
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError, explain
 
@@ -67,6 +69,8 @@ COMMANDS = (
     evaluation,
     report,
     failures,
+    documents,
+    tenants,
     spaces,
     breaker,
     cost,

@@ -34,6 +34,12 @@ class Likeness:
     content: str
 
 
+def is_possible(connection: Connection) -> bool:
+    """Whether there is a reference corpus that is searched: without one nothing is like anything."""
+    row = connection.execute(statement("has_reference")).fetchone()
+    return bool(row and row[0])
+
+
 def connect(connection: Connection, document: UUID, *, score: float = SCORE) -> int:
     """Find the connections of a document anew, in one transaction; returns how many they are.
 

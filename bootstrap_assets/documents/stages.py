@@ -62,15 +62,15 @@ SMALL_AT_ONCE, SMALL_BYTES = 10, 256 << 10
 class Processed:
     """What a stage did: documents that it brought on, those that failed in it with the reason, seconds."""
 
-    done: int = 0
+    count: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    filled: Filled | None = None
+    fill: Filled | None = None
 
 
 def process(corpus: Corpus, tenant: str) -> dict[str, Processed]:
     """Bring all documents of a tenant on until each is complete or failed; by what they are after each stage."""
-    return {step.done: run(corpus, tenant, step) for step in STAGES}
+    return {step.end: run(corpus, tenant, step) for step in STAGES}
 
 
 def run(corpus: Corpus, tenant: str, step: Step) -> Processed:
@@ -143,7 +143,7 @@ def _chunk_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
     """Many documents in one transaction; where that fails, each by itself: one fails alone."""
     while claims := worker.claim(tenant, CHUNK, most=CUT_AT_ONCE, most_bytes=CUT_BYTES):
         try:
-            processed.done += _chunk(corpus, worker, claims)
+            processed.count += _chunk(corpus, worker, claims)
         except Exception as error:
             if is_transient(error):
                 corpus.database.transact(partial(worker.put_back, claims=claims, step=CHUNK))
@@ -188,7 +188,7 @@ def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
         try:
             documents = [claim.document_id for claim in claims]
             texts = partial(batch_stages.texts_of_documents, space=corpus.space, documents=documents)
-            processed.filled = _fill(corpus, corpus.database.transact(texts))
+            processed.fill = _fill(corpus, corpus.database.transact(texts))
             corpus.database.transact(
                 partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed)
             )
@@ -219,10 +219,12 @@ def _embedded(
             worker.fail(connection, claim, error)
             processed.failed[claim.name] = str(error)
         else:
-            processed.done += worker.end(connection, claim, EMBED)
+            processed.count += worker.end(connection, claim, EMBED)
 
 
 def _connect_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    if not corpus.database.transact(connections.is_possible):
+        return  # they wait for the reference corpus
     for claim in _one_by_one(worker, tenant, CONNECT):
         _each(corpus, worker, claim, CONNECT, processed, partial(_connect, corpus, worker, claim))
 
@@ -246,9 +248,9 @@ def _each(
 ) -> None:
     """Do the work on one document. What lies in the document fails it alone; what may pass ends the stage."""
     try:
-        done = work()
-        processed.done += done
-        if not done:  # it was cancelled, or is another one by now
+        count = work()
+        processed.count += count
+        if not count:  # it was cancelled, or is another one by now
             corpus.database.transact(partial(worker.put_back, claims=[claim], step=step))
     except Exception as error:
         if is_transient(error) or isinstance(error, StoppedError):

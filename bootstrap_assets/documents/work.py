@@ -128,7 +128,7 @@ class Worker:
     ) -> bool:
         """A step is done, in the transaction that wrote what it gave; False where the document has changed."""
         parameters = {
-            **{"document": claim.document_id, "version": claim.version, "owner": self.owner, "stage": step.done},
+            **{"document": claim.document_id, "version": claim.version, "owner": self.owner, "stage": step.end},
             **{"pages": pages, "passages": passages, "connections": connections},
         }
         return connection.execute(statement("end_stage"), parameters).fetchone() is not None

@@ -191,7 +191,8 @@ COMMENT ON TABLE bootstrap_events IS 'Outbox of events, written in the transacti
 CREATE TABLE bootstrap_requests (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key           text NOT NULL,
-    sources       text[] NOT NULL,
+    sources       text[] NOT NULL DEFAULT '{}',
+    tenant        text CHECK (tenant IS NULL OR sources = '{}'),
     force_refresh boolean NOT NULL DEFAULT false,
     priority      integer NOT NULL DEFAULT 0,
     requested_by  text NOT NULL DEFAULT '',
@@ -734,7 +735,8 @@ COMMENT ON COLUMN bootstrap_events.created_at IS 'When its transaction began.';
 
 COMMENT ON COLUMN bootstrap_requests.id IS 'Number of the request, as `bootstrap request` prints it.';
 COMMENT ON COLUMN bootstrap_requests.key IS 'What makes two requests the same while one is under way.';
-COMMENT ON COLUMN bootstrap_requests.sources IS 'The data sets that were asked for.';
+COMMENT ON COLUMN bootstrap_requests.sources IS 'The data sets that were asked for; empty: all, where no tenant is named.';
+COMMENT ON COLUMN bootstrap_requests.tenant IS 'Whose documents are asked for; null: data sets are.';
 COMMENT ON COLUMN bootstrap_requests.force_refresh IS 'Whether publishers are asked for newer archives.';
 COMMENT ON COLUMN bootstrap_requests.priority IS 'The greater, the sooner.';
 COMMENT ON COLUMN bootstrap_requests.requested_by IS 'Who asked, as they say.';
