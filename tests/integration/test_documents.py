@@ -2,7 +2,11 @@
 
 import hashlib
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -248,6 +252,31 @@ def test_one_process_works_on_a_document_and_another_takes_the_next(acme: Corpus
         claims = [worker.claim("acme", EXTRACT)[0].document_id for worker in (one, other)]
         assert claims == [first, second]
         assert one.claim("acme", EXTRACT) == []
+
+
+def test_two_runs_on_one_tenant_share_its_documents_and_do_none_twice(
+    acme: Corpus, voyage: VoyageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        put(acme, "acme", f"{number}.md", TEXT.replace(b"five", str(number).encode()))
+    calls: Counter[tuple[str, int]] = Counter()
+    extract = Extractor.extract
+
+    def counting(self: Extractor, path: Path, **options: Any) -> Any:
+        calls[path.name, threading.get_ident()] += 1
+        return extract(self, path, **options)
+
+    monkeypatch.setattr(Extractor, "extract", counting)
+    runs = [replace(acme, run_id=name) for name in ("first", "second")]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(stages.process, runs, ["acme"] * 2))
+    for run in runs:  # what one of them left to the other, which had it when it looked
+        stages.process(run, "acme")
+    with acme.database.connection() as connection:
+        assert {state.stage for state in states.listing(connection, tenant="acme")} == {"complete"}
+    assert len({name for name, _ in calls}) == len(calls) == calls.total() == 40
+    assert len({thread for _, thread in calls}) == 2
+    assert voyage.texts_paid_twice == 0
 
 
 def test_no_more_documents_are_at_work_than_may_be(acme: Corpus) -> None:
