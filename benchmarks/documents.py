@@ -142,7 +142,13 @@ def materialize(corpus: Corpus, instance: Any, tenant: str) -> None:
         documents.document_embeddings,
         documents.document_connections,
     ]
-    run = dg.materialize(assets, partition_key=tenant, instance=instance, resources={"corpus": Opened()})
+    run = dg.materialize(
+        assets,
+        partition_key=tenant,
+        instance=instance,
+        resources={"corpus": Opened()},
+        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+    )
     assert run.success
 
 
