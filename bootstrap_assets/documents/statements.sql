@@ -164,7 +164,8 @@ SELECT coalesce((SELECT is_cancelled OR version <> %(version)s OR owner IS DISTI
                  FROM document_states WHERE document_id = %(document)s), true)
 
 -- name: read_file
-SELECT content FROM document_files WHERE document_id = %(document)s
+SELECT f.content FROM document_files f JOIN document_states d USING (document_id)
+WHERE d.document_id = %(document)s AND d.version = %(version)s AND NOT d.is_cancelled
 
 -- name: put_extraction
 INSERT INTO document_extractions (document_id, version, extractor, document)
@@ -205,8 +206,9 @@ WITH passages AS MATERIALIZED (
 ), near AS MATERIALIZED (
     SELECT p.id AS passage, n.content_hash, 1 - n.distance AS score
     FROM passages p CROSS JOIN LATERAL (
+        -- A subquery for each row, no EXISTS: that becomes a join, and a join of all vectors instead of the index.
         SELECT v.content_hash, v.embedding <=> p.embedding AS distance FROM reference_vectors v
-        WHERE EXISTS (SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND r.tenant_id IS NULL)
+        WHERE (SELECT true FROM reference_records r WHERE r.content_hash = v.content_hash AND r.tenant_id IS NULL LIMIT 1)
         ORDER BY v.embedding <=> p.embedding LIMIT %(nearest)s) n
     WHERE 1 - n.distance >= %(score)s
 ), candidates AS (
@@ -215,7 +217,8 @@ WITH passages AS MATERIALIZED (
            dense_rank() OVER (PARTITION BY n.passage ORDER BY n.score DESC, n.content_hash) AS place,
            CASE WHEN coalesce(r.category, r.hypothesis) IS NOT NULL THEN row_number() OVER (
                PARTITION BY n.passage, r.source, r.category, r.hypothesis_id, r.nli_label ORDER BY n.score DESC, r.id) END AS of_label
-    FROM near n JOIN reference_records r USING (content_hash) WHERE r.tenant_id IS NULL
+    FROM near n CROSS JOIN LATERAL (
+        SELECT * FROM reference_records r WHERE r.content_hash = n.content_hash AND r.tenant_id IS NULL OFFSET 0) r
 ), held AS MATERIALIZED (
     SELECT c.passage, c.record, c.score
     FROM candidates c JOIN reference_records r ON r.id = c.record
