@@ -254,7 +254,7 @@ def _each(
             corpus.database.transact(partial(worker.put_back, claims=[claim], step=step))
     except Exception as error:
         if is_transient(error) or isinstance(error, StoppedError):
-            corpus.database.transact(partial(worker.put_back, claims=worker.held, step=step))
+            corpus.database.transact(partial(worker.put_back, claims=worker.claims, step=step))
             raise
         corpus.database.transact(partial(worker.fail, claim=claim, error=error))
         processed.failed[claim.name] = str(error)

@@ -55,7 +55,7 @@ class Worker:
         self._thread.start()
 
     @property
-    def held(self) -> list[Claim]:
+    def claims(self) -> list[Claim]:
         """The documents that it works on now."""
         return list(self._claims.values())
 
