@@ -689,6 +689,7 @@ COMMENT ON COLUMN reference_records.category IS 'The label of a clause, as CUAD 
 COMMENT ON COLUMN reference_records.hypothesis_id IS 'Number of the hypothesis of ContractNLI that a span is evidence for or against.';
 COMMENT ON COLUMN reference_records.hypothesis IS 'That hypothesis.';
 COMMENT ON COLUMN reference_records.nli_label IS 'Entailment, Contradiction or NotMentioned, of that hypothesis.';
+COMMENT ON COLUMN reference_records.tenant_id IS 'Whose it is, as of its document; NULL for the reference corpus.';
 COMMENT ON COLUMN reference_records.char_start IS 'Where it begins in raw_text, in characters from 0; NULL where it is not a piece of it.';
 COMMENT ON COLUMN reference_records.char_end IS 'Where it ends in raw_text, exclusive.';
 COMMENT ON COLUMN reference_records.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
