@@ -83,14 +83,13 @@ OWN_CODES = {
 """What a command's exit codes mean beyond those of `bootstrap --help`."""
 
 
-def add_to(group: click.Group, path: str = "") -> None:
-    """Give a group's commands their examples and exit codes, and those of its groups."""
-    for name, command in group.commands.items():
-        full = f"{path} {name}".strip()
-        if isinstance(command, click.Group):
-            add_to(command, full)
-        else:
-            command.epilog = _epilog(full)
+def add_to(command: click.Command, path: str) -> None:
+    """Give a command its examples and exit codes; a group: to each of its commands."""
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            add_to(child, f"{path} {name}")
+    else:
+        command.epilog = _epilog(path)
 
 
 def _epilog(name: str) -> str:

@@ -16,10 +16,11 @@ import psycopg
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, Number, errors, out
+from bootstrap_assets.cli.console import Number, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
 from bootstrap_assets.cli.status import print_status
+from bootstrap_assets.cli.streams import BUDGET_REACHED, FAILED, WITH_FAILURES
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import connect, database_url
 from bootstrap_assets.embedding import batching, context
