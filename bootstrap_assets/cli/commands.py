@@ -31,6 +31,7 @@ COMMANDS = {
     "env": ("environment:env", 'Print what Dagster needs: eval "$(bootstrap env)".'),
     "settings": ("settings:settings_", "List every setting with its value and where that comes from."),
     "doctor": ("environment:doctor", "Check everything that a run needs."),
+    "worker": ("worker:worker", "Embed what is missing, beside any number of other workers."),
     "ui": ("ui:ui", "Start Dagster's UI and daemon."),
 }
 """Module and object below `bootstrap_assets.cli`, and the first sentence of the command's own help."""

@@ -64,6 +64,7 @@ EXAMPLES = {
     "env": ('eval "$(bootstrap env)"',),
     "settings": ("settings", "settings --json"),
     "doctor": ("doctor",),
+    "worker": ("worker --idle-exit", "worker --source cuad --max-cost 5"),
     "ui": ("ui", "ui --port 0 --check"),
 }
 """By command; what is no line of its own begins with `bootstrap`."""
@@ -78,6 +79,7 @@ OWN_CODES = {
     "documents process": "Ends with 3 where some failed, with 4 where --max-cost was reached.",
     "documents scan": "Ends with 3 where some were refused, or more than a fifth vanished and is kept.",
     "failures retry": "Ends with 3 where some failed again, with 4 where --max-cost was reached.",
+    "worker": "Ends with 0 where nothing is left (--idle-exit), with 4 where --max-cost was reached.",
     "wait": "Ends with 5 where --timeout came first.",
 }
 """What a command's exit codes mean beyond those of `bootstrap --help`."""
