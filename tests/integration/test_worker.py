@@ -22,9 +22,8 @@ from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_fill import column, in_parallel, load
 from tests.made_up_source import contracts
 
-WITHOUT_VECTOR = (
-    "SELECT count(*) FROM reference_records WHERE content_hash NOT IN (SELECT content_hash FROM VECTORS)"
-)
+WITHOUT_VECTOR = """
+SELECT count(*) FROM reference_records WHERE content_hash NOT IN (SELECT content_hash FROM VECTORS)"""
 
 
 def drain(corpus: Corpus) -> worker.Work:
@@ -113,7 +112,7 @@ def test_the_command_ends_when_nothing_is_left_and_says_what_it_did(corpus: Corp
     with start("--idle-exit") as process:
         printed, messages = process.communicate(timeout=60)
     assert process.returncode == 0, messages
-    assert "nothing is left: 12 texts embedded in 1 requests" in printed
+    assert "nothing is left: 12 texts embedded in 1 request" in printed
     assert voyage.texts_paid == 12
 
 
