@@ -24,8 +24,8 @@ def worker(sources: tuple[str, ...], idle_exit: bool, max_cost: float | None) ->
     """Embed what is missing, beside any number of other workers.
 
     Texts are shared out by leases in the database: none is paid for twice, on however many machines. A worker
-    loads no source and changes no schema (`bootstrap run` or `bootstrap db upgrade` does). After SIGTERM it ends what is
-    in flight, within 30 seconds.
+    loads no source and changes no schema (`bootstrap run` or `bootstrap db upgrade` does). After SIGTERM it ends
+    what is in flight, within 30 seconds.
     """
     for name in sources:
         get_source(name)
