@@ -109,12 +109,15 @@ def evaluate(number: int, limit: int | None, split: str | None, as_json: bool) -
 
 @spaces.command()
 @number
-def promote(number: int) -> None:
+@click.option("--if-as-good", is_flag=True, help="Evaluate it first, and leave it where a score fell.")
+def promote(number: int, if_as_good: bool) -> None:
     """Make space ID the one that is searched.
 
     It has to have a vector of every record, and its index. Searches go on meanwhile; what was searched before is
     kept, and `bootstrap spaces rollback` goes back to it.
     """
+    if if_as_good:
+        conclude(evaluate_in(load_settings(), Scope(), space=number), as_json=False)
     with promotion.deciding(load_settings()) as connection:
         _tell(promotion.promote(connection, number))
 

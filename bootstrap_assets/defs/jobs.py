@@ -171,16 +171,26 @@ class SpaceConfig(dg.Config):
     space: int = Field(description="Its ID, as `bootstrap spaces list` shows it.")
 
 
+class CandidateConfig(SpaceConfig):
+    """Which space is evaluated, and what follows."""
+
+    promote: bool = Field(default=False, description="Make it the one that is searched where no score fell.")
+
+
 @dg.op
 def promote(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
     """Make a space the one that is searched."""
+    _promote(context, config.space, corpus)
+
+
+def _promote(context: dg.OpExecutionContext, number: int, corpus: CorpusResource) -> None:
     with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
-        space = promotion.promote(connection, config.space, stop=STOP)
+        space = promotion.promote(connection, number, stop=STOP)
     context.log.info(f"space {space.id} ({space.name}) is searched now")
 
 
 @dg.op
-def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
+def evaluate_candidate(context: dg.OpExecutionContext, config: CandidateConfig, corpus: CorpusResource) -> None:
     """Measure the search over a space, and fail where it is worse than the baseline."""
     with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         result = evaluate(
@@ -194,12 +204,15 @@ def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corp
     context.log.info(result.document.verdict)
     if not result.ok:
         raise dg.Failure("; ".join(result.failures), allow_retries=False)
+    if config.promote:
+        _promote(context, config.space, corpus)
 
 
 @dg.job(
     name="evaluate_space",
     description="Measure the search over a space while the active one answers. The figures are kept with the "
-    "space; the run fails where a score fell by more than noise since the baseline. May cost a few cents, once.",
+    "space; the run fails where a score fell by more than noise since the baseline, and promotes it "
+    "otherwise if it is told to. May cost a few cents, once.",
     executor_def=dg.in_process_executor,
     tags=job_tags("evaluate"),
 )

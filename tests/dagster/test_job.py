@@ -282,12 +282,15 @@ def test_dagster_job_execute_works_in_a_prepared_shell(tmp_path: Path, database_
 
 
 def test_a_space_that_a_run_made_ready_is_promoted_and_gone_back_on_by_jobs(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+    corpus: Corpus, environ: None, instance: dg.DagsterInstance
 ) -> None:
-    assert corpus.settings.database_url
-    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.settings.database_url.get_secret_value())
     other = both_ready(corpus)
-    jobs = {"promote_space": {"ops": {"promote": {"config": {"space": other.space.id}}}}, "rollback_space": {}}
-    for (job, config), after in zip(jobs.items(), (["retired", "active"], ["active", "retired"]), strict=True):
+    jobs = {
+        "promote_space": {"ops": {"promote": {"config": {"space": other.space.id}}}},
+        "rollback_space": {},
+        "evaluate_space": {"ops": {"evaluate_candidate": {"config": {"space": other.space.id, "promote": True}}}},
+    }
+    states_after = (["retired", "active"], ["active", "retired"], ["retired", "active"])
+    for (job, config), after in zip(jobs.items(), states_after, strict=True):
         defs.resolve_job_def(job).execute_in_process(instance=instance, run_config=config)
         assert states(corpus) == after

@@ -15,6 +15,7 @@ from bootstrap_assets.database.connection import connect
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import SpaceError
+from bootstrap_assets.evaluation import ann
 from bootstrap_assets.search import promotion
 from bootstrap_assets.search import query as search_query
 from bootstrap_assets.search.query import search
@@ -127,6 +128,20 @@ def test_a_person_promotes_and_goes_back(corpus: Corpus, command: Callable[..., 
     assert "is searched now" in command("spaces", "rollback").stdout
     assert states(corpus) == ["active", "retired"]
     assert isinstance(command("spaces", "promote", "77").exception, SpaceError)
+
+
+def test_a_space_is_promoted_only_where_it_is_as_good_if_that_is_asked(
+    corpus: Corpus, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = str(both_ready(corpus).space.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(ann, "TARGET_RECALL", 1.1)  # nothing is good enough
+        refused = command("spaces", "promote", number, "--if-as-good")
+    assert refused.exit_code == 1
+    assert "is searched now" not in refused.stdout
+    assert states(corpus) == ["active", "ready"]
+    assert "is searched now" in command("spaces", "promote", number, "--if-as-good").stdout
+    assert states(corpus) == ["retired", "active"]
 
 
 def test_a_space_is_dropped_and_what_it_cost_stays(corpus: Corpus, command: Callable[..., Result]) -> None:
