@@ -9,6 +9,7 @@ from bootstrap_assets.cli.streams import end_of_pipe, flush_output
 
 COMMANDS = {
     "run": ("run:run", "Load, embed and index the corpus."),
+    "metrics": ("metrics:metrics", "Print metrics in Prometheus' text format."),
     "plan": ("cost:plan", "Show what a run would embed and cost, and what it would refuse."),
     "status": ("status:status", "Show what is in the corpus."),
     "search": ("search:search", "Find the records that answer TEXT best."),

@@ -64,6 +64,7 @@ EXAMPLES = {
     "env": ('eval "$(bootstrap env)"',),
     "settings": ("settings", "settings --json"),
     "doctor": ("doctor",),
+    "metrics": ("metrics", "metrics --port 9187", "metrics --file /var/lib/node_exporter/bootstrap.prom"),
     "worker": ("worker --idle-exit", "worker --source cuad --max-cost 5"),
     "ui": ("ui", "ui --port 0 --check"),
 }

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from bootstrap_assets.database.connection import Database, backend, connect, trying_again
+from bootstrap_assets.database.connection import Connection, Database, backend, connect, trying_again
 from bootstrap_assets.database.schema import POOLED
 from bootstrap_assets.errors import BootstrapError, ConfigurationError
 from bootstrap_assets.stopping import Stop
@@ -96,6 +96,15 @@ class Leases:
             except BaseException:
                 connection.close()  # with whatever it had taken: the next attempt starts over
                 raise
+
+
+def count(connection: Connection) -> int:
+    """How many leases all processes hold."""
+    query = """
+        SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = current_database()
+        WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid::bigint >> 16 = %s"""
+    [leases] = connection.execute(query, (_CLASS >> 16,)).fetchone() or (0,)
+    return int(leases)
 
 
 @contextmanager

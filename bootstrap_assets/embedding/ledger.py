@@ -103,6 +103,11 @@ def costs(connection: Connection) -> list[dict[str, Any]]:
         return cursor.execute(statement("costs")).fetchall()
 
 
+def waits(connection: Connection) -> dict[str, float]:
+    """Seconds that each limiter lets nothing through any more, since the provider said so."""
+    return dict(connection.execute(statement("limiter_waits")).fetchall())
+
+
 def tokens_per_second(connection: Connection, space: Space) -> float | None:
     """How fast the last requests of a space were answered; None where there were none."""
     tokens, seconds = connection.execute(statement("lately"), {"space": space.id}).fetchone() or (0, 0.0)

@@ -153,6 +153,9 @@ UPDATE embedding_limiters
 SET paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => %(seconds)s))
 WHERE name = %(limiter)s
 
+-- name: limiter_waits
+SELECT name, coalesce(greatest(0, extract(epoch FROM paused_until - now())), 0)::double precision FROM embedding_limiters ORDER BY name
+
 -- name: costs
 -- The rows that are there, and the sums of those that were pruned.
 WITH days AS (

@@ -135,6 +135,22 @@ class UnfinishedSource(NamedTuple):
     incomplete: int
 
 
+class Sums(NamedTuple):
+    """What is kept of a source: records, those with a vector, dead letters. `stale`: no sign of life of its work."""
+
+    source: str
+    status: str
+    records: int
+    embedded: int
+    errors: int
+    stale: bool
+
+
+def sums(connection: Connection) -> list[Sums]:
+    """The sums that are kept of each source: a few rows, however large the corpus."""
+    return [Sums(*row) for row in connection.execute(statement("sums"))]
+
+
 def unfinished_sources(connection: Connection) -> list[UnfinishedSource]:
     """Sources that were begun, are not complete, show no fresh sign of life, and were not stopped on purpose."""
     return [UnfinishedSource(*row) for row in connection.execute(statement("unfinished_sources"))]

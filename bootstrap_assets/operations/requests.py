@@ -83,6 +83,11 @@ def listing(
     return [Request(*row) for row in connection.execute(statement("requests"), parameters)]
 
 
+def queue(connection: Connection) -> dict[str, int]:
+    """How many requests wait (`requested`), and how many are worked on (`running`)."""
+    return {"requested": 0, "running": 0} | dict(connection.execute(statement("count_requests")).fetchall())
+
+
 def get(connection: Connection, number: int) -> Request:
     """One request; ConfigurationError where there is none."""
     rows = listing(connection, number=number)

@@ -26,6 +26,9 @@ INSERT INTO bootstrap_requests (key, sources, tenant, force_refresh, priority, r
 VALUES (%(key)s, %(sources)s, %(tenant)s, %(force_refresh)s, %(priority)s, %(requested_by)s)
 ON CONFLICT (key) WHERE status IN ('requested', 'running') DO NOTHING RETURNING id
 
+-- name: count_requests
+SELECT status, count(*) FROM bootstrap_requests WHERE status IN ('requested', 'running') GROUP BY 1
+
 -- name: under_way
 SELECT id FROM bootstrap_requests WHERE key = %(key)s AND status IN ('requested', 'running')
 
@@ -128,6 +131,11 @@ UPDATE bootstrap_batches SET heartbeat_at = now() WHERE source = %(source)s AND 
     SELECT batch FROM bootstrap_batches
     WHERE source = %(source)s AND lease_owner = %(owner)s AND stage IN ('embedding', 'embedded', 'stored')
     ORDER BY batch FOR UPDATE)
+
+-- name: sums
+-- What is kept of each source: nothing is counted.
+SELECT source, status, total_records, embedded_records, error_count, bootstrap_is_stale(status, heartbeat_at)
+FROM bootstrap_progress ORDER BY source
 
 -- name: finish_source
 UPDATE bootstrap_progress SET
