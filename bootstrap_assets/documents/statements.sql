@@ -39,23 +39,28 @@ DELETE FROM bootstrap_tenants WHERE name = %(name)s
 -- ----------------------------------------------------------------------------------------------------
 -- States of documents.
 
--- name: put_document
+-- name: put_documents
 INSERT INTO document_states AS d (document_id, tenant_id, name, version, bytes, origin, signature)
-VALUES (%(document)s, %(tenant)s, %(name)s, %(version)s, %(bytes)s, %(origin)s, %(signature)s)
+SELECT a.document, %(tenant)s, a.name, a.version, a.size, %(origin)s, a.signature
+FROM unnest(%(documents)s::uuid[], %(names)s::text[], %(versions)s::bytea[], %(sizes)s::bigint[], %(signatures)s::text[])
+    a (document, name, version, size, signature)
+ORDER BY a.document
 ON CONFLICT (document_id) DO UPDATE SET
     version = EXCLUDED.version, bytes = EXCLUDED.bytes, origin = EXCLUDED.origin, signature = EXCLUDED.signature,
     stage = 'pending', completed_stages = '{}', stage_began_at = NULL, attempts = 0, error_class = NULL,
     reason = NULL, failed_stage = NULL, owner = NULL, heartbeat_at = NULL, is_cancelled = false, updated_at = now()
 WHERE d.version <> EXCLUDED.version
-RETURNING 1
+RETURNING d.document_id
 
--- name: sign_document
+-- name: sign_documents
 -- The same bytes, touched or copied anew: the next look need not read them.
-UPDATE document_states SET signature = %(signature)s, origin = %(origin)s
-WHERE document_id = %(document)s AND (signature, origin) IS DISTINCT FROM (%(signature)s, %(origin)s)
+UPDATE document_states d SET signature = a.signature, origin = %(origin)s
+FROM unnest(%(documents)s::uuid[], %(signatures)s::text[]) a (document, signature)
+WHERE d.document_id = a.document AND (d.signature, d.origin) IS DISTINCT FROM (a.signature, %(origin)s)
 
--- name: put_file
-INSERT INTO document_files (document_id, content) VALUES (%(document)s, %(content)s)
+-- name: put_files
+INSERT INTO document_files (document_id, content)
+SELECT * FROM unnest(%(documents)s::uuid[], %(contents)s::bytea[])
 ON CONFLICT (document_id) DO UPDATE SET content = EXCLUDED.content
 
 -- name: list_documents

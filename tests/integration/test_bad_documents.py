@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.documents import inbox, removal, stages, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.steps import EXTRACT
@@ -163,6 +164,50 @@ def test_a_look_at_an_unchanged_inbox_reads_no_byte(
     assert len(inbox.scan(acme.database, folder, "acme").added) == 200
     monkeypatch.setattr(inbox, "_read", lambda *_: pytest.fail("a file was read"))
     assert inbox.scan(acme.database, folder, "acme") == inbox.Intake()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files each transaction takes in, from now on."""
+    batches, put = list[int](), states.put
+
+    def count(connection: Connection, tenant: str, arrivals: list[states.Arrival], *, origin: str) -> set[str]:
+        batches.append(len(arrivals))
+        return put(connection, tenant, arrivals, origin=origin)
+
+    monkeypatch.setattr(states, "put", count)
+    return batches
+
+
+def test_many_files_come_in_by_few_transactions(
+    acme: Corpus,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(1_200):
+        (folder / f"{number}.txt").write_text(f"Clause {number}")
+    batches = counted(monkeypatch)
+    assert len(inbox.scan(acme.database, folder, "acme").added) == 1_200
+    assert batches == [500, 500, 200]
+    assert rows(acme, "SELECT count(*) FROM document_states JOIN document_files USING (document_id)") == [(1_200,)]
+
+
+def test_files_of_much_content_do_not_wait_for_each_other_in_memory(
+    acme: Corpus,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox, "BYTES_AT_ONCE", 10)
+    batches = counted(monkeypatch)
+    for name in ("a.md", "b.md", "c.md"):
+        (folder / name).write_bytes(TEXT + name.encode())
+    inbox.scan(acme.database, folder, "acme")
+    assert batches == [1, 1, 1]
+
+
+def test_a_file_that_comes_twice_at_once_is_one_document(acme: Corpus) -> None:  # noqa: F811
+    intake, twice = inbox.Intake(), [states.Arrival("msa.md", TEXT)] * 2
+    inbox._take(acme.database, "acme", twice, "added", intake)
+    assert (intake.added, intake.unchanged) == (["msa.md"], ["msa.md"])
 
 
 def test_two_tenants_with_the_same_file_have_a_document_each(acme: Corpus, folder: Path) -> None:  # noqa: F811
