@@ -210,22 +210,17 @@ SELECT EXISTS (SELECT FROM reference_records r JOIN reference_vectors v USING (c
 
 -- name: forget_connections
 DELETE FROM reference_connections c USING reference_records r
-WHERE c.from_record = r.id AND r.document_id = %(document)s
+WHERE c.from_record = r.id AND r.document_id = ANY (%(documents)s)
 
--- name: connect_document
+-- name: connect_documents
 -- Of each passage its nearest texts of the reference corpus; of these the nearest records, one for each text, and the
 -- best of each category and hypothesis. Rows that are being deleted are left out; the others stay until we are done.
 WITH passages AS MATERIALIZED (
-    SELECT r.id, v.embedding FROM reference_records r JOIN reference_vectors v USING (content_hash)
-    WHERE r.document_id = %(document)s FOR KEY SHARE OF r
+    SELECT r.id, r.document_id, v.embedding FROM reference_records r JOIN reference_vectors v USING (content_hash)
+    WHERE r.document_id = ANY (%(documents)s) FOR KEY SHARE OF r
 ), near AS MATERIALIZED (
-    SELECT p.id AS passage, n.content_hash, 1 - n.distance AS score
-    FROM passages p CROSS JOIN LATERAL (
-        -- A subquery for each row, no EXISTS: that becomes a join, and a join of all vectors instead of the index.
-        SELECT v.content_hash, v.embedding <=> p.embedding AS distance FROM reference_vectors v
-        WHERE (SELECT true FROM reference_records r WHERE r.content_hash = v.content_hash AND r.tenant_id IS NULL LIMIT 1)
-        ORDER BY v.embedding <=> p.embedding LIMIT %(nearest)s) n
-    WHERE 1 - n.distance >= %(score)s
+    SELECT p.id AS passage, n.content_hash, n.score
+    FROM passages p CROSS JOIN LATERAL reference_alike(p.embedding, %(score)s, %(nearest)s) n
 ), candidates AS (
     SELECT n.passage, r.id AS record, n.score,
            row_number() OVER (PARTITION BY n.passage, n.content_hash ORDER BY r.granularity IN ('document', 'template'), r.id) AS copy,
@@ -239,10 +234,13 @@ WITH passages AS MATERIALIZED (
     FROM candidates c JOIN reference_records r ON r.id = c.record
     WHERE (c.copy = 1 AND c.place <= %(most)s) OR c.of_label = 1
     FOR KEY SHARE OF r
+), made AS (
+    INSERT INTO reference_connections (from_record, to_record, kind, score)
+    SELECT passage, record, %(kind)s, score FROM held
+    ON CONFLICT (from_record, to_record, kind) DO UPDATE SET score = EXCLUDED.score
+    RETURNING from_record
 )
-INSERT INTO reference_connections (from_record, to_record, kind, score)
-SELECT passage, record, %(kind)s, score FROM held
-ON CONFLICT (from_record, to_record, kind) DO UPDATE SET score = EXCLUDED.score
+SELECT p.document_id, count(*) FROM made m JOIN passages p ON p.id = m.from_record GROUP BY p.document_id
 
 -- name: list_connections
 SELECT c.from_record, c.to_record, c.score, r.category, r.hypothesis_id, r.nli_label, t.content
@@ -252,7 +250,7 @@ WHERE p.document_id = %(document)s
 ORDER BY p.char_start, c.score DESC, c.to_record
 
 -- name: list_passages
-SELECT id::text, char_start, char_end, (metadata ->> 'page')::integer, section_path
+SELECT id::text, char_start, char_end, (metadata ->> 'page')::integer, (metadata ->> 'chapter')::integer, section_path
 FROM reference_records WHERE document_id = %(document)s ORDER BY char_start, source_id
 
 -- name: text_of_document
