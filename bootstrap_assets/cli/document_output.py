@@ -114,8 +114,8 @@ def print_text(whole: dict[str, Any]) -> None:
     """A document's passages, each below its place, and above what it is like."""
     for passage in whole["passages"]:
         start, end = passage["char_start"], passage["char_end"]
-        page = f"page {passage['page']}" if passage["page"] else None
-        where = " · ".join(filter(None, (f"{start}–{end}", page, passage["section_path"])))
+        part = next((f"{name} {passage[name]}" for name in ("page", "chapter") if passage[name]), None)
+        where = " · ".join(filter(None, (f"{start}–{end}", part, passage["section_path"])))
         out.print(f"[dim]{escape(where)}[/]", soft_wrap=True)
         click.echo(whole["text"][start:end])
         for link in _labelled_first(whole, passage["id"]):

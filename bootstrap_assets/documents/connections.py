@@ -1,5 +1,6 @@
 """Connections: which clauses of the reference corpus a passage of a document is like, with their labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -40,15 +41,15 @@ def is_possible(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def connect(connection: Connection, document: UUID, *, score: float = SCORE) -> int:
-    """Find the connections of a document anew, in one transaction; returns how many they are.
+def connect(connection: Connection, documents: Sequence[UUID], *, score: float = SCORE) -> dict[UUID, int]:
+    """Find the connections of documents anew, in one transaction; returns how many each has, where it has any.
 
     A passage that is replaced at the same time, or a record that is deleted, has none: never a broken link.
     """
-    connection.execute(statement("forget_connections"), {"document": document})
-    parameters = {"document": document, "score": score, "nearest": NEAREST, "most": MOST, "kind": LIKE}
-    connection.execute("SET LOCAL hnsw.iterative_scan = relaxed_order")
-    return connection.execute(statement("connect_document"), parameters).rowcount
+    parameters = {"documents": list(documents), "score": score, "nearest": NEAREST}
+    connection.execute(statement("forget_connections"), parameters)
+    rows = connection.execute(statement("connect_documents"), parameters | {"most": MOST, "kind": LIKE})
+    return dict(rows.fetchall())
 
 
 def of_document(connection: Connection, document: UUID) -> list[Likeness]:

@@ -6,8 +6,9 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -15,6 +16,7 @@ from bootstrap_assets.database.connection import Database
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.documents.removal import remove
+from bootstrap_assets.documents.states import Arrival
 from bootstrap_assets.errors import ArchiveError
 from bootstrap_assets.sources.fetch.archive import Archive, open_archive
 from bootstrap_assets.texts.content import clean_text
@@ -33,16 +35,10 @@ GUARD = 0.20
 FEW = 5
 """Documents that may vanish at once, however few there are."""
 
+AT_ONCE, BYTES_AT_ONCE = 500, 8 << 20
+"""Files that are taken in by one transaction: so many, and none more once they have so many bytes together."""
+
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A file's name for its tenant, its bytes, and its signature: size and time, where it lies in a folder."""
-
-    name: str
-    content: bytes
-    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +68,7 @@ def add(database: Database, tenant: str, paths: Sequence[Path]) -> Intake:
     for path in paths:
         if not path.exists():
             intake.refused.append(Refusal(_line(str(path)), "there is no such file"))
-        for entry in _arrivals(path):
-            _take(database, tenant, _unambiguous(entry, names), "added", intake)
+        _take(database, tenant, (_unambiguous(entry, names) for entry in _arrivals(path)), "added", intake)
     return intake
 
 
@@ -101,10 +96,14 @@ def scan(
         before = dict(connection.execute(statement("inbox_signatures"), {"tenant": tenant}).fetchall())
     intake, present, until = Intake(), set[str](), time.monotonic() + seconds
     unreadable: list[OSError] = []
-    for path, name in _files_in(folder, unreadable.append):
-        present.add(name)
-        if before.get(name) != _signature(path.lstat()) and time.monotonic() < until:
-            _take(database, tenant, _read(path, name, root=folder), "inbox", intake)
+
+    def arrivals() -> Iterator[Arrival | Refusal]:
+        for path, name in _files_in(folder, unreadable.append):
+            present.add(name)
+            if before.get(name) != _signature(path.lstat()) and time.monotonic() < until:
+                yield _read(path, name, root=folder)
+
+    _take(database, tenant, arrivals(), "inbox", intake)
     intake.refused += [_unreadable(error) for error in unreadable]
     vanished = sorted(before.keys() - present)
     if unreadable or (len(vanished) > max(FEW, GUARD * len(before)) and not allow_deletes):
@@ -116,21 +115,32 @@ def scan(
     return intake
 
 
-def _take(database: Database, tenant: str, entry: Arrival | Refusal, origin: str, intake: Intake) -> None:
-    if isinstance(entry, Refusal):
-        intake.refused.append(entry)
-        return
-    with database.connection() as connection:
-        is_new = states.put(
-            connection,
-            tenant,
-            entry.name,
-            entry.content,
-            version=hashlib.sha256(entry.content).digest(),
-            origin=origin,
-            signature=entry.signature,
-        )
-    (intake.added if is_new else intake.unchanged).append(entry.name)
+def _take(
+    database: Database, tenant: str, entries: Iterable[Arrival | Refusal], origin: str, intake: Intake
+) -> None:
+    """Take in what is no refusal, many in a transaction: each has its price, however small a file is."""
+    batch: dict[str, Arrival] = {}
+    for entry in entries:
+        if isinstance(entry, Refusal):
+            intake.refused.append(entry)
+            continue
+        if entry.name in batch or _is_full(batch):
+            _put(database, tenant, batch, origin, intake)
+        batch[entry.name] = entry
+    _put(database, tenant, batch, origin, intake)
+
+
+def _is_full(batch: dict[str, Arrival]) -> bool:
+    return len(batch) >= AT_ONCE or sum(len(entry.content) for entry in batch.values()) >= BYTES_AT_ONCE
+
+
+def _put(database: Database, tenant: str, batch: dict[str, Arrival], origin: str, intake: Intake) -> None:
+    """Store what is in the batch, and empty it."""
+    put = partial(states.put, tenant=tenant, arrivals=list(batch.values()), origin=origin)
+    new = database.transact(put) if batch else set()
+    for name in batch:
+        (intake.added if name in new else intake.unchanged).append(name)
+    batch.clear()
 
 
 def _arrivals(path: Path) -> Iterator[Arrival | Refusal]:

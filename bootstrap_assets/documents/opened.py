@@ -43,9 +43,9 @@ def read(connection: Connection, state: DocumentState) -> dict[str, Any]:
 
 
 def passages(connection: Connection, document: UUID) -> list[dict[str, Any]]:
-    """The passages of a document in their order, each with its place and page."""
+    """The passages of a document in their order, each with its place, and its page, or its chapter in a book."""
     rows = connection.execute(statement("list_passages"), {"document": document})
-    columns = ("id", "char_start", "char_end", "page", "section_path")
+    columns = ("id", "char_start", "char_end", "page", "chapter", "section_path")
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 

@@ -48,14 +48,12 @@ AT_ONCE = 200
 """Documents whose texts are embedded together: one request holds passages of many."""
 
 
-CUT_AT_ONCE = 50
-"""Documents whose passages are stored together: a transaction of a load has its price, however small it is."""
-
-CUT_BYTES = 4 << 20
-"""Bytes of such documents from which on no further one is taken along: they are in memory together."""
+TOGETHER, TOGETHER_BYTES = 50, 4 << 20
+"""Documents that are cut, or connected, in one transaction, for each has its price: so many, and none more once
+they have so many bytes, for they are in memory together."""
 
 SMALL_AT_ONCE, SMALL_BYTES = 10, 256 << 10
-"""Small documents that are claimed together where each is worked on by itself; a large one is claimed alone."""
+"""Small documents that are claimed together where each is extracted by itself; a large one is claimed alone."""
 
 
 @dataclass(slots=True)
@@ -140,18 +138,29 @@ def _keep(connection: Connection, worker: Worker, claim: Claim, extracted: Extra
 
 
 def _chunk_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    _together(corpus, worker, tenant, CHUNK, processed, partial(_chunk, corpus, worker))
+    settlement.settle(corpus.database)
+
+
+def _together(
+    corpus: Corpus,
+    worker: Worker,
+    tenant: str,
+    step: Step,
+    processed: Processed,
+    work: Callable[[list[Claim]], int],
+) -> None:
     """Many documents in one transaction; where that fails, each by itself: one fails alone."""
-    while claims := worker.claim(tenant, CHUNK, most=CUT_AT_ONCE, most_bytes=CUT_BYTES):
+    while claims := worker.claim(tenant, step, most=TOGETHER, most_bytes=TOGETHER_BYTES):
         try:
-            processed.count += _chunk(corpus, worker, claims)
+            processed.count += work(claims)
         except Exception as error:
             if is_transient(error):
-                corpus.database.transact(partial(worker.put_back, claims=claims, step=CHUNK))
+                corpus.database.transact(partial(worker.put_back, claims=claims, step=step))
                 raise
             for claim in claims:
-                _each(corpus, worker, claim, CHUNK, processed, partial(_chunk, corpus, worker, [claim]))
+                _each(corpus, worker, claim, step, processed, partial(work, [claim]))
         worker.release(claims)
-    settlement.settle(corpus.database)
 
 
 def _chunk(corpus: Corpus, worker: Worker, claims: list[Claim]) -> int:
@@ -164,15 +173,22 @@ def _chunk(corpus: Corpus, worker: Worker, claims: list[Claim]) -> int:
             worker.end(connection, claim, CHUNK, passages=len(one.records))
             for claim, one in zip(claims, parsed, strict=True)
         ]
-        if not all(ended):  # bytes of some are others by now, or it was removed
-            if len(claims) > 1:
-                raise PermanentError("not all of these documents are as they were claimed")
-            return 0
-        load.store(connection, staging, scope, allow_deletes=True)
-        return len(claims)
+        if _is_each(ended):
+            load.store(connection, staging, scope, allow_deletes=True)
+        return sum(ended)
 
     with stage(states.SOURCE, parsed) as staging:
         return corpus.database.transact(store)
+
+
+def _is_each(ended: list[bool]) -> bool:
+    """Whether each document was as it was claimed: bytes of some may be others by now, or it was removed.
+
+    Raises PermanentError where that is true of some of many: each is worked on by itself then.
+    """
+    if len(ended) > 1 and not all(ended):
+        raise PermanentError("not all of these documents are as they were claimed")
+    return all(ended)
 
 
 def _extracted(corpus: Corpus, claim: Claim) -> ExtractedDocument:
@@ -225,14 +241,17 @@ def _embedded(
 def _connect_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
     if not corpus.database.transact(connections.is_possible):
         return  # they wait for the reference corpus
-    for claim in _one_by_one(worker, tenant, CONNECT):
-        _each(corpus, worker, claim, CONNECT, processed, partial(_connect, corpus, worker, claim))
+    _together(corpus, worker, tenant, CONNECT, processed, partial(_connect, corpus, worker))
 
 
-def _connect(corpus: Corpus, worker: Worker, claim: Claim) -> bool:
-    def connect(connection: Connection) -> bool:
-        count = connections.connect(connection, claim.document_id)
-        return worker.end(connection, claim, CONNECT, connections=count)
+def _connect(corpus: Corpus, worker: Worker, claims: list[Claim]) -> int:
+    def connect(connection: Connection) -> int:
+        counts = connections.connect(connection, [claim.document_id for claim in claims])
+        ended = [
+            worker.end(connection, claim, CONNECT, connections=counts.get(claim.document_id, 0))
+            for claim in claims
+        ]
+        return len(ended) if _is_each(ended) else 0
 
     return corpus.database.transact(connect)
 

@@ -39,23 +39,28 @@ DELETE FROM bootstrap_tenants WHERE name = %(name)s
 -- ----------------------------------------------------------------------------------------------------
 -- States of documents.
 
--- name: put_document
+-- name: put_documents
 INSERT INTO document_states AS d (document_id, tenant_id, name, version, bytes, origin, signature)
-VALUES (%(document)s, %(tenant)s, %(name)s, %(version)s, %(bytes)s, %(origin)s, %(signature)s)
+SELECT a.document, %(tenant)s, a.name, a.version, a.size, %(origin)s, a.signature
+FROM unnest(%(documents)s::uuid[], %(names)s::text[], %(versions)s::bytea[], %(sizes)s::bigint[], %(signatures)s::text[])
+    a (document, name, version, size, signature)
+ORDER BY a.document
 ON CONFLICT (document_id) DO UPDATE SET
     version = EXCLUDED.version, bytes = EXCLUDED.bytes, origin = EXCLUDED.origin, signature = EXCLUDED.signature,
     stage = 'pending', completed_stages = '{}', stage_began_at = NULL, attempts = 0, error_class = NULL,
     reason = NULL, failed_stage = NULL, owner = NULL, heartbeat_at = NULL, is_cancelled = false, updated_at = now()
 WHERE d.version <> EXCLUDED.version
-RETURNING 1
+RETURNING d.document_id
 
--- name: sign_document
+-- name: sign_documents
 -- The same bytes, touched or copied anew: the next look need not read them.
-UPDATE document_states SET signature = %(signature)s, origin = %(origin)s
-WHERE document_id = %(document)s AND (signature, origin) IS DISTINCT FROM (%(signature)s, %(origin)s)
+UPDATE document_states d SET signature = a.signature, origin = %(origin)s
+FROM unnest(%(documents)s::uuid[], %(signatures)s::text[]) a (document, signature)
+WHERE d.document_id = a.document AND (d.signature, d.origin) IS DISTINCT FROM (a.signature, %(origin)s)
 
--- name: put_file
-INSERT INTO document_files (document_id, content) VALUES (%(document)s, %(content)s)
+-- name: put_files
+INSERT INTO document_files (document_id, content)
+SELECT * FROM unnest(%(documents)s::uuid[], %(contents)s::bytea[])
 ON CONFLICT (document_id) DO UPDATE SET content = EXCLUDED.content
 
 -- name: list_documents
@@ -205,22 +210,17 @@ SELECT EXISTS (SELECT FROM reference_records r JOIN reference_vectors v USING (c
 
 -- name: forget_connections
 DELETE FROM reference_connections c USING reference_records r
-WHERE c.from_record = r.id AND r.document_id = %(document)s
+WHERE c.from_record = r.id AND r.document_id = ANY (%(documents)s)
 
--- name: connect_document
+-- name: connect_documents
 -- Of each passage its nearest texts of the reference corpus; of these the nearest records, one for each text, and the
 -- best of each category and hypothesis. Rows that are being deleted are left out; the others stay until we are done.
 WITH passages AS MATERIALIZED (
-    SELECT r.id, v.embedding FROM reference_records r JOIN reference_vectors v USING (content_hash)
-    WHERE r.document_id = %(document)s FOR KEY SHARE OF r
+    SELECT r.id, r.document_id, v.embedding FROM reference_records r JOIN reference_vectors v USING (content_hash)
+    WHERE r.document_id = ANY (%(documents)s) FOR KEY SHARE OF r
 ), near AS MATERIALIZED (
-    SELECT p.id AS passage, n.content_hash, 1 - n.distance AS score
-    FROM passages p CROSS JOIN LATERAL (
-        -- A subquery for each row, no EXISTS: that becomes a join, and a join of all vectors instead of the index.
-        SELECT v.content_hash, v.embedding <=> p.embedding AS distance FROM reference_vectors v
-        WHERE (SELECT true FROM reference_records r WHERE r.content_hash = v.content_hash AND r.tenant_id IS NULL LIMIT 1)
-        ORDER BY v.embedding <=> p.embedding LIMIT %(nearest)s) n
-    WHERE 1 - n.distance >= %(score)s
+    SELECT p.id AS passage, n.content_hash, n.score
+    FROM passages p CROSS JOIN LATERAL reference_alike(p.embedding, %(score)s, %(nearest)s) n
 ), candidates AS (
     SELECT n.passage, r.id AS record, n.score,
            row_number() OVER (PARTITION BY n.passage, n.content_hash ORDER BY r.granularity IN ('document', 'template'), r.id) AS copy,
@@ -234,10 +234,13 @@ WITH passages AS MATERIALIZED (
     FROM candidates c JOIN reference_records r ON r.id = c.record
     WHERE (c.copy = 1 AND c.place <= %(most)s) OR c.of_label = 1
     FOR KEY SHARE OF r
+), made AS (
+    INSERT INTO reference_connections (from_record, to_record, kind, score)
+    SELECT passage, record, %(kind)s, score FROM held
+    ON CONFLICT (from_record, to_record, kind) DO UPDATE SET score = EXCLUDED.score
+    RETURNING from_record
 )
-INSERT INTO reference_connections (from_record, to_record, kind, score)
-SELECT passage, record, %(kind)s, score FROM held
-ON CONFLICT (from_record, to_record, kind) DO UPDATE SET score = EXCLUDED.score
+SELECT p.document_id, count(*) FROM made m JOIN passages p ON p.id = m.from_record GROUP BY p.document_id
 
 -- name: list_connections
 SELECT c.from_record, c.to_record, c.score, r.category, r.hypothesis_id, r.nli_label, t.content
@@ -247,7 +250,7 @@ WHERE p.document_id = %(document)s
 ORDER BY p.char_start, c.score DESC, c.to_record
 
 -- name: list_passages
-SELECT id::text, char_start, char_end, (metadata ->> 'page')::integer, section_path
+SELECT id::text, char_start, char_end, (metadata ->> 'page')::integer, (metadata ->> 'chapter')::integer, section_path
 FROM reference_records WHERE document_id = %(document)s ORDER BY char_start, source_id
 
 -- name: text_of_document

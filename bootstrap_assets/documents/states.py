@@ -1,5 +1,6 @@
 """The state of each document: a row that says how far it is, who works on it, and why it failed."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,15 @@ statement = statements_of(__name__)
 
 SOURCE = "documents"
 """The source of tenants' documents and of their records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file's name for its tenant, its bytes, and its signature: size and time, where it lies in a folder."""
+
+    name: str
+    content: bytes
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +68,24 @@ def id_of(tenant: str, name: str) -> UUID:
     return document_id(SOURCE, source_id(tenant, name))
 
 
-def put(
-    connection: Connection, tenant: str, name: str, content: bytes, *, version: bytes, origin: str, signature: str
-) -> bool:
-    """Take a document's bytes in; False where they are those that it has. Other bytes begin at `pending` again."""
+def put(connection: Connection, tenant: str, arrivals: Sequence[Arrival], *, origin: str) -> set[str]:
+    """Take in the bytes of documents, each of another name; returns the names of those that have new bytes.
+
+    These begin at `pending` again; of the others only the signature is kept.
+    """
+    by_id = {id_of(tenant, arrival.name): arrival for arrival in arrivals}
     parameters = {
-        "document": id_of(tenant, name),
-        "tenant": tenant,
-        "name": name,
-        "version": version,
-        "bytes": len(content),
-        "origin": origin,
-        "signature": signature,
+        **{"tenant": tenant, "origin": origin, "documents": list(by_id)},
+        "names": [arrival.name for arrival in arrivals],
+        "versions": [hashlib.sha256(arrival.content).digest() for arrival in arrivals],
+        "sizes": [len(arrival.content) for arrival in arrivals],
+        "signatures": [arrival.signature for arrival in arrivals],
     }
-    if connection.execute(statement("put_document"), parameters).fetchone() is None:
-        connection.execute(statement("sign_document"), parameters)
-        return False
-    connection.execute(statement("put_file"), {"document": parameters["document"], "content": content})
-    return True
+    new = [document for [document] in connection.execute(statement("put_documents"), parameters)]
+    connection.execute(statement("sign_documents"), parameters)
+    contents = [by_id[document].content for document in new]
+    connection.execute(statement("put_files"), {"documents": new, "contents": contents})
+    return {by_id[document].name for document in new}
 
 
 def listing(

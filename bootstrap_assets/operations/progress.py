@@ -136,7 +136,7 @@ class UnfinishedSource(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What is kept of a source: records, those with a vector, dead letters. `stale`: no sign of life of its work."""
+    """Kept of a source: records, those with a vector, dead letters. `stale`: its work shows no sign of life."""
 
     source: str
     status: str

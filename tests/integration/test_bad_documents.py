@@ -12,13 +12,16 @@ from uuid import UUID
 
 import pytest
 
+from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.documents import inbox, removal, stages, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.steps import EXTRACT
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import StoppedError
-from bootstrap_assets.sample.documents.pdf_file import pages_pdf, pdf_of
+from bootstrap_assets.sample.documents.packed_files import epub
+from bootstrap_assets.sample.documents.pdf_file import pages_pdf, pdf_of, stream
 from tests.integration.test_documents import TEXT, acme, add_tenant, names, put, rows, state_of  # noqa: F401
+from tests.unit.documents.made import FONT, encrypted_pdf, many_pages, page_pdf, shown, unicode_pdf
 
 
 def packed(**members: bytes | str) -> bytes:
@@ -49,6 +52,32 @@ LOOP = pdf_of(
 )
 
 
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
+
+
+def nested_zip(depth: int) -> bytes:
+    """A zip that holds nothing but a zip, and so on."""
+    content = b"PK\x03\x04"
+    for _ in range(depth):
+        content = packed(r_zip=content)
+    return content
+
+
+def launching_pdf() -> bytes:
+    """A PDF with an embedded file, that asks for a program to be run when it is opened."""
+    file = b"<< /Type /Filespec /F (x.sh) /EF << /F 7 0 R >> >>"
+    names = b" /Names << /EmbeddedFiles << /Names [(x.sh) 6 0 R] >> >>"
+    action = b"/OpenAction << /S /Launch /F (/bin/touch) /Win << /F (touch) /P (ran) >> >>"
+    script = stream(b"steal", b"/Type /EmbeddedFile")
+    return page_pdf(shown(b"The parties agree."), FONT, file, script, catalogue=action + names)
+
+
+def vertical_pdf(letters: str) -> bytes:
+    """A PDF whose letters stand one below the other."""
+    lines = (b"BT /F1 10 Tf 300 %d Td <%02x> Tj ET\n" % (700 - 12 * n, 65 + n) for n in range(len(letters)))
+    return unicode_pdf(letters, b"".join(lines))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with nothing in it."""
@@ -56,17 +85,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-BAD: dict[str, tuple[str, bytes, str]] = {
+BAD: dict[str, tuple[str, bytes | Callable[[], bytes], str]] = {
     "empty": ("empty.pdf", b"", "empty"),
     "no words": ("blank.txt", b" \n \n", "empty"),
     "truncated": ("short.pdf", pages_pdf([[]], "x")[:120], "cut off"),
     "a scan": ("scan.pdf", pages_pdf([[]], "A scan"), "text"),
     "wrong extension": ("book.pdf", b"\x7fELF" + bytes(2_000), "PDF|kind|read"),
     "a picture": ("photo.docx", b"\x89PNG\r\n\x1a\n" + bytes(500), "kind|read|picture|image"),
-    "a bomb in DOCX": ("bomb.docx", word("<w:p/>" * 2, " " * (600 << 20)), "unpack|large|memory|bomb|times"),
+    "a bomb in DOCX": (
+        "bomb.docx",
+        lambda: word("<w:p/>" * 2, " " * (600 << 20)),
+        "unpack|large|memory|bomb|times",
+    ),
     "entities": ("entity.docx", word("<w:p><w:r><w:t>&e;</w:t></w:r></w:p>", ENTITY), "DTD|entit|declare"),
     "a loop of pages": ("loop.pdf", LOOP, "page|damaged|text"),
     "NUL and noise": ("noise.md", bytes(range(256)) * 40, "UTF-8"),
+    "encrypted": ("locked.pdf", encrypted_pdf(b"sesame", b"The cap is one million."), "opens with a password"),
+    "encrypted Word": ("locked.docx", OLE + "EncryptedPackage".encode("utf-16-le") + bytes(99), "password"),
+    "too many pages": ("long.pdf", lambda: many_pages(5_001), "5,001 pages"),
+    "a bomb in EPUB": ("bomb.epub", lambda: epub("Book", ["<p>a</p>" + " " * (600 << 20)]), "unpack to"),
+    "a zip in a zip in a zip": ("quine.docx", nested_zip(20), "zip archive and no document"),
     "no document in it": ("hollow.docx", packed(word__other_xml="<x/>"), "damaged|document|Word|kind"),
 }
 
@@ -78,7 +116,7 @@ def test_a_bad_document_fails_with_a_reason_that_names_it_and_its_neighbour_is_d
     case: str,
 ) -> None:
     name, content, words = BAD[case]
-    (folder / name).write_bytes(content)
+    (folder / name).write_bytes(content() if callable(content) else content)
     (folder / "good.md").write_bytes(TEXT)
     intake = inbox.add(acme.database, "acme", [folder])
     stages.process(acme, "acme")
@@ -103,6 +141,9 @@ FINE = {
     ),
     "right to left": ("hebrew.txt", "חוזה זה נחתם בין הצדדים.".encode()),
     "other scripts": ("vertical.md", "# 契約\n\n本契約は当事者を拘束する。".encode()),
+    "vertical": ("vertical.pdf", vertical_pdf("契約書第一条")),
+    "ligatures": ("ligatures.txt", "Con\ufb01dential in\u00adfor\u00adma\u00adtion".encode()),
+    "embedded files and actions": ("launch.pdf", launching_pdf()),
     "surrogates": ("half.txt", b"A clause \xed\xa0\x80 with half a character in it."),
     "a long name": ("n" * 240 + ".txt", b"The parties agree."),
     "a line in its name": ("a\nb.txt", b"The parties agree on this."),
@@ -163,6 +204,50 @@ def test_a_look_at_an_unchanged_inbox_reads_no_byte(
     assert len(inbox.scan(acme.database, folder, "acme").added) == 200
     monkeypatch.setattr(inbox, "_read", lambda *_: pytest.fail("a file was read"))
     assert inbox.scan(acme.database, folder, "acme") == inbox.Intake()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many files each transaction takes in, from now on."""
+    batches, put = list[int](), states.put
+
+    def count(connection: Connection, tenant: str, arrivals: list[states.Arrival], *, origin: str) -> set[str]:
+        batches.append(len(arrivals))
+        return put(connection, tenant, arrivals, origin=origin)
+
+    monkeypatch.setattr(states, "put", count)
+    return batches
+
+
+def test_many_files_come_in_by_few_transactions(
+    acme: Corpus,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(1_200):
+        (folder / f"{number}.txt").write_text(f"Clause {number}")
+    batches = counted(monkeypatch)
+    assert len(inbox.scan(acme.database, folder, "acme").added) == 1_200
+    assert batches == [500, 500, 200]
+    assert rows(acme, "SELECT count(*) FROM document_states JOIN document_files USING (document_id)") == [(1_200,)]
+
+
+def test_files_of_much_content_do_not_wait_for_each_other_in_memory(
+    acme: Corpus,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox, "BYTES_AT_ONCE", 10)
+    batches = counted(monkeypatch)
+    for name in ("a.md", "b.md", "c.md"):
+        (folder / name).write_bytes(TEXT + name.encode())
+    inbox.scan(acme.database, folder, "acme")
+    assert batches == [1, 1, 1]
+
+
+def test_a_file_that_comes_twice_at_once_is_one_document(acme: Corpus) -> None:  # noqa: F811
+    intake, twice = inbox.Intake(), [states.Arrival("msa.md", TEXT)] * 2
+    inbox._take(acme.database, "acme", twice, "added", intake)
+    assert (intake.added, intake.unchanged) == (["msa.md"], ["msa.md"])
 
 
 def test_two_tenants_with_the_same_file_have_a_document_each(acme: Corpus, folder: Path) -> None:  # noqa: F811

@@ -1,6 +1,5 @@
 """Tenants' documents: stage by stage, each done once, whatever happens in between."""
 
-import hashlib
 import os
 import threading
 from collections import Counter
@@ -14,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants
+from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STEPS, Step
@@ -49,9 +48,8 @@ def add_tenant(corpus: Corpus, name: str, **options: Any) -> None:
 
 def put(corpus: Corpus, tenant: str, name: str, content: bytes, *, origin: str = "added") -> UUID:
     """A document's bytes, as `bootstrap documents add` takes them."""
-    version = hashlib.sha256(content).digest()
     with corpus.database.connection() as connection:
-        states.put(connection, tenant, name, content, version=version, origin=origin, signature="")
+        states.put(connection, tenant, [states.Arrival(name, content)], origin=origin)
     return states.id_of(tenant, name)
 
 
@@ -409,13 +407,40 @@ def test_passages_are_connected_with_what_they_are_like_in_the_reference_alone(a
     assert not others & links.keys()
 
 
-def test_what_a_passage_is_like_is_looked_up_in_the_index_of_vectors(acme: Corpus) -> None:
-    parameters = {"document": None, "score": 0.5, "nearest": 50, "most": 5, "kind": "like"}
+def test_what_a_passage_is_like_is_all_that_is_near_enough_whatever_tenants_have(acme: Corpus) -> None:
+    for number in range(60):
+        put(acme, "acme", f"{number}.txt", f"Clause {number} of many that the tenant has.".encode())
+    for step in (EXTRACT, CHUNK, EMBED):
+        stages.run(acme, "acme", step)
+    asked = "FROM reference_vectors q JOIN reference_records o USING (content_hash), LATERAL "
+    alike = f"SELECT a.content_hash {asked} reference_alike(q.embedding, -0.02, 500) a WHERE o.tenant_id = 'acme'"
+    near = (
+        f"SELECT v.content_hash {asked} (SELECT * FROM reference_vectors v "
+        "WHERE 1 - (v.embedding <=> q.embedding) >= -0.02) v "
+        "WHERE o.tenant_id = 'acme' AND v.content_hash IN ("
+        "SELECT content_hash FROM reference_records WHERE tenant_id IS NULL)"
+    )
+    expected = Counter(rows(acme, near))
+    assert expected
+    assert sum((Counter(rows(acme, alike)) & expected).values()) > 0.95 * sum(expected.values())
+    assert not Counter(rows(acme, alike)) - expected
+    [few] = rows(acme, f"SELECT count(*) {asked} reference_alike(q.embedding, -1, 3) a WHERE o.tenant_id = 'acme'")
+    assert few == (180,)
+
+
+def test_what_a_passage_is_like_is_looked_up_in_the_index_of_vectors_and_no_further_than_it_is_alike(
+    acme: Corpus,
+) -> None:
     with acme.database.connection() as connection:
-        connection.execute("SET LOCAL enable_seqscan = off")  # which a corpus of ten documents would be read by
-        query = b"EXPLAIN " + str(connections.statement("connect_document").as_string(connection)).encode()
-        plan = "\n".join(row[0] for row in connection.execute(query, parameters))
-    assert "_hnsw" in plan
+        connection.execute(
+            "SELECT a.* FROM (SELECT embedding FROM reference_vectors LIMIT 1) v, "
+            "LATERAL reference_alike(v.embedding, 0.999, 50) a"
+        ).fetchall()
+        looks = connection.execute(
+            "SELECT pg_stat_get_xact_tuples_returned(indexrelid) FROM pg_stat_user_indexes "
+            "WHERE indexrelname LIKE '%\\_hnsw%'"
+        ).fetchall()
+    assert [1 <= count < 20 for [count] in looks] == [True]
 
 
 def test_connections_are_made_anew_when_they_are_asked_for(acme: Corpus) -> None:

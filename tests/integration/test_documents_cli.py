@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from bootstrap_assets import cli
 from bootstrap_assets.documents import stages, states
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.sample.documents.packed_files import epub
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_cli import local_space
 from tests.integration.test_documents import TEXT, refusing, sources_loaded
@@ -119,7 +120,7 @@ def test_a_document_opens_with_the_shape_that_was_promised(acme: None, file: Pat
     assert list(whole) == ["document_id", "tenant", "text", "passages", "connections"]
     assert whole["passages"]
     for passage in whole["passages"]:
-        assert list(passage) == ["id", "char_start", "char_end", "page", "section_path"]
+        assert list(passage) == ["id", "char_start", "char_end", "page", "chapter", "section_path"]
     assert whole["connections"]
     for link in whole["connections"]:
         assert list(link) == [
@@ -128,6 +129,15 @@ def test_a_document_opens_with_the_shape_that_was_promised(acme: None, file: Pat
     text = invoke("documents", "open", file.name).stdout
     assert "The liability of either party is capped" in text
     assert "like " in text
+
+
+def test_a_passage_of_a_book_opens_with_its_chapter(acme: None, tmp_path: Path) -> None:
+    book = tmp_path / "book.epub"
+    book.write_bytes(epub("Book", ["<p>The first binds nobody.</p>", "<h1>Term</h1><p>The second ends.</p>"]))
+    invoke("documents", "add", str(book), "--tenant", "acme", "--wait")
+    passages = printed("documents", "open", "book.epub")["passages"]
+    assert [(passage["page"], passage["chapter"]) for passage in passages] == [(None, 1), (None, 2)]
+    assert " · chapter 2 · " in invoke("documents", "open", "book.epub").stdout
 
 
 def test_a_text_that_is_not_there_yet_is_said_to_be_missing(acme: None, file: Path) -> None:

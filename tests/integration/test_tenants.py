@@ -238,6 +238,7 @@ ASKED = {
     "reference_rank": "reference_rank(reference_question(%(word)s, %(vector)s::vector, 0), k => 50)",
     "reference_space": "reference_space()",
     "reference_nearest": "(SELECT reference_nearest('reference_vectors', %(vector)s::vector, NULL, 50)) x (x)",
+    "reference_alike": "reference_alike(%(vector)s::vector, -1, 50)",
     "reference_vector_scores": "reference_vector_scores('reference_vectors', %(vector)s::vector, %(hashes)s)",
     "reference_mean_vector": (
         "(SELECT 'any' WHERE reference_mean_vector('reference_vectors', %(hashes)s) IS NOT NULL) x (x)"

@@ -20,4 +20,4 @@ DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
     reference_batch, reference_count_texts, reference_queue_texts, reference_queue_parts, document_is_stale,
-    document_lock, reference_is_visible;
+    document_lock, reference_alike, reference_is_visible;

@@ -488,6 +488,7 @@ COMMENT ON COLUMN document_extractions.extractor IS 'Name and version of the ext
 
 \i documents/functions/document_is_stale.sql
 \i documents/functions/document_lock.sql
+\i documents/functions/reference_alike.sql
 
 -- Search -------------------------------------------------------------------------------------------------------------
 --
