@@ -1,0 +1,109 @@
+"""Python's own standard library: what the reader finds in it, against what `ast` and `symtable` find.
+
+.venv/bin/python benchmarks/code_symbols.py [FOLDER]
+"""
+
+import ast
+import os
+import symtable
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from bootstrap_assets.repositories.languages.python import Python
+from bootstrap_assets.repositories.symbols import Kind, Parsed
+
+LIBRARY = Path(os.__file__).parent
+VARIABLES = (Kind.VARIABLE, Kind.CONSTANT, Kind.FIELD)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.rglob("*.py")) if "site-packages" not in file.parts]
+
+
+def defined(parsed: Parsed) -> Counter:
+    return Counter((one.qualified_name, one.line) for one in parsed.symbols if one.kind not in VARIABLES)
+
+
+def defined_by_ast(tree: ast.AST) -> Counter:
+    return Counter(_definitions(tree, ""))
+
+
+def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield prefix + child.name, child.lineno
+            yield from _definitions(child, f"{prefix}{child.name}.")
+        else:
+            yield from _definitions(child, prefix)
+
+
+def assigned(parsed: Parsed) -> set[str]:
+    return {one.qualified_name for one in parsed.symbols if one.kind in VARIABLES}
+
+
+def assigned_by_symtable(source: str, name: str) -> set[str]:
+    return set(_variables(symtable.symtable(source, name, "exec"), ""))
+
+
+def _variables(table: symtable.SymbolTable, prefix: str) -> Iterator[str]:
+    for one in table.get_symbols() if table.get_type() != "function" else ():
+        if one.is_assigned() and not one.is_imported() and not one.is_namespace() and one.is_local():
+            yield prefix + one.get_name()
+    for child in table.get_children():
+        yield from _variables(child, f"{prefix}{child.get_name()}.")
+
+
+def imported(parsed: Parsed) -> Counter:
+    return Counter((one.module, one.name, one.alias, one.line) for one in parsed.imports)
+
+
+def imported_by_ast(tree: ast.AST) -> Counter:
+    found: Counter = Counter()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                found[one.name, "", one.asname or one.name.partition(".")[0], one.lineno] += 1
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            for one in node.names:
+                alias = "" if one.name == "*" else one.asname or one.name
+                found[module, one.name, alias, one.lineno] += 1
+    return found
+
+
+def agreement(ours: Counter, theirs: Counter) -> tuple[int, int, int]:
+    """How many are in both, in ours, in theirs."""
+    return (ours & theirs).total(), ours.total(), theirs.total()
+
+
+def measure(folder: Path) -> dict[str, tuple[int, int, int]]:
+    totals = {"definitions": (0, 0, 0), "variables": (0, 0, 0), "imports": (0, 0, 0)}
+    reader, seconds, lines, count = Python(), 0.0, 0, 0
+    for file in files_of(folder):
+        source = file.read_bytes()
+        try:
+            tree = ast.parse(source)
+            table = assigned_by_symtable(source, file.name)
+        except (SyntaxError, ValueError):  # the library's tests hold broken files on purpose
+            continue
+        began = time.process_time()
+        parsed = reader.read(source)
+        seconds += time.process_time() - began
+        lines, count = lines + parsed.lines, count + 1
+        pairs = {
+            "definitions": (defined(parsed), defined_by_ast(tree)),
+            "variables": (Counter(assigned(parsed)), Counter(table)),
+            "imports": (imported(parsed), imported_by_ast(tree)),
+        }
+        for name, pair in pairs.items():
+            totals[name] = tuple(map(sum, zip(totals[name], agreement(*pair), strict=True)))
+    print(f"{count:,} files, {lines:,} lines: {count / seconds:,.0f} files/s, {lines / seconds:,.0f} lines/s")
+    return totals
+
+
+if __name__ == "__main__":
+    for what, (both, ours, theirs) in measure(Path(sys.argv[1]) if sys.argv[1:] else LIBRARY).items():
+        print(f"{what}: precision {both / ours:.4f}, recall {both / theirs:.4f} ({theirs:,})")
