@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from bootstrap_assets.repositories.joining.imports.javascript import read_json
+from bootstrap_assets.repositories.lenient_json import read_json
 
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][\w.\-]*)")
 _GO_BLOCK = re.compile(r"^require\s*\(\s*$(.*?)^\)", re.MULTILINE | re.DOTALL)

@@ -34,7 +34,8 @@ _MEANINGS: tuple[tuple[str, type[BootstrapError], str], ...] = (
         "there is no repository",
     ),
     (
-        r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref|remote ref .* not found",
+        r"not our ref|couldn't find remote ref|unadvertised object|no such remote ref|remote ref .* not found"
+        r"|expected commit type",
         NoCommitError,
         "the repository has no such commit",
     ),

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from bootstrap_assets.repositories.joining.imports.base import Imports, home_class, this_of
 from bootstrap_assets.repositories.joining.values import Value, package, symbol
+from bootstrap_assets.repositories.manifests import packages_of
 from bootstrap_assets.repositories.symbols import Import, Kind, Parsed
 
 if TYPE_CHECKING:
     from bootstrap_assets.repositories.joining.resolver import Resolver
 
+_STANDARD = {"std", "core", "alloc"}
 _ROOTS = ("lib.rs", "main.rs", "mod.rs")
 
 
@@ -50,6 +52,10 @@ class RustImports(Imports):
             for path, content in others.items()
             if posixpath.basename(path) == "Cargo.toml"
         }
+        needed = (
+            packages_of("Cargo.toml", content) for path, content in others.items() if path.endswith("Cargo.toml")
+        )
+        self._outside_crates = {name.replace("-", "_") for names in needed for name in names} | _STANDARD
 
     def own(self, resolver: Resolver, path: str, scope: int, name: str) -> list[Value] | None:
         """`self`, `Self`, `crate`, `super`."""
@@ -107,6 +113,8 @@ class RustImports(Imports):
         found = self.member(resolver, Value("file", path), name)
         if not found and name in self._crates:
             found = self._first(resolver, path, name)
+        if not found and name in self._outside_crates:
+            return [package(name)]
         return found or super().beyond(resolver, path, name)
 
     def _below(self, path: str, name: str) -> Value | None:
@@ -146,9 +154,15 @@ class CImports(Imports):
         super().__init__(files, others)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._definitions: dict[str, list[Value]] = defaultdict(list)
+        self._spaces: set[str] = set()
+        self._qualified: dict[str, Value] = {}
         for path, parsed in sorted(files.items()):
             self._by_name[posixpath.basename(path)].append(path)
             for number, one in enumerate(parsed.symbols):
+                if parsed.scopes[one.scope].kind == "namespace":
+                    self._qualified.setdefault(one.qualified_name, symbol(path, number))
+                    parts = one.qualified_name.split(".")[:-1]
+                    self._spaces.update(".".join(parts[: count + 1]) for count in range(len(parts)))
                 is_linked = one.kind is Kind.FUNCTION and one.scope == 0 and one.visibility != "private"
                 if is_linked and not path.endswith((".h", ".hpp", ".hh")):
                     self._definitions[one.name].append(symbol(path, number))
@@ -172,7 +186,9 @@ class CImports(Imports):
         return ends[0] if len(ends) == 1 else None
 
     def beyond(self, resolver: Resolver, path: str, name: str) -> list[Value]:
-        """What the linker finds once, then what is declared in what is included."""
+        """A namespace, what the linker finds once, then what is declared in what is included."""
+        if name in self._spaces:
+            return [Value("namespace", path, name=name)]
         linked = self._definitions.get(name, ())
         if len(linked) == 1:
             return list(linked)
@@ -189,8 +205,13 @@ class CImports(Imports):
         return []
 
     def member(self, resolver: Resolver, value: Value, name: str) -> list[Value]:
-        """Files have no names of their own here."""
-        return resolver.local(value.path, 0, name) if value.kind == "file" else []
+        """What a namespace has, in whatever file."""
+        if value.kind == "file":
+            return resolver.local(value.path, 0, name)
+        whole = f"{value.name}.{name}"
+        if whole in self._spaces:
+            return [Value("namespace", value.path, name=whole)]
+        return [self._qualified[whole]] if whole in self._qualified else []
 
 
 def _name_of(manifest: bytes, folder: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bootstrap_assets.repositories.joining.imports.base import Imports, super_of, this_of
 from bootstrap_assets.repositories.joining.imports.javascript_names import COMMON, GLOBALS
 from bootstrap_assets.repositories.joining.values import Value, package
+from bootstrap_assets.repositories.lenient_json import read_json
 from bootstrap_assets.repositories.symbols import Import, Parsed
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 _ENDINGS = (".ts", ".tsx", ".d.ts", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 _COMPILED = {".js": (".ts", ".tsx"), ".jsx": (".tsx",), ".mjs": (".mts",), ".cjs": (".cts",)}
-_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING = re.compile(r",(\s*[}\]])")
 
 
 class JavaScriptImports(Imports):
@@ -133,14 +130,3 @@ def package_of(specifier: str) -> str:
     """The package that a specifier begins with: `@scope/name` or `name`."""
     parts = specifier.removeprefix("node:").split("/")
     return "/".join(parts[:2]) if specifier.startswith("@") else parts[0]
-
-
-def read_json(content: bytes) -> dict[str, Any]:
-    """A JSON object, with the comments and trailing commas that tsconfig.json may have; empty for anything
-    else."""
-    plain = _COMMENT.sub(lambda found: found[1] or "", content.decode("utf-8-sig", "replace"))
-    try:
-        document = json.loads(_TRAILING.sub(r"\1", plain))
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
