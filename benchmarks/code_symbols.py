@@ -40,20 +40,26 @@ def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:
             yield from _definitions(child, prefix)
 
 
-def assigned(parsed: Parsed) -> set[str]:
-    return {one.qualified_name for one in parsed.symbols if one.kind in VARIABLES}
+def assigned(parsed: Parsed, source: bytes) -> set[str]:
+    """The variables of modules and classes, without the names that are imported or defined as well."""
+    others = set(_variables(symtable.symtable(source, "file", "exec"), "", False))
+    return {one.qualified_name for one in parsed.symbols if one.kind in VARIABLES} - others
 
 
-def assigned_by_symtable(source: str, name: str) -> set[str]:
-    return set(_variables(symtable.symtable(source, name, "exec"), ""))
+def assigned_by_symtable(source: bytes) -> set[str]:
+    return set(_variables(symtable.symtable(source, "file", "exec"), "", True))
 
 
-def _variables(table: symtable.SymbolTable, prefix: str) -> Iterator[str]:
+def _variables(table: symtable.SymbolTable, prefix: str, wanted: bool) -> Iterator[str]:
+    """Names that are assigned to: only that (wanted), or imported or defined too; `_C__x` of a class is `__x`."""
     for one in table.get_symbols() if table.get_type() != "function" else ():
-        if one.is_assigned() and not one.is_imported() and not one.is_namespace() and one.is_local():
-            yield prefix + one.get_name()
+        is_variable = not one.is_imported() and not one.is_namespace()
+        if one.is_assigned() and one.is_local() and is_variable == wanted:
+            yield prefix + one.get_name().removeprefix(
+                "_" + table.get_name().lstrip("_") if "__" in one.get_name() else ""
+            )
     for child in table.get_children():
-        yield from _variables(child, f"{prefix}{child.get_name()}.")
+        yield from _variables(child, f"{prefix}{child.get_name()}.", wanted)
 
 
 def imported(parsed: Parsed) -> Counter:
@@ -86,7 +92,7 @@ def measure(folder: Path) -> dict[str, tuple[int, int, int]]:
         source = file.read_bytes()
         try:
             tree = ast.parse(source)
-            table = assigned_by_symtable(source, file.name)
+            table = assigned_by_symtable(source)
         except (SyntaxError, ValueError):  # the library's tests hold broken files on purpose
             continue
         began = time.process_time()
@@ -95,7 +101,7 @@ def measure(folder: Path) -> dict[str, tuple[int, int, int]]:
         lines, count = lines + parsed.lines, count + 1
         pairs = {
             "definitions": (defined(parsed), defined_by_ast(tree)),
-            "variables": (Counter(assigned(parsed)), Counter(table)),
+            "variables": (Counter(assigned(parsed, source)), Counter(table)),
             "imports": (imported(parsed), imported_by_ast(tree)),
         }
         for name, pair in pairs.items():
