@@ -18,3 +18,6 @@ DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
     reference_batch, reference_count_texts;
+DROP FUNCTION IF EXISTS repository_swap;
+DROP TABLE IF EXISTS repository_dependencies, repository_references, repository_symbols, repository_files,
+    repository_snapshots, repository_blobs;
