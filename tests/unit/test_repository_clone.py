@@ -209,6 +209,7 @@ def test_hooks_and_settings_of_the_person_who_runs_it_have_no_effect(
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.sshCommand")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch {trap}")
     monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_TRACE", str(trap))
     assert names(str(origin.folder), root)
     assert not trap.exists()
 

@@ -106,6 +106,11 @@ def test_what_needs_itself_ends() -> None:
     assert calls(files)["a.py:7 f"] == "a.py C.f"
 
 
+def test_what_hangs_on_very_much_is_not_known_and_no_error() -> None:
+    source = "".join(f"v{number} = v{number + 1}.a\n" for number in range(3000)) + "v0.go()\n"
+    assert calls({"a.py": source}) == {"a.py:3001 go": ""}
+
+
 TYPESCRIPT = {
     "package.json": '{"name": "@me/lib", "dependencies": {"lodash": "1"}}',
     "tsconfig.json": '{"compilerOptions": {"baseUrl": ".", "paths": {"~/*": ["src/*"],},}, /* note */}',
