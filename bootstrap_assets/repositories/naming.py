@@ -47,7 +47,8 @@ def language_of(path: str, content: bytes, is_prose: Callable[[str], bool]) -> s
         language = _of_program(head.partition(b"\n")[0])
     if name.endswith(".h") and _CPP.search(head):
         return "cpp"
-    if language == "markdown" and is_prose(head.decode("utf-8", "replace")):
+    may_be_prose = language == "markdown" or (not language and "." not in name)
+    if may_be_prose and is_prose(head.decode("utf-8", "replace")):
         return "prose"
     if name.endswith(".ts") and b"<!DOCTYPE TS" in head[:200]:
         return "data"  # Qt's translations

@@ -105,6 +105,7 @@ def test_a_file_is_left_out_for_a_reason(name: str | bytes, content: str | bytes
         ("README.md", "# Title\nText = more\n", "markdown"),
         ("G/0.md", "Ti=Term\n1.=[G/Z/Sec.md]\n", "prose"),
         ("Doc/NDA.md", "Sec=The {Party} agrees.\nParty=Acme\n", "prose"),
+        ("U/Place/Geo", "City=Paris\nGeo={City}\n", "prose"),
         ("schema.SQL", "", "sql"),
         ("LICENSE", "", "text"),
     ],
