@@ -3,12 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # uv knows nothing of pip's own configuration: it is told where pip finds packages, unless it has been told already.
-UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}}" \
-    $(BIN)/uv pip install --python $(BIN)/python
+INDEX = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}}"
+UV = $(INDEX) $(BIN)/uv pip install --python $(BIN)/python
+COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header --no-annotate \
+    --no-emit-index-url --python-version 3.11
+# What `$(call install,LOCK)` runs: uv, which shows how far it is, or where it cannot do it pip, which does too.
+install = $(UV) --require-hashes --no-deps -r $(1) \
+    || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
-.PHONY: run test test-deployment check format bench bench-document chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document bench-extraction chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -16,43 +22,52 @@ run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	    printf '\n$$ bootstrap search -k 3 "%s"\n' "$$query"; $(BIN)/bootstrap search -k 3 "$$query" || exit 1; \
 	done
 
-test: $(STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
+test: $(DEV_STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
 	@$(BIN)/pytest -n 2
 
-test-deployment: $(STAMP)  ## Of these, Dagster as it runs: webserver, daemon, queue, a browser where there is one.
+test-deployment: $(DEV_STAMP)  ## Of these, Dagster as it runs: webserver, daemon, queue, a browser where there is one.
 	@$(BIN)/pytest -m deployment tests/dagster/test_deployment.py tests/browser
 
-check: $(STAMP)  ## Lint, types, layers.
+check: $(DEV_STAMP)  ## Lint, types, layers.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(STAMP)  ## Put the code in order.
+format: $(DEV_STAMP)  ## Put the code in order.
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(STAMP)  ## The speed figures of the README.
+bench: $(DEV_STAMP)  ## The speed figures of the README.
 	@$(BIN)/python benchmarks/throughput.py
 
-bench-document: $(STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
+bench-document: $(DEV_STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
 	@$(BIN)/python benchmarks/one_document.py
 
-chaos: $(STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
+bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per second, memory.
+	@$(BIN)/python -m benchmarks.extraction
+
+chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos
 
-lock: $(STAMP)  ## Write requirements.lock anew from pyproject.toml.
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-header --no-annotate \
-	    --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+# setuptools is what the project itself is installed with, below: not fetched behind the hashes' back.
+lock: $(STAMP)  ## Write the locks anew from pyproject.toml: of run time, and of development on top of it.
+	@echo 'setuptools>=77' | $(COMPILE) --extra all pyproject.toml - -o requirements.lock
+	@$(COMPILE) --extra all --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock \
+	    $$(sed -n 's/^\([a-z0-9][a-z0-9._-]*\).*==.*/--no-emit-package \1/p' requirements.lock | sort -u)
 
 $(STAMP): requirements.lock installer.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV), once; they take 1 GB. With uv that is a matter of seconds, once they are downloaded."
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV), once; they take 0.9 GB. With uv that is a matter of seconds, once they are downloaded."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install -qq --require-hashes --no-deps -r installer.lock && $(UV) --quiet --require-hashes --no-deps -r requirements.lock \
-	    || { echo "uv could not do it: pip does it now, in some minutes."; \
-	         $(PIP) install --progress-bar off --require-hashes --no-deps -r requirements.lock; }
+	@$(PIP) install -qq --require-hashes --no-deps -r installer.lock || true
+	@$(call install,requirements.lock)
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
+
+$(DEV_STAMP): $(STAMP) requirements-dev.lock
+	@echo "Installing what tests and lint need besides: $$(grep -c == requirements-dev.lock) packages."
+	@$(call install,requirements-dev.lock)
+	@touch $(DEV_STAMP)
 
 clean:  ## Remove the virtual environment; the corpus in .bootstrap stays.
 	@rm -rf $(VENV)

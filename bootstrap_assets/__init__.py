@@ -8,6 +8,7 @@ The package, in the order of the flow:
 
 texts, corpus       what the corpus is made of, how its texts are divided, and how it is stored
 sources             from an archive to records: download, safe reading, one parser per data set
+documents           a tenant's own documents: from a file to text and passages
 embedding           from texts to vectors: providers, requests, limits, ledger, spaces
 search              from a question to records
 evaluation          how good the search is

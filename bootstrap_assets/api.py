@@ -4,7 +4,7 @@
         for hit in corpus.search("cap on liability", k=5, sources=["cuad"]):
             print(hit.score, hit.document, hit.content)
 
-What goes wrong is a `BootstrapError` with a sentence for people: `ConfigurationError` for what was asked wrongly,
+What goes wrong is a `BootstrapError` with a sentence for people: `ConfigurationError` for a wrong argument,
 `NoCorpusError` and `SchemaError` where there is nothing to read yet, and so on (errors.py).
 """
 
@@ -89,7 +89,7 @@ def open(settings: Settings | None = None, **overrides: object) -> "ReferenceCor
 
     Settings are those of the environment (README, Settings), or the ones that are given; `overrides` replace
     single ones by name, `ba.open(home="corpora/one")`. ConfigurationError for a wrong one. Nothing
-    is connected to, and no server made or started, before something is asked.
+    is connected, and no server is made or started, before the first call.
     """
     if unknown := overrides.keys() - Settings.model_fields.keys():
         raise ConfigurationError(f"no setting is called {', '.join(sorted(unknown))}")
@@ -99,9 +99,9 @@ def open(settings: Settings | None = None, **overrides: object) -> "ReferenceCor
 
 
 class ReferenceCorpus:
-    """The corpus of some settings. Made by `open`; may be used from several threads.
+    """The corpus that some settings name. Made by `open`; may be used from several threads.
 
-    Reading makes nothing: NoCorpusError where there is no corpus yet, SchemaError where its schema is another
+    Reading creates nothing: NoCorpusError where there is no corpus yet, SchemaError where its schema is another
     version's. An embedded server that was stopped is started. Only `run` makes a corpus.
     """
 
@@ -119,25 +119,28 @@ class ReferenceCorpus:
         categories: Names = (),
         granularities: Names = (),
         labels: Names = (),
-        tenants: Names = (),
         documents: Names = (),
+        tenant: str | None = None,
         min_score: float | None = None,
         fold: bool = True,
         ranking: Ranking | None = None,
+        space: int | None = None,
     ) -> list[Hit]:
         """The k best texts for a query, best first, each with the records that have it, its licence and address.
 
         `mode`: `hybrid`, `vector` or `text`. What stands in double quotes must occur as a phrase. `documents`:
-        ids, source ids or titles. `min_score`, 0 to 1, leaves out what scores less; `fold`: what says the same is
-        one hit. ConfigurationError where nothing is searched yet, or a name is unknown.
+        ids, source ids or titles. `tenant`: that tenant's own documents are found too. `min_score`, 0 to 1,
+        leaves out what scores less; `fold`: what says the same is one hit. `space`: the id of a space that is not
+        searched otherwise (`bootstrap spaces list`); SpaceError where there is none, or it has no index.
+        ConfigurationError where nothing is searched yet, or a name is unknown.
         """
         filters = Filters(
-            sources=_known(sources),
+            sources=_source_names(sources),
             categories=_names(categories),
             granularities=_names(granularities),
             labels=_names(labels),
-            tenants=_names(tenants),
             documents=_names(documents),
+            tenant=tenant,
         )
         return searching.search(
             self._open(),
@@ -149,6 +152,7 @@ class ReferenceCorpus:
             ranking=ranking,
             min_score=min_score,
             fold=fold,
+            space=space,
         )
 
     def embed_query(self, text: str) -> npt.NDArray[np.float32]:
@@ -168,8 +172,8 @@ class ReferenceCorpus:
 
         `documents`: ids, source ids or titles. `text`: with the column `raw_text`, into which offsets point.
         """
-        listed = partial(catalogue.list_documents, sources=_known(sources), documents=_names(documents))
-        frame = _frame(self._open().transact(listed), DOCUMENT_COLUMNS)
+        query = partial(catalogue.list_documents, sources=_source_names(sources), documents=_names(documents))
+        frame = _frame(self._open().transact(query), DOCUMENT_COLUMNS)
         return frame if text else frame.drop(columns="raw_text")
 
     def records(
@@ -185,15 +189,15 @@ class ReferenceCorpus:
 
         `hypothesis_id`, `char_start` and `char_end` are whole numbers or missing (Int64).
         """
-        listed = partial(
+        query = partial(
             catalogue.list_records,
-            sources=_known(sources),
+            sources=_source_names(sources),
             categories=_names(categories),
             granularities=_names(granularities),
             labels=_names(labels),
             documents=_names(documents),
         )
-        return _frame(self._open().transact(listed), RECORD_COLUMNS).astype(dict.fromkeys(WHOLE, "Int64"))
+        return _frame(self._open().transact(query), RECORD_COLUMNS).astype(dict.fromkeys(WHOLE, "Int64"))
 
     def show(self, identifier: str) -> dict[str, Any]:
         """A record by its id or source id, else a document, in full; `kind` says which.
@@ -216,13 +220,13 @@ class ReferenceCorpus:
         archives; `allow_deletes`: a source may lose more than a fifth of its records. BudgetError before it would
         have cost more than `max_cost` dollars. What was embedded before an error is kept.
         """
-        chosen = [get_source(name) for name in _names(sources)] or None
+        selection = [get_source(name) for name in _names(sources)] or None
         with open_corpus(self.settings, max_cost=max_cost) as corpus:
-            filled, indexed = pipeline.bootstrap(corpus, chosen, force=force, allow_deletes=allow_deletes)
-        return Run(filled, indexed)
+            results, index = pipeline.bootstrap(corpus, selection, force=force, allow_deletes=allow_deletes)
+        return Run(results, index)
 
     def close(self) -> None:
-        """Close the connections; an embedded server goes on. What is asked afterwards opens them anew."""
+        """Close the connections; an embedded server goes on. Later calls open them again."""
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -253,7 +257,7 @@ def _names(names: Names) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _known(sources: Names) -> tuple[str, ...]:
+def _source_names(sources: Names) -> tuple[str, ...]:
     return tuple(get_source(name.lower()).name for name in _names(sources))
 
 

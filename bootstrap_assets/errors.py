@@ -29,6 +29,10 @@ class ConfigurationError(PermanentError):
     """A setting is missing, malformed or contradicts another."""
 
 
+class MissingExtraError(ConfigurationError):
+    """What was asked for needs an extra of the package that is not installed."""
+
+
 class ArchiveError(PermanentError):
     """An archive is damaged, unsafe to read, or not an archive at all."""
 

@@ -1,4 +1,4 @@
-"""The whole way of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
+"""The path of the data: archives, records, texts, vectors, index. Without Dagster, which only calls it.
 
     fetch ──> load ──> embed ──> build_index
     archive   records  vectors   HNSW + full text
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
-from bootstrap_assets.corpus import overview
+from bootstrap_assets.corpus import overview, settlement
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, ParsedDocument
 from bootstrap_assets.corpus.scope import Scope
@@ -22,6 +22,7 @@ from bootstrap_assets.embedding import failures, spaces, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, BatchDone, Filled, Filler
 from bootstrap_assets.embedding.providers.protocol import Fitting
+from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import StoppedError
 from bootstrap_assets.operations import progress, retention
@@ -34,7 +35,6 @@ from bootstrap_assets.sources.fetch.locate import Archive, fetch
 from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
-from bootstrap_assets.texts.passages import parts_of
 
 FITTED_ON = 5_000
 """Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
@@ -43,32 +43,33 @@ FITTED_ON = 5_000
 def bootstrap(
     corpus: Corpus, sources: Sequence[Source] | None = None, *, force: bool = False, allow_deletes: bool = False
 ) -> tuple[dict[str, Filled], Indexed]:
-    """The whole way, for all sources or some: returns what was embedded of each, and what became of the index."""
-    filled: dict[str, Filled] = {}
+    """Run every stage for all sources or some: returns what was embedded of each, and the outcome of the index."""
+    results: dict[str, Filled] = {}
     for source in sources if sources is not None else SOURCES.values():
         archives = fetch(corpus.settings, source, force=force)
         load(corpus, source, archives, allow_deletes=allow_deletes)
-        filled[source.name] = embed(corpus, source)
-    return filled, build_index(corpus)
+        results[source.name] = embed(corpus, source)
+    return results, build_index(corpus)
 
 
 def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_deletes: bool = False) -> Loaded:
-    """Parse a source's archives, then bring its rows to what they say, in one transaction.
+    """Parse a source's archives, then make its rows agree with them, in one transaction.
 
     Does nothing where the corpus already holds what these archives give.
     """
     options = options_of(corpus.settings, source)
     fingerprint, transact = fingerprint_of(source, options, archives), corpus.database.transact
     with _at_work(corpus, source.name, afresh=True):
-        result = transact(partial(_loaded_already, source=source.name, fingerprint=fingerprint))
+        result = transact(partial(_earlier_load, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
-            with stage(source.name, entries, parts_of, _teller(corpus, source.name)) as staging:
+            with stage(source.name, entries, _reporter(corpus, source.name)) as staging:
                 result = transact(
                     partial(
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
+        settlement.settle(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
@@ -81,20 +82,42 @@ def load_documents(
     removed: Sequence[str] = (),
     allow_deletes: bool = False,
 ) -> Loaded:
-    """Bring some documents of a source to what `documents` say, and delete those `removed` (source ids).
+    """Make some documents of a source agree with `documents`, and delete those `removed` (source ids).
 
-    No other document is read or changed, and what is known of the source's last parse goes along. Raises
-    MassDeleteError where more than a fifth of the records of all these documents would go.
+    No other document is read or changed, and what is known about the source's last parse is adjusted. Raises
+    MassDeleteError where more than a fifth of the records of all these documents would go. `embed_documents` gives
+    them their vectors.
     """
-    with stage(source, documents, parts_of) as staging:
-        scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+    with _at_work(corpus, source, afresh=True):
+        with stage(source, documents, _reporter(corpus, source)) as staging:
+            scope = Scope(source, tuple(dict.fromkeys([*staging.documents, *removed])))
+            store = partial(
+                _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
+            )
+            result = corpus.database.transact(store)
+        settlement.settle(corpus.database)
+        corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
+    return result
 
-        def store(connection: Connection) -> Loaded:
-            loaded = corpus_store.store(connection, staging, scope, allow_deletes=allow_deletes)
-            progress.documents_loaded(connection, source, loaded)
-            return loaded
 
-        return corpus.database.transact(store)
+def _store_documents(
+    connection: Connection, *, space: Space, staging: Staging, scope: Scope, allow: bool
+) -> Loaded:
+    ids = scope.parameters["documents"]
+    embedded_before = stages.embedded_of_documents(connection, space, ids)
+    result = corpus_store.store(connection, staging, scope, allow_deletes=allow)
+    progress.record_documents(connection, scope.source, result)
+    embedded = stages.embedded_of_documents(connection, space, ids) - embedded_before
+    stages.add_embedded(connection, scope.source, embedded)
+    return result
+
+
+def embed_documents(corpus: Corpus, source: str, documents: Sequence[str]) -> Filled:
+    """Fill the vectors that some documents (source ids) lack; nothing is asked over the rest of the source."""
+    ids = Scope(source, tuple(documents)).parameters["documents"]
+    only = corpus.database.transact(partial(stages.texts_of_documents, space=corpus.space, documents=ids))
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
+    return _fill(corpus, source, _filler(corpus, source, only=only, bounded=True), bounded=True)
 
 
 def merge(
@@ -105,28 +128,28 @@ def merge(
     *,
     allow_deletes: bool = False,
 ) -> Loaded:
-    """`load` within a transaction of the caller's."""
+    """`load` within the caller's transaction."""
     options = options_of(settings, source)
     fingerprint = fingerprint_of(source, options, archives)
-    if loaded := _loaded_already(connection, source.name, fingerprint):
-        return loaded
-    with stage(source.name, parse(source, archives, options), parts_of) as staging:
+    if result := _earlier_load(connection, source.name, fingerprint):
+        return result
+    with stage(source.name, parse(source, archives, options)) as staging:
         return _store(connection, staging, source.name, fingerprint, allow=allow_deletes)
 
 
-def _loaded_already(connection: Connection, source: str, fingerprint: str) -> Loaded | None:
+def _earlier_load(connection: Connection, source: str, fingerprint: str) -> Loaded | None:
     if not corpus_store.is_loaded(connection, source, fingerprint):
         return None
-    loaded = corpus_store.counts(connection, Scope(source))
-    loaded.unchanged_archive = True
-    progress.parsed(connection, source, loaded.records)
-    return loaded
+    result = corpus_store.counts(connection, Scope(source))
+    result.unchanged_archive = True
+    progress.record_parsed(connection, source, result.records)
+    return result
 
 
 def _store(connection: Connection, staging: Staging, source: str, fingerprint: str, *, allow: bool) -> Loaded:
-    loaded = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
-    progress.loaded(connection, source, fingerprint, loaded)
-    return loaded
+    result = corpus_store.store(connection, staging, Scope(source), allow_deletes=allow)
+    progress.record_load(connection, source, fingerprint, result)
+    return result
 
 
 def embed(
@@ -136,25 +159,35 @@ def embed(
     batches: Sequence[int] | None = None,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
-    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` is told each complete batch."""
-    filler = _filler(corpus, source.name, batches=batches, on_batch=on_batch)
+    """Fill the vectors that a source, or some of its batches, lacks. `on_batch` gets each complete batch."""
+    return _embed(corpus, source.name, batches=batches, on_batch=on_batch)
+
+
+def _embed(
+    corpus: Corpus,
+    source: str,
+    *,
+    batches: Sequence[int] | None = None,
+    on_batch: Callable[[BatchDone], None] = lambda _batch: None,
+) -> Filled:
+    filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    return _fill(corpus, source.name, filler)
+    return _fill(corpus, source, filler)
 
 
 def retry_failures(
     corpus: Corpus, *, source: str | None = None, error_class: str | None = None
 ) -> dict[str, Filled]:
     """Embed the texts of the dead letters of the corpus's space, and nothing else; by source."""
-    chosen = corpus.database.transact(
+    hashes_by_source = corpus.database.transact(
         partial(failures.hashes_by_source, space=corpus.space, source=source, error_class=error_class)
     )
-    done: dict[str, Filled] = {}
-    if chosen:
+    results: dict[str, Filled] = {}
+    if hashes_by_source:
         corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    for name, hashes in chosen.items():
-        done[name] = _fill(corpus, name, _filler(corpus, name, only=hashes))
-    return done
+    for name, hashes in hashes_by_source.items():
+        results[name] = _fill(corpus, name, _filler(corpus, name, only=hashes))
+    return results
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
@@ -164,26 +197,25 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     covers the corpus, and waits for `bootstrap spaces promote`.
     """
     _fit(corpus)
-    indexed = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
+    result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
-    return indexed
+    return result
 
 
 def build_space(corpus: Corpus) -> Indexed:
     """Fill the corpus's space with all records that are stored, and index it. Nothing is fetched or loaded."""
-    for source in SOURCES.values():
-        if corpus.database.transact(partial(overview.held, source=source.name)).by_granularity:
-            embed(corpus, source)
+    for source in corpus.database.transact(overview.sources):
+        _embed(corpus, source)
     return build_index(corpus)
 
 
 def _fit(corpus: Corpus) -> None:
-    """Let the embedder learn what its queries need, where it learnt from another corpus than this."""
+    """Let the embedder learn what its queries need, where it learnt from a different corpus."""
     transact, space = corpus.database.transact, corpus.space
     if not isinstance(corpus.embedder, Fitting) or transact(partial(spaces.is_fitted, space=space)):
         return
     version, texts = transact(partial(spaces.some_texts, limit=FITTED_ON))
-    transact(partial(spaces.fit, space=space, learnt=corpus.embedder.fit(texts), of=version))
+    transact(partial(spaces.fit, space=space, statistics=corpus.embedder.fit(texts), of=version))
 
 
 def _filler(
@@ -192,6 +224,7 @@ def _filler(
     *,
     batches: Sequence[int] | None = None,
     only: list[bytes] | None = None,
+    bounded: bool = False,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filler:
     settings, model = corpus.settings, corpus.embedder.model
@@ -200,21 +233,22 @@ def _filler(
         source=source,
         count=settings.batches,
         limit=int(model.context * MARGIN),
-        requested=list(batches) if batches is not None else None,
+        batches=list(batches) if batches is not None else None,
         only=only,
+        bounded=bounded,
     )
     return Filler(corpus, work, on_batch=on_batch)
 
 
-def _fill(corpus: Corpus, source: str, filler: Filler) -> Filled:
+def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
     with _at_work(corpus, source) as tally:
         try:
-            filled = filler.run()
+            result = filler.run()
         finally:
             tally.embedded = filler.embedded
-        end = partial(stages.end, space=corpus.space, source=source, tally=tally)
-        filled.status = corpus.database.transact(end).status
-    return filled
+        end = partial(stages.end, space=corpus.space, source=source, tally=tally, bounded=bounded)
+        result.status = corpus.database.transact(end).status
+    return result
 
 
 @contextmanager
@@ -227,17 +261,17 @@ def _at_work(corpus: Corpus, source: str, *, afresh: bool = False) -> Iterator[T
         yield tally
 
 
-def _teller(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
-    """Tells the records parsed so far, at most every half second, outside the load's own transaction."""
+def _reporter(corpus: Corpus, source: str, every: float = 0.5) -> Callable[[int], None]:
+    """Reports the records parsed so far, at most every half second, outside the load's own transaction."""
     last = time.monotonic()
 
-    def tell(records: int) -> None:
+    def report(records: int) -> None:
         nonlocal last
         if corpus.stop.is_set():
             raise StoppedError
         if time.monotonic() - last >= every:
             last = time.monotonic()
             with corpus.database.connection() as connection:
-                progress.parsed(connection, source, records)
+                progress.record_parsed(connection, source, records)
 
-    return tell
+    return report

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,18 +17,27 @@ from bootstrap_assets.errors import ConfigurationError
 PREFIX = "BOOTSTRAP_"
 KEY = "VOYAGE_API_KEY"
 
-OURS = ("BOOTSTRAP_DAGSTER_URL",)
+FILE = "BOOTSTRAP_ENV_FILE"
+"""Names a file of lines NAME=value. None is looked for: a folder must not decide where a key is sent."""
+
+AUTO = "auto"
+"""Leaves the choice of the embedder to what the database has: see embedding/choose.py."""
+
+OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
 """What `bootstrap env` exports besides settings."""
 
 THE_CLIENTS = ("VOYAGE_LOG",)
 """What the client of Voyage AI reads by itself."""
 
-MAX_INDEXED = 2000
-"""Dimensions that pgvector's HNSW takes at most of the type `vector` (its README)."""
+ElementType = Literal["vector", "halfvec"]
+"""What the values of a vector are stored as: 4 bytes each, or 2."""
+
+MAX_INDEXED: dict[str, int] = {"vector": 2000, "halfvec": 4000}
+"""Dimensions that pgvector's HNSW takes at most, by element type (its README)."""
 
 
 class Settings(BaseSettings):
-    """What the user can set. Read from the environment; see `load_settings`."""
+    """What the user can set. Read from the environment, and from a file that it names; see `load_settings`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
@@ -40,9 +50,9 @@ class Settings(BaseSettings):
     data: str = Field(
         default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
     )
-    embedder: Literal["auto", "local", "voyage"] = Field(
-        default="auto",
-        description="`auto` goes on with what made the database's vectors; without any, voyage if there is a key.",
+    embedder: str = Field(
+        default=AUTO,
+        description="A provider, or `auto`: what made the vectors; without any, what is set.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,
@@ -60,7 +70,12 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Dimensions asked of a model that offers several."
     )
 
-    @field_validator("voyage_api_key")
+    element_type: ElementType | None = Field(
+        default=None,
+        description="`halfvec` stores vectors in half the room; unset: as the database has them, else `vector`.",
+    )
+
+    @field_validator("voyage_api_key", "openai_compatible_api_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value().strip() if value else ""  # files of secrets end with a line feed
@@ -68,20 +83,20 @@ class Settings(BaseSettings):
             raise ValueError("it holds characters that no key has")
         return SecretStr(key) if key else None
 
-    @field_validator("voyage_base_url", "failure_webhook")
+    @field_validator("voyage_base_url", "openai_compatible_base_url", "failure_webhook")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value and not value.lower().startswith(("http://", "https://")):
             raise ValueError("an address begins with https:// or http://")
         if value and not _has_a_host(value):
-            raise ValueError("the address has no host, or a port that is none")
+            raise ValueError("the address has no host, or its port is invalid")
         return value
 
-    @field_validator("voyage_base_url")
+    @field_validator("voyage_base_url", "openai_compatible_base_url")
     @classmethod
     def _has_no_credentials(cls, value: str | None) -> str | None:
         if value and "@" in urlsplit(value).netloc:
-            raise ValueError("the address holds a user or a password, and only VOYAGE_API_KEY is sent there")
+            raise ValueError("the address holds a user or a password, and only the key is sent there")
         return value
 
     voyage_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for an answer of Voyage AI.")
@@ -94,6 +109,20 @@ class Settings(BaseSettings):
     voyage_tpm: int | None = Field(
         default=None, ge=5_000, description="Tokens per minute, where they differ from the tier's."
     )
+    openai_compatible_base_url: str | None = Field(
+        default=None,
+        description="Address of a server with OpenAI's API for embeddings, such as http://host:8080/v1.",
+    )
+    openai_compatible_model: str | None = Field(default=None, description="The model that it is asked for.")
+    openai_compatible_dimensions: int | None = Field(default=None, ge=1, description="Dimensions of its vectors.")
+    openai_compatible_api_key: SecretStr | None = Field(default=None, description="Its key, where it wants one.")
+    openai_compatible_context: int = Field(default=512, ge=64, description="Tokens that one text may have.")
+    openai_compatible_request_texts: int = Field(default=32, ge=1, description="Texts that one request may hold.")
+    openai_compatible_request_tokens: int = Field(default=16_000, ge=64, description="Tokens of one request.")
+    openai_compatible_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for its answer.")
+    openai_compatible_dollars: float = Field(default=0.0, ge=0, description="Its price per million tokens.")
+    openai_compatible_rpm: int | None = Field(default=None, ge=1, description="Requests per minute, if limited.")
+    openai_compatible_tpm: int | None = Field(default=None, ge=5_000, description="Tokens per minute, if limited.")
     retries: int = Field(
         default=3, ge=0, le=10, description="Further attempts at a request that failed for a reason that may pass."
     )
@@ -113,7 +142,16 @@ class Settings(BaseSettings):
         default=128, ge=1, le=4096, description="Number of hash buckets: the partitions of every source."
     )
     embed_workers: int = Field(
-        default=8, ge=1, le=64, description="Requests in flight at once (one suffices for the local model)."
+        default=8, ge=1, le=64, description="Requests in flight at once (where the model gains from it)."
+    )
+    inbox: Path | None = Field(
+        default=None, description="Folder that the sensor `inbox` takes documents from: <inbox>/<tenant>/."
+    )
+    documents_at_work: int = Field(
+        default=1000, ge=1, description="Tenants' documents that are worked on at once, over all processes."
+    )
+    document_seconds: float = Field(
+        default=600.0, gt=0, description="Seconds that the extraction of one document may take."
     )
     commonaccord_patterns: str = Field(
         default="G/Agt-NDA/**,G/NW-NDA/**",
@@ -125,12 +163,9 @@ class Settings(BaseSettings):
         """`home` as an absolute path."""
         return self.home.expanduser().resolve()
 
-    @property
-    def provider(self) -> Literal["local", "voyage"]:
-        """The embedder that `auto` stands for in a database without vectors: others, see embedding/choose.py."""
-        if self.embedder == "auto":
-            return "voyage" if self.voyage_api_key else "local"
-        return self.embedder
+    def inbox_of(self, tenant: str) -> Path | None:
+        """A tenant's folder in the inbox; None where there is no inbox."""
+        return self.inbox.expanduser().resolve() / tenant if self.inbox else None
 
     @property
     def source_options(self) -> dict[str, dict[str, object]]:
@@ -140,12 +175,37 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with some replaced; a wrong one raises ConfigurationError naming it."""
-    check_names(frozenset(name for name in os.environ if name.upper().startswith(_LOOKED_AT)))
+    """Settings from the environment and from the file that it names, with some replaced.
+
+    The environment goes before the file. A wrong one raises ConfigurationError naming it.
+    """
+    file = settings_file()
+    names = {*os.environ, *(dotenv_values(file) if file else ())}
+    check_names(frozenset(name for name in names if name.upper().startswith(_BEGINNINGS)))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+def settings_file() -> Path | None:
+    """The file that BOOTSTRAP_ENV_FILE names, if any; ConfigurationError where it cannot be read."""
+    if not (path := os.environ.get(FILE)):
+        return None
+    file = Path(path).expanduser().absolute()
+    try:
+        file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{FILE}: {file} cannot be read: {error}") from None
+    return file
+
+
+def origin_of(settings: Settings, name: str) -> str:
+    """Where a setting's value comes from: `default`, `environment`, or `file …`."""
+    if name not in settings.model_fields_set:
+        return "default"
+    is_in_environment = any(value and key.upper() == variable_of(name) for key, value in os.environ.items())
+    return "environment" if is_in_environment else f"file {settings_file()}"
 
 
 def _has_a_host(address: str) -> bool:
@@ -181,28 +241,28 @@ def variable_of(name: str) -> str:
     return KEY if name == "voyage_api_key" else f"{PREFIX}{name.upper()}"
 
 
-_LOOKED_AT = (PREFIX[:2], "VOYAGE")  # also what has a slip in the prefix, BOOSTRAP_DATA
+_BEGINNINGS = (PREFIX[:2], "VOYAGE")  # also a slip in the prefix, as in BOOSTRAP_DATA
 
 
 @cache
 def check_names(names: frozenset[str]) -> None:
     """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
 
-    Others may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): they are told once, as a warning.
+    Any other may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): it causes one warning.
     """
-    known = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
+    variables = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
     for name in sorted(names):
         variable = name.upper()
-        if variable in known.values() or variable in (*OURS, *THE_CLIENTS):
+        if variable in variables.values() or variable in (*OURS, *THE_CLIENTS):
             continue
         if not variable.startswith((PREFIX, "VOYAGE")):
-            for slip in get_close_matches(variable, known.values(), n=1, cutoff=0.9):
+            for slip in get_close_matches(variable, variables.values(), n=1, cutoff=0.9):
                 raise ConfigurationError(f"{name} is no setting: did you mean {slip}?")
             continue
         rest = variable.removeprefix(PREFIX)
-        near = [one for one in known if one.endswith(f"_{rest}")]
-        near += get_close_matches(rest, known, n=1, cutoff=0.66)
-        meant = known[near[0]] if near else None
+        near = [one for one in variables if one.endswith(f"_{rest}")]
+        near += get_close_matches(rest, variables, n=1, cutoff=0.66)
+        meant = variables[near[0]] if near else None
         if meant and (variable.startswith(PREFIX) or (meant == KEY and KEY not in names)):
             raise ConfigurationError(f"{name} is no setting: did you mean {meant}?")
         hint = f": did you mean {meant}?" if meant else " (README, Settings)"

@@ -15,26 +15,26 @@ NO_INDEX = {"exists": False, "valid": False}
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
-    """The status as plain values; sources nothing was done for yet are there too, as pending."""
+    """The status as plain values; sources that nothing was done for yet are included, as pending."""
     with connect(existing_database_url(settings)) as connection:
         if schema.current(connection) is None:
-            return _completed({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
+            return _complete({"sources": {}, "texts": 0, "space": None, "building": None}, NO_INDEX)
         schema.require_current(connection)
-        document = _completed(describe_corpus(connection), index.state(connection))
-        for name, told in overview.invented(connection).items():
-            document["sources"][name] |= {"invented": True, "origin": told}
-        found = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]
-        return document | {"breakers": {breaker.name: breaker.reason for breaker in found}}
+        document = _complete(describe_corpus(connection), index.state(connection))
+        for name, origin in overview.invented(connection).items():
+            document["sources"][name] |= {"invented": True, "origin": origin}
+        open_breakers = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]
+        return document | {"breakers": {breaker.name: breaker.reason for breaker in open_breakers}}
 
 
-def _completed(document: dict[str, Any], found: dict[str, bool]) -> dict[str, Any]:
-    known = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
+def _complete(document: dict[str, Any], index_state: dict[str, bool]) -> dict[str, Any]:
+    sources = {name: document["sources"].pop(name, _pending()) for name in SOURCES}
     document["sources"] = {
         name: source | {"invented": False, "origin": None}
-        for name, source in (known | document["sources"]).items()
+        for name, source in (sources | document["sources"]).items()
     }
     document.setdefault("breakers", {})
-    document["index"] = found
+    document["index"] = index_state
     return document
 
 

@@ -6,7 +6,7 @@ _LOOK = 0.05  # seconds between two looks, while waiting
 
 
 class Stop:
-    """Says that work should stop. What is told to a stop is told to its children, and not the other way round.
+    """Says that work should stop. Setting a stop sets its children too, and not the other way round.
 
     So a source that fails ends its own waits and not those of other sources. Used from several threads, and set by
     signal handlers: a handler runs in the midst of whatever its thread does, so there is no lock here that the
@@ -32,6 +32,6 @@ class Stop:
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until it is asked to stop; returns whether it was."""
         until = time.monotonic() + seconds
-        while not self.is_set() and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _LOOK))
+        while not self.is_set() and (rest := until - time.monotonic()) > 0:
+            time.sleep(min(rest, _LOOK))
         return self.is_set()

@@ -1,4 +1,4 @@
-"""HTTP as everything here speaks it: by the environment's proxies and authorities, never with what .netrc holds.
+"""HTTP as everything here speaks it: with the environment's proxies and authorities, never with .netrc.
 
 requests puts what .netrc has for a host in place of the Authorization header that a request was given
 (psf/requests#3929), and again after each redirect. So a password goes to whoever is asked, and the key gets the
@@ -83,26 +83,26 @@ class Failure:
 
 
 def obstacle(url: str) -> str | None:
-    """What in the environment keeps every request to an address from leaving; None where nothing is known to."""
+    """What in the environment keeps requests to an address from being sent; None where nothing does."""
     proxy = _proxy(url)
     if proxy:
         try:
-            parsed = parse_url(utils.prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
+            address = parse_url(utils.prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
         except (ValueError, TypeError):  # TypeError: requests joins what it found of the parts
-            parsed = None
+            address = None
         name = _proxy_variable(url, proxy)
-        if parsed is None or not parsed.host or parsed.scheme not in PROXY_SCHEMES:
-            return f"{name} is not the address of a proxy, such as http://host:8080: mend or unset it"
-        if parsed.scheme.startswith("socks") and find_spec("socks") is None:
+        if address is None or not address.host or address.scheme not in PROXY_SCHEMES:
+            return f"{name} is not the address of a proxy, such as http://host:8080: fix or unset it"
+        if address.scheme.startswith("socks") and find_spec("socks") is None:
             return f"{name} names a SOCKS proxy: that needs the package PySocks; install it or name an HTTP proxy"
     return _unusable_bundle() if url.lower().startswith("https:") else None
 
 
 def failure(error: BaseException, url: str, timeout: float | None = None) -> Failure:
-    """Why a request to an address failed; `timeout` (seconds) is told where it was reached."""
-    known = obstacle(url)
-    if known:
-        return Failure(known, lasting=True)
+    """Why a request to an address failed; `timeout` (seconds) is named where it was reached."""
+    reason = obstacle(url)
+    if reason:
+        return Failure(reason, lasting=True)
     chain = list(_chain(error))
     if any(isinstance(one, _UNUSABLE) for one in chain):
         name = next(type(one).__name__ for one in chain if isinstance(one, _UNUSABLE))
@@ -113,7 +113,7 @@ def failure(error: BaseException, url: str, timeout: float | None = None) -> Fai
 
 
 def proxy_refusal(status: int, url: str) -> Failure:
-    """What it means that a proxy answered with an error where a server of the network was asked for."""
+    """What a proxy's error means that came in place of the server's answer."""
     name = _proxy_variable(url, _proxy(url) or "")
     if status == 407:
         message = f"the proxy wants another user name and password than {name} holds (http://user:password@host)"
@@ -124,17 +124,17 @@ def proxy_refusal(status: int, url: str) -> Failure:
 
 
 def _of_the_proxy(chain: list[BaseException], url: str) -> Failure | None:
-    tunnel = next((found for one in chain if (found := _TUNNEL.search(str(one)))), None)
+    tunnel = next((match for one in chain if (match := _TUNNEL.search(str(one)))), None)
     if tunnel:
         return proxy_refusal(int(tunnel[1]), url)
     proxy = _proxy(url)
     if not proxy or not any(isinstance(one, (ProxyError, requests.exceptions.ProxyError)) for one in chain):
         return None
     name = _proxy_variable(url, proxy)
-    refused = _tls_error(chain)
-    if refused and refused.reason in _NO_TLS:
+    error = _tls_error(chain)
+    if error and error.reason in _NO_TLS:
         return Failure(f"the proxy that {name} names does not speak TLS: write its address with http://", True)
-    if refused:
+    if error:
         return _of_tls(chain, proxy)
     return Failure(f"the proxy that {name} names cannot be reached: {_words(chain)}", lasting=False, of_proxy=True)
 
@@ -155,26 +155,26 @@ def _of_the_connection(chain: list[BaseException], url: str, timeout: float | No
     late = any(isinstance(one, (TimeoutError, requests.Timeout)) for one in chain)
     if not late or timeout is None:
         return Failure(f"the connection to {host} failed: {_words(chain)}", lasting=False)
-    sought = "answer" if any(isinstance(one, requests.ReadTimeout) for one in chain) else "connection"
-    return Failure(f"no {sought} of {host} within {timeout:g} s", lasting=False)
+    what = "answer" if any(isinstance(one, requests.ReadTimeout) for one in chain) else "connection"
+    return Failure(f"no {what} of {host} within {timeout:g} s", lasting=False)
 
 
 def _words(chain: list[BaseException]) -> str:
     """The operating system's own words, which hold nothing of an address."""
-    told = (one.strerror for one in chain if isinstance(one, OSError) and one.strerror)
+    reasons = (one.strerror for one in chain if isinstance(one, OSError) and one.strerror)
     late = any(isinstance(one, TimeoutError) for one in chain)
-    return next(told, "it took too long" if late else "it broke off")
+    return next(reasons, "it took too long" if late else "it broke off")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error and all that it wraps: requests, urllib3 and Python each have their own way to do that."""
-    seen: list[BaseException] = []
+    errors: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
         one = waiting.pop(0)
-        if not isinstance(one, BaseException) or any(one is other for other in seen):
+        if not isinstance(one, BaseException) or any(one is other for other in errors):
             continue
-        seen.append(one)
+        errors.append(one)
         yield one
         inner = (getattr(one, name, None) for name in ("reason", "original_error"))
         waiting += [*inner, one.__cause__, one.__context__, *one.args]
@@ -200,9 +200,9 @@ def _host(url: str) -> str:
 
 def _proxy_variable(url: str, proxy: str) -> str:
     """The variable of the environment that a proxy comes from."""
-    wanted = [f"{urlsplit(url).scheme}_proxy", "all_proxy"]
-    named = [name for name, value in os.environ.items() if name.lower() in wanted and value == proxy]
-    return min(named, key=lambda name: wanted.index(name.lower()), default="the proxy's setting")
+    candidates = [f"{urlsplit(url).scheme}_proxy", "all_proxy"]
+    names = [name for name, value in os.environ.items() if name.lower() in candidates and value == proxy]
+    return min(names, key=lambda name: candidates.index(name.lower()), default="the proxy's setting")
 
 
 def _bundle() -> tuple[str, str] | None:
@@ -214,14 +214,14 @@ def _unusable_bundle() -> str | None:
     if not path:
         return None
     if not Path(path).exists():
-        return f"{variable}: there is no CA bundle {path}: mend or unset it"
+        return f"{variable}: there is no CA bundle {path}: fix or unset it"
     unreadable = None if Path(path).is_dir() else _unreadable(path, Path(path).stat().st_mtime)
-    return f"{variable}: {path} is no CA bundle ({unreadable}): mend or unset it" if unreadable else None
+    return f"{variable}: {path} is no CA bundle ({unreadable}): fix or unset it" if unreadable else None
 
 
 @cache
-def _unreadable(path: str, _changed: float) -> str | None:
-    """Why a file is no CA bundle; None where it is one. Kept until the file changes: reading one takes 10 ms."""
+def _unreadable(path: str, _mtime: float) -> str | None:
+    """Why a file is no CA bundle; None where it is one. Cached until the file changes: reading one takes 10 ms."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:

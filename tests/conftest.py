@@ -100,15 +100,15 @@ def blank_database_url(postgres: str) -> Iterator[str]:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    with Database(database_url) as opened:
-        yield opened
+    with Database(database_url) as pool:
+        yield pool
 
 
 @pytest.fixture
 def voyage() -> Iterator[VoyageServer]:
     """The fake provider, over HTTP."""
-    with VoyageServer() as running:
-        yield running
+    with VoyageServer() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -137,7 +137,14 @@ def open_for_test(settings: Settings, database: Database) -> Corpus:
     embedder = choose_embedder(settings)
     model = embedder.model
     with database.connection() as connection:
-        space = spaces.ensure(connection, model.provider, model.name, model.dimensions, feedback=model.feedback)
+        space = spaces.ensure(
+            connection,
+            model.provider,
+            model.name,
+            model.dimensions,
+            feedback=model.feedback,
+            element_type=settings.element_type,
+        )
     return Corpus(settings, database, embedder, space)
 
 

@@ -38,7 +38,7 @@ class _Group(click.Group):
     """A group whose commands end quietly when nobody reads what they print."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command. What is still to be written is written here, where it can be told."""
+        """Run the command, and flush its output here, where a closed pipe can still be handled."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:

@@ -20,20 +20,20 @@ def breaker() -> None:
 def status(as_json: bool) -> None:
     """Show the breakers that are, or were, open."""
     with open_corpus_database() as connection:
-        found = breakers.listing(connection)
+        rows = breakers.listing(connection)
     if as_json:
-        print_json([one._asdict() for one in found])
+        print_json([one._asdict() for one in rows])
         return
-    if not found:
+    if not rows:
         out.print("no breaker was ever open")
         return
-    filled = table("breaker", "state", "since", "tries again", "why", left=5, free=("why",))
-    for one in found:
+    grid = table("breaker", "state", "since", "tries again", "why", left=5, free=("why",))
+    for one in rows:
         since, again = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (one.opened_at, one.retry_at))
         closed = one.state == "closed"
         state = f"[{COLOURS[one.state]}]{one.state}[/]"
-        filled.add_row(one.name, state, since, "" if closed else again, escape(one.reason))
-    print_table(filled)
+        grid.add_row(one.name, state, since, "" if closed else again, escape(one.reason))
+    print_table(grid)
 
 
 @breaker.command()
@@ -41,10 +41,10 @@ def status(as_json: bool) -> None:
 def reset(names: tuple[str, ...]) -> None:
     """Close the breakers of these NAMES, or all."""
     with open_corpus_database() as connection:
-        known = [one.name for one in breakers.listing(connection)]
-        unknown = [name for name in names if name not in known]
+        all_names = [one.name for one in breakers.listing(connection)]
+        unknown = [name for name in names if name not in all_names]
         if unknown:
-            there = f"there are {', '.join(known)}" if known else "none was ever open"
+            there = f"there are {', '.join(all_names)}" if all_names else "none was ever open"
             raise ConfigurationError(f"no breaker {', '.join(unknown)}; {there}")
-        closed = breakers.close(connection, list(names or known))
-    out.print(f"{closed} closed" if closed else "none was open")
+        count = breakers.close(connection, list(names or all_names))
+    out.print(f"{count} closed" if count else "none was open")

@@ -13,7 +13,7 @@ from typing import TextIO
 from bootstrap_assets.errors import PermanentError
 
 TAIL = 12
-"""Lines of a log that are told when a child dies."""
+"""Lines of its log that are shown when a child dies."""
 
 PATIENCE = 20.0
 """Seconds that a child may take to end after it was asked to."""
@@ -54,8 +54,8 @@ class Child:
         if (code := self._process.poll()) is None:
             return
         lines = _COLOUR.sub("", self.log.read_text(errors="replace")).strip().splitlines()[-TAIL:]
-        told = "\n  ".join(lines) or "(it printed nothing)"
-        raise ChildDied(f"the {self.name} ended with code {code}; its log, {self.log}, ends with\n  {told}")
+        tail = "\n  ".join(lines) or "(it printed nothing)"
+        raise ChildDied(f"the {self.name} ended with code {code}; its log, {self.log}, ends with\n  {tail}")
 
     def ask_to_end(self) -> None:
         """SIGTERM to the process itself, which ends its own children."""
@@ -65,21 +65,21 @@ class Child:
     def end(self, patience: float = PATIENCE) -> None:
         """Wait until it and all that it started are gone; SIGTERM to all after that time, and SIGKILL at last."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._gone(patience):
+            if self._is_gone(patience):
                 return
             self._signal_group(number)
-        self._gone(patience)
+        self._is_gone(patience)
 
     def kill(self) -> None:
         """End it and all that it started at once."""
         self._signal_group(signal.SIGKILL)
-        self._gone(PATIENCE)
+        self._is_gone(PATIENCE)
 
     def _signal_group(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def _gone(self, patience: float) -> bool:
+    def _is_gone(self, patience: float) -> bool:
         until = time.monotonic() + patience
         while self._process.poll() is None or self._has_group():
             if time.monotonic() > until:

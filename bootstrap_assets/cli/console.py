@@ -28,11 +28,11 @@ PIPE_CLOSED = 128 + 13
 """What a shell reports of a program that writes into a pipe which nobody reads any more (SIGPIPE)."""
 
 WIDE = 1_000_000
-"""Columns of what goes into a pipe or a file: whoever reads it cuts it, or nobody does."""
+"""Columns of what goes into a pipe or a file: nothing is wrapped or cut there."""
 
 
 READABLE = 20
-"""Columns that a terminal has to have left for what is broken over lines."""
+"""Columns that a terminal has to have left for the text that wraps."""
 
 
 class Number(click.FloatRange):
@@ -73,7 +73,7 @@ def end_of_pipe() -> NoReturn:
 
 
 def flush_output() -> None:
-    """Write what is still to be written to stdout, here where it can be told that nobody reads it."""
+    """Flush stdout here, where a closed pipe can still be handled."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -82,7 +82,7 @@ def flush_output() -> None:
 
 
 def _discard(stream: IO[str]) -> None:
-    """Send what is still to come of a stream nowhere: Python flushes it at the end, and would complain."""
+    """Send the rest of a stream nowhere: Python flushes it at exit, and would complain."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -109,7 +109,7 @@ _PLAIN = {
 
 
 def _say_plainly(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that a terminal's or a pipe's encoding does not have."""
+    """Plain replacements for characters that the encoding of a terminal or pipe lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
@@ -117,7 +117,7 @@ def _say_plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def adapt_encoding() -> None:
-    """Let stdout and stderr take every character, in whichever encoding they are."""
+    """Let stdout and stderr take every character, whatever their encoding."""
     codecs.register_error("bootstrap-plain", _say_plainly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not _is_utf8(stream):
@@ -132,8 +132,8 @@ def _is_utf8(stream: TextIO) -> bool:
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
-    """One JSON document on stdout, and nothing else; `lines`: in one line, at once."""
-    ascii_only = not _is_utf8(sys.stdout)  # JSON in any other encoding is none
+    """One JSON document on stdout, and nothing else; `lines`: on one line, flushed at once."""
+    ascii_only = not _is_utf8(sys.stdout)  # in any other encoding it would not be JSON
     print(
         json.dumps(document, ensure_ascii=ascii_only, indent=None if lines else 2, default=str, allow_nan=False),
         flush=lines,
@@ -158,38 +158,38 @@ def check_place(file: Path) -> None:
 
 
 def table(*columns: str, left: int = 1, free: tuple[str, ...] = ()) -> Table:
-    """An empty table: so many columns are left-aligned, `free` ones may be broken over lines on a terminal."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    """An empty table: the first `left` columns are left-aligned, `free` ones may wrap on a terminal."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(columns):
         justify, wraps = "left" if number < left else "right", name in free
-        made.add_column(name, justify=justify, no_wrap=not wraps, overflow="fold")  # type: ignore[arg-type]
-    return made
+        grid.add_column(name, justify=justify, no_wrap=not wraps, overflow="fold")  # type: ignore[arg-type]
+    return grid
 
 
-def print_table(filled: Table) -> None:
-    """A table of which nothing is cut off: where it is too wide, lines are as long as they are."""
-    needed = Measurement.get(out, out.options.update(max_width=WIDE), filled)
-    breakable = not all(column.no_wrap for column in filled.columns)
-    if out.is_terminal and (needed.minimum + READABLE if breakable else needed.maximum) <= out.width:
-        out.print(filled)
+def print_table(grid: Table) -> None:
+    """Print a table and cut nothing off: where it is too wide, its lines run long."""
+    width = Measurement.get(out, out.options.update(max_width=WIDE), grid)
+    breakable = not all(column.no_wrap for column in grid.columns)
+    if out.is_terminal and (width.minimum + READABLE if breakable else width.maximum) <= out.width:
+        out.print(grid)
     else:
-        print_block(filled, width=WIDE)
+        print_block(grid, width=WIDE)
 
 
 def print_block(block: RenderableType, *, width: int) -> None:
-    """Something that is laid out in a width, without the blanks that fill its lines up."""
-    laid_out = io.StringIO()
+    """Print something laid out to a width, without the blanks at the ends of its lines."""
+    buffer = io.StringIO()
     system: Any = out.color_system
     # One of its own: `out` makes nothing wider than the terminal.
     Console(
-        file=laid_out,
+        file=buffer,
         width=width,
         height=100,
         highlight=False,
         force_terminal=out.is_terminal,
         color_system=system,
     ).print(block)
-    for line in laid_out.getvalue().splitlines():
+    for line in buffer.getvalue().splitlines():
         out.out(line.rstrip(), highlight=False)
 
 

@@ -13,6 +13,7 @@ from bootstrap_assets.corpus.records import SAMPLE
 from bootstrap_assets.database.connection import existing_database_url
 from bootstrap_assets.embedding import ledger
 from bootstrap_assets.embedding.providers.protocol import Model
+from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.errors import NoCorpusError
 from bootstrap_assets.plan import Estimate, estimate
 from bootstrap_assets.sources.registry import SOURCES, get_source
@@ -24,16 +25,16 @@ COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--data", metavar="sample|official|DIR", help="What would be loaded; DIR holds <source>/<archives>.")
-@click.option("--allow-deletes", is_flag=True, help="As a run that may delete more than a fifth of a source.")
+@click.option("--allow-deletes", is_flag=True, help="Plan a run that may delete more than a fifth of a source.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_json: bool) -> None:
     """Show what a run would embed and cost, and what it would refuse.
 
     Reads the archives and asks the database; changes nothing there, pays for nothing and needs no key.
     """
-    chosen = [get_source(name) for name in sources] or list(SOURCES.values())
+    selection = [get_source(name) for name in sources] or list(SOURCES.values())
     settings = settings_for(data)
-    model, estimates = estimate(settings, chosen, allow_deletes=allow_deletes)
+    model, estimates = estimate(settings, selection, allow_deletes=allow_deletes)
     try:
         existing_database_url(settings)
     except NoCorpusError as nothing:
@@ -41,13 +42,13 @@ def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_jso
     if as_json:
         print_json({"model": asdict(model), "sources": [asdict(one) for one in estimates]})
         return
-    filled = table(*COLUMNS)
+    grid = table(*COLUMNS)
     for one in estimates:
-        filled.add_row(one.source, *_cells(one))
+        grid.add_row(one.source, *_cells(one))
     if len(estimates) > 1:
-        filled.add_section()
-        filled.add_row("together", *_cells(_sum(estimates)), style="bold")
-    print_table(filled)
+        grid.add_section()
+        grid.add_row("together", *_cells(_sum(estimates)), style="bold")
+    print_table(grid)
     out.print(f"\n{_explain(model)}", soft_wrap=True)
     if invented := [one.source for one in estimates if one.invented]:
         out.print(f"[yellow]{SAMPLE}: {', '.join(invented)}; `--data official` plans for the real archives[/]")
@@ -68,9 +69,9 @@ def cost(as_json: bool) -> None:
         print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
         return
     if not rows:
-        out.print("nothing was ever sent")
+        out.print("nothing has been sent yet")
         return
-    filled = table(
+    grid = table(
         "day",
         "model",
         "source",
@@ -85,15 +86,15 @@ def cost(as_json: bool) -> None:
     )
     for row in rows:
         counts = (f"{row[name]:,}" for name in COUNTS)
-        filled.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
-    filled.add_section()
+        grid.add_row(str(row["day"]), row["model"], row["source"] or "", *counts, f"{row['dollars']:.4f}")
+    grid.add_section()
     totals = (f"{sum(row[name] for row in rows):,}" for name in COUNTS)
-    filled.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
-    print_table(filled)
+    grid.add_row("together", "", "", *totals, f"{sum(row['dollars'] for row in rows):.4f}", style="bold")
+    print_table(grid)
     unsure = sum(row["unsure_dollars"] for row in rows)
     if unsure >= Decimal("0.00005"):
         out.print(
-            f"\nUp to ${unsure:.4f} more may have been charged for requests that no whole answer came to, among "
+            f"\nUp to ${unsure:.4f} more may have been charged for requests that got no complete answer, among "
             "them those of a process that was killed, and those in flight.",
             soft_wrap=True,
         )
@@ -121,12 +122,19 @@ def _sum(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _explain(model: Model) -> str:
-    if model.provider == "local":
-        return (
-            f"with {model.name}, on this machine, for nothing; BOOTSTRAP_EMBEDDER=voyage shows Voyage AI's price"
-        )
+    if model.is_free:
+        prices = [
+            f"; BOOTSTRAP_EMBEDDER={other.name} shows {other.title}'s price"
+            for other in PROVIDERS.values()
+            if not other.is_free
+        ]
+        return f"with {model.provider}'s {model.name}, at no cost{''.join(prices)}"
+    limits = [
+        f", {limit:,} {what} per minute"
+        for limit, what in ((model.requests_minute, "requests"), (model.tokens_minute, "tokens"))
+        if limit
+    ]
     return (
-        f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens, {model.requests_minute:,} "
-        f"requests and {model.tokens_minute:,} tokens per minute; tokens are estimated, and a text that several "
-        "sources hold counts for the first"
+        f"with {model.provider}'s {model.name}, ${model.dollars} per million tokens{''.join(limits)}; tokens are "
+        "estimated, and a text that several sources hold is counted for the first"
     )

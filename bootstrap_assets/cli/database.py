@@ -1,4 +1,4 @@
-"""`bootstrap db`: the database as a thing to start, stop, look into and migrate."""
+"""`bootstrap db`: start, stop, inspect and migrate the database."""
 
 import os
 import shutil
@@ -19,25 +19,43 @@ from bootstrap_assets.settings import Settings, load_settings
 
 @click.group()
 def db() -> None:
-    """Start, stop, look into and migrate the database."""
+    """Start, stop, inspect and migrate the database."""
 
 
 @db.command()
-def up() -> None:
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Let the embedded server also listen on this port of 127.0.0.1 until it stops; it asks for a password.",
+)
+def up(port: int | None) -> None:
     """Start the embedded server (or reach yours) and bring the schema up to date."""
-    url = database_url(load_settings())
+    settings = load_settings()
+    if port:
+        _require_embedded(settings, "its port is its own")
+        server.listen(settings.root, port)
+    url = database_url(settings)
     version = schema.upgrade(url)
     out.print(f"PostgreSQL is up at {escape(describe(url))}, schema {version}", soft_wrap=True)
+    if port:
+        out.print(f"and on port {port} of 127.0.0.1; `bootstrap db address` prints the address, with its password")
+
+
+@db.command("address")
+def address_() -> None:
+    """Print the embedded server's connection string by TCP, with the password: see `db up --port`."""
+    settings = load_settings()
+    _require_embedded(settings, "`bootstrap db url` prints it")
+    print_exactly(server.address(settings.root))
 
 
 @db.command()
 def down() -> None:
     """Stop the embedded server. The data stays."""
     settings = load_settings()
-    if settings.database_url:
-        raise ConfigurationError("BOOTSTRAP_DATABASE_URL is set: that server is not ours to stop")
-    told = "stopped" if server.stop(settings.root) else "the embedded server was not running"
-    out.print(f"{told} in {escape(str(settings.root))}", soft_wrap=True)
+    _require_embedded(settings, "that server is not ours to stop")
+    outcome = "stopped" if server.stop(settings.root) else "the embedded server was not running"
+    out.print(f"{outcome} in {escape(str(settings.root))}", soft_wrap=True)
 
 
 @db.command()
@@ -74,7 +92,7 @@ def upgrade(revision: str) -> None:
 def batches() -> None:
     """Divide the corpus into as many batches as BOOTSTRAP_BATCHES says.
 
-    Vectors stay, and nothing is paid for again; the next run tells anew which batches are complete. Do it while no
+    Vectors stay, and nothing is paid for again; the next run works out which batches are complete. Do it while no
     run is at work.
     """
     settings = load_settings()
@@ -98,13 +116,18 @@ def downgrade(revision: str, yes: bool) -> None:
 @db.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
-    """Empty the corpus: drop and make the schema anew, and forget Dagster's runs."""
+    """Empty the corpus: drop and recreate the schema, and forget Dagster's runs."""
     settings = load_settings()
     address = existing_database_url(settings)
     question = f"Drop the corpus with its vectors, and the record of all runs, in {describe(address)}?"
     _confirm(yes, question)
     _reset(settings, address)
     out.print("the corpus is empty")
+
+
+def _require_embedded(settings: Settings, reason: str) -> None:
+    if settings.database_url:
+        raise ConfigurationError(f"BOOTSTRAP_DATABASE_URL is set: {reason}")
 
 
 def _reset(settings: Settings, address: str) -> None:

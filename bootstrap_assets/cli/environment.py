@@ -26,10 +26,11 @@ from bootstrap_assets.database.connection import (
 )
 from bootstrap_assets.database.embedded import server
 from bootstrap_assets.embedding import spaces
-from bootstrap_assets.embedding.choose import SpaceModel, choose_embedder, remarks
-from bootstrap_assets.embedding.providers.protocol import InputType
+from bootstrap_assets.embedding.choose import choose_embedder, remarks
+from bootstrap_assets.embedding.providers.protocol import InputType, SpaceModel
+from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
-from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.settings import FILE, Settings, load_settings, settings_file
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -48,7 +49,9 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
             shutil.copyfile(template, home / "dagster.yaml.new")
         (home / "dagster.yaml.new").replace(home / "dagster.yaml")
         schema.ensure_schema(connection, schema.DAGSTER_SCHEMA)
+    file = settings_file()
     return {
+        **({FILE: str(file)} if file else {}),
         "BOOTSTRAP_HOME": str(settings.root),
         "DAGSTER_HOME": str(home),
         "BOOTSTRAP_DAGSTER_URL": dagster_url(url),
@@ -87,7 +90,7 @@ def env() -> None:
 
 @click.command()
 def doctor() -> None:
-    """Check everything that a run needs. Makes nothing."""
+    """Check everything that a run needs. Changes nothing."""
     settings = load_settings()
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),
@@ -115,8 +118,8 @@ def _home(settings: Settings) -> str:
     there = next(path for path in (settings.root, *settings.root.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise ConfigurationError(f"BOOTSTRAP_HOME: {settings.root}: {there} is no folder that one can write to")
-    made = "" if there == settings.root else ", which the first run makes"
-    return f"{settings.root}{made}, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
+    remark = "" if there == settings.root else ", which the first run makes"
+    return f"{settings.root}{remark}, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
 
 
 def _database(settings: Settings) -> str:
@@ -132,17 +135,17 @@ def _database(settings: Settings) -> str:
 
 
 def _programs() -> str:
-    """The version of the embedded server, as its program tells it: so that it can be run."""
-    done = subprocess.run(
+    """The version of the embedded server, as its program reports it, which shows that it can be run."""
+    process = subprocess.run(
         [server.program("postgres"), "--version"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise ConfigurationError(f"the embedded PostgreSQL cannot be run: {' '.join(done.stderr.split())}")
-    return done.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")
+    if process.returncode != 0:
+        raise ConfigurationError(f"the embedded PostgreSQL cannot be run: {' '.join(process.stderr.split())}")
+    return process.stdout.strip().replace("postgres (PostgreSQL)", "PostgreSQL")
 
 
 _NO_SCHEMA = "none yet: the first run makes it"
@@ -164,19 +167,19 @@ def _schema(settings: Settings) -> str:
 def _embedder(settings: Settings) -> str:
     embedder = choose_embedder(settings, _known_spaces(settings))
     model = embedder.model
-    if model.provider == "local":
+    key = "key is set" if PROVIDERS[model.provider].key else "no key needed"
+    if model.is_free:
         embedder.embed(["a clause"], InputType.QUERY)
-        said = f"local, {model.name}, {model.dimensions} dimensions, no key needed"
     else:
-        key = "key is set (not tried: that would cost)"
-        said = f"{model.provider}, {model.name}, {model.dimensions} dimensions, {key}"
-    return "; ".join([said, *remarks(settings, model)])
+        key = f"{key} (not tried: that would cost)"
+    facts = f"{model.provider}, {model.name}, {model.dimensions} dimensions, {key}"
+    return "; ".join([facts, *remarks(settings, model)])
 
 
 def _known_spaces(settings: Settings) -> Sequence[SpaceModel]:
-    """The database's spaces; none where it does not answer, or has no corpus: other checks tell that."""
+    """The database's spaces; none where it does not answer, or has no corpus: other checks say so."""
     with suppress(BootstrapError, psycopg.Error), connect(existing_database_url(settings)) as connection:
-        return spaces.known(connection) if schema.current(connection) == schema.head() else []
+        return spaces.with_vectors(connection) if schema.current(connection) == schema.head() else []
     return []
 
 
@@ -185,8 +188,8 @@ def _data(settings: Settings) -> str:
         return "official: downloaded when needed"
     if settings.data == "sample":
         return "sample: written into the home when needed"
-    found = [Path(a.path).name for source in SOURCES.values() for a in locate.fetch(settings, source)]
-    return f"{settings.data}: {', '.join(found)}"
+    names = [Path(a.path).name for source in SOURCES.values() for a in locate.fetch(settings, source)]
+    return f"{settings.data}: {', '.join(names)}"
 
 
 def is_embedded_running(settings: Settings) -> bool:

@@ -1,8 +1,7 @@
 """`bootstrap evaluate`: how good the search is, on labels, and whether it is as good as it was."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import click
 from rich.markup import escape
@@ -14,13 +13,16 @@ from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, existing_database_url
 from bootstrap_assets.embedding import context
 from bootstrap_assets.evaluation.baseline import FEWEST
+from bootstrap_assets.evaluation.comparison import Comparison
+from bootstrap_assets.evaluation.document import Document, PartScores, Scope, TaskScores
 from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, measured_on
-from bootstrap_assets.evaluation.questions import CUAD, NLI, Scope
+from bootstrap_assets.evaluation.intervals import Interval
+from bootstrap_assets.evaluation.questions import CUAD, NLI
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli.source import SPLITS
 
 WORST = 5
-"""How many hypotheses and categories are shown, those found worst."""
+"""How many hypotheses and categories are shown: those that do worst."""
 
 TITLES = {
     NLI: "ContractNLI: is the evidence for a hypothesis among the first spans of its contract?",
@@ -31,10 +33,13 @@ LISTS = {
     "text": "words alone (BM25)",
     "text_widened": "the hybrid's words",
     "hybrid": "hybrid",
-    "hybrid_minus_vector": "hybrid minus vectors",
-    "hybrid_minus_text": "hybrid minus words",
-    "hybrid_minus_text_widened": "hybrid minus its words",
 }
+DIFFERENCES = {
+    "vector": "hybrid minus vectors",
+    "text": "hybrid minus words",
+    "text_widened": "hybrid minus its words",
+}
+OVER_ALL = "ContractNLI, over all contracts together: not judged where contracts came or went since the baseline"
 
 
 @click.command(name="evaluate")
@@ -43,12 +48,12 @@ LISTS = {
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N queries of each kind.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only this split of ContractNLI.")
-@click.option("--accept", is_flag=True, help="Take these scores for the baseline, whatever they are.")
+@click.option("--accept", is_flag=True, help="Make these scores the baseline, whatever they are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def evaluation(data: str | None, limit: int | None, split: str | None, accept: bool, as_json: bool) -> None:
     """Measure the search on the labels of ContractNLI and CUAD.
 
-    Ends with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
+    Exits with 1 where the index finds too little, or a score fell by more than noise since the baseline, which the
     first evaluation sets. A part (--limit, --split) is compared, but not kept.
     """
     if accept and (limit or split):
@@ -57,108 +62,114 @@ def evaluation(data: str | None, limit: int | None, split: str | None, accept: b
     if data:
         with context.open_corpus(settings) as corpus:
             pipeline.bootstrap(corpus)
-    found = _evaluate(settings, Scope(limit, split), accept=accept)
+    conclude(evaluate_in(settings, Scope(limit, split), accept=accept), as_json=as_json)
+
+
+def conclude(result: Evaluation, *, as_json: bool) -> None:
+    """Print an evaluation, and exit with 1 where it failed."""
     if as_json:
-        print_json(found.document())
+        print_json(result.document.for_json())
     else:
-        print_evaluation(found)
-    for failure in found.failures:
+        print_evaluation(result)
+    for failure in result.failures:
         errors.print(f"[bold red]failed:[/] {escape(failure)}", soft_wrap=True)
-    if not found.ok:
+    if not result.ok:
         sys.exit(FAILED)
 
 
-def _evaluate(settings: Settings, scope: Scope, *, accept: bool) -> Evaluation:
+def evaluate_in(settings: Settings, scope: Scope, *, accept: bool = False, space: int | None = None) -> Evaluation:
+    """Evaluate a space (None: the active one) of the database of these settings."""
     with Database(existing_database_url(settings), size=4) as database:
         with database.connection() as connection:
             schema.require_current(connection)
-        return evaluate(database, settings, scope=scope, accept=accept)
+        return evaluate(database, settings, scope=scope, accept=accept, space=space)
 
 
-def print_evaluation(found: Evaluation) -> None:
+def print_evaluation(evaluation: Evaluation) -> None:
     """The figures as small tables, for people."""
-    document = found.document()
-    if found.invented:
-        out.print(f"[yellow]{measured_on(found.invented)}[/]\n", soft_wrap=True)
-    for name, title in TITLES.items():
-        if name in document:
-            _print_task(title, document[name], found.tasks[name].metrics, found.invented.get(name))
-    for name, key, label in ((NLI, "by_hypothesis", "hypothesis"), (CUAD, "by_category", "category")):
-        if name in document:
-            _print_worst(document[name][key][:WORST], label, found.tasks[name].metrics)
-    if found.corpus:
-        title = (
-            "ContractNLI, over all contracts together: not judged where contracts came or went since the baseline"
-        )
-        share = [name for name in found.corpus.metrics if not name.startswith("R@")]  # far more are right than fit
-        _print_task(title, document[NLI]["corpus"], share, found.invented.get(NLI))
-    _print_curve(document["ann"], found)
-    for line in found.left_out:
+    document = evaluation.document
+    if document.invented:
+        out.print(f"[yellow]{measured_on(document.invented)}[/]\n", soft_wrap=True)
+    for name, task in document.tasks.items():
+        _print_task(TITLES[name], task, task.metrics, document.invented.get(name))
+    for task in document.tasks.values():
+        _print_worst(task.parts[:WORST], task.metrics)
+    if document.contract_nli and document.contract_nli.corpus:
+        _print_corpus(document.contract_nli.corpus, document.invented.get(NLI))
+    _print_curve(document)
+    for line in document.left_out:
         out.print(f"[yellow]left out: {escape(line)}[/]", soft_wrap=True)
-    _print_baseline(found)
+    _print_baseline(evaluation)
 
 
-def _print_task(title: str, task: Mapping[str, Any], metrics: Sequence[str], origin: str | None = None) -> None:
+def _print_corpus(task: TaskScores, origin: str | None) -> None:
+    metrics = [name for name in task.metrics if not name.startswith("R@")]  # far more are right than fit
+    _print_task(OVER_ALL, task, metrics, origin)
+
+
+def _print_task(title: str, task: TaskScores, metrics: Sequence[str], origin: str | None = None) -> None:
     out.print(f"[bold]{title}[/]{f' [yellow]({origin})[/]' if origin else ''}", soft_wrap=True)
-    asked = f"{task['queries']:,} questions about {task['contracts']:,} contracts"
-    out.print(f"[dim]{asked}; mean, and 95 % interval below it[/]")
-    filled = table("", *metrics)
-    for name, told in LISTS.items():
-        signed = "minus" in name
-        cells = [_interval(task[name][metric], signed=signed) for metric in metrics]
-        filled.add_row(told, *cells, style="bold" if name == "hybrid" else "dim" if name == "text_widened" else "")
-    print_table(filled)
+    questions = f"{task.queries:,} questions about {task.contracts:,} contracts"
+    out.print(f"[dim]{questions}; mean, and 95 % interval below it[/]")
+    rows = table("", *metrics)
+    for name, scores in task.lists.items():
+        style = "bold" if name == "hybrid" else "dim" if name == "text_widened" else ""
+        rows.add_row(LISTS[name], *(_interval(scores[metric], ".3f") for metric in metrics), style=style)
+    for name, scores in task.differences.items():
+        rows.add_row(DIFFERENCES[name], *(_interval(scores[metric], "+.3f") for metric in metrics))
+    print_table(rows)
     out.print()
 
 
-def _interval(value: Mapping[str, float], *, signed: bool) -> str:
-    form = "+.3f" if signed else ".3f"
-    return f"{value['mean']:{form}}\n[dim]{value['low']:{form}} – {value['high']:{form}}[/]"
+def _interval(value: Interval, form: str) -> str:
+    return f"{value.mean:{form}}\n[dim]{value.low:{form}} – {value.high:{form}}[/]"
 
 
-def _print_worst(rows: Sequence[Mapping[str, Any]], label: str, metrics: Sequence[str]) -> None:
-    filled = table("found worst", "questions", *metrics)
-    for row in rows:
-        filled.add_row(escape(row[label]), f"{row['queries']:,}", *(f"{row[metric]:.3f}" for metric in metrics))
-    print_table(filled)
+def _print_worst(parts: Sequence[PartScores], metrics: Sequence[str]) -> None:
+    rows = table("hardest to find", "questions", *metrics)
+    for part in parts:
+        rows.add_row(escape(part.name), f"{part.queries:,}", *(f"{part.scores[metric]:.3f}" for metric in metrics))
+    print_table(rows)
     out.print()
 
 
-def _print_curve(points: Sequence[Mapping[str, Any]], found: Evaluation) -> None:
-    chosen, told = found.curve.chosen.ef_search, "chosen" if found.scope.whole else "enough"
+def _print_curve(document: Document) -> None:
+    mark = "chosen" if document.scope.whole else "enough"
     out.print("[bold]The index: how much of the true nearest does it find, and how fast?[/]", soft_wrap=True)
-    asked = f"{found.curve.queries:,} vectors of the corpus, one at a time: of the true nearest 10 and 100"
-    out.print(f"[dim]{asked}[/]")
-    columns = ("ef_search", "recall@10", "recall@100", "ms", "ms_p95")
-    filled = table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
-    for point in points:
-        here = point["ef_search"] == chosen
-        cells = [f"{point[name]:.3f}" if name.startswith("rec") else f"{point[name]:g}" for name in columns]
-        filled.add_row(*cells, told if here else "", style="bold" if here else "")
-    print_table(filled)
+    vectors = f"{document.ann_queries:,} vectors of the corpus, one at a time: of the true nearest 10 and 100"
+    out.print(f"[dim]{vectors}[/]")
+    rows = table(*("effort (ef_search)", "recall@10", "recall@100", "ms (median)", "ms (95 % are faster)", ""))
+    for point in document.ann:
+        here = point == document.operating_point
+        cells = (f"{point.recall_10:.3f}", f"{point.recall_100:.3f}", f"{point.ms:g}", f"{point.ms_p95:g}")
+        rows.add_row(f"{point.ef_search}", *cells, mark if here else "", style="bold" if here else "")
+    print_table(rows)
     out.print()
 
 
-def _print_baseline(found: Evaluation) -> None:
-    compared = found.compared
-    known = compared.baseline
-    if known is None:
-        told = "There was no baseline to compare with."
-    else:
-        since = f"the baseline of {known.measured_at:%Y-%m-%d %H:%M}"
-        number = len(compared.falls)
-        told = f"{number} score{'s' * (number != 1)} fell by more than noise since {since}"
-        told += f" ({compared.shared:,} of {compared.contracts:,} contracts are in it)."
-        if not compared.judged:
-            told += " So few say little; `bootstrap evaluate --accept` makes a new baseline."
-        elif compared.shared < FEWEST:
-            told += f" Of fewer than {FEWEST} nothing is judged."
-        told += "" if known.space == found.space else f" It was measured on {known.space}."
-        told += "" if compared.same_search else " The search's functions have changed since."
-    if compared.accepted:
-        told += " These scores are the baseline from now on."
-    if not found.scope.whole:
-        told += " A part is not kept."
-    out.print(escape(told), soft_wrap=True)
-    out.print(f"[dim]{found.seconds:.0f} s, {found.embedded:,} texts embedded for it[/]")
-    out.print(f"[bold]{escape(found.document()['verdict'])}[/]", soft_wrap=True)
+def _print_baseline(evaluation: Evaluation) -> None:
+    comparison = evaluation.comparison
+    message = _against(comparison, evaluation.space)
+    if comparison.accepted:
+        message += " These scores are the baseline from now on."
+    if not evaluation.scope.whole:
+        message += " A part is not kept."
+    out.print(escape(message), soft_wrap=True)
+    out.print(f"[dim]{evaluation.seconds:.0f} s, {evaluation.embedded:,} texts embedded for it[/]")
+    out.print(f"[bold]{escape(evaluation.document.verdict)}[/]", soft_wrap=True)
+
+
+def _against(comparison: Comparison, space: str) -> str:
+    baseline = comparison.baseline
+    if baseline is None:
+        return "There was no baseline to compare with."
+    since = f"the baseline of {baseline.measured_at:%Y-%m-%d %H:%M}"
+    number = len(comparison.falls)
+    message = f"{number} score{'s' * (number != 1)} fell by more than noise since {since}"
+    message += f" ({comparison.shared:,} of {comparison.contracts:,} contracts are in it)."
+    if not comparison.judged:
+        message += " So few prove little; `bootstrap evaluate --accept` makes a new baseline."
+    elif comparison.shared < FEWEST:
+        message += f" With fewer than {FEWEST}, nothing is judged."
+    message += "" if baseline.space == space else f" It was measured on {baseline.space}."
+    return message + ("" if comparison.same_search else " The search's functions have changed since.")

@@ -3,8 +3,8 @@
 import click
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached, 5 not ended in "
-    "time (wait), 130 and 143 stopped by SIGINT and SIGTERM, 141 a pipe that nobody reads any more."
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached, 5 timed out "
+    "(wait), 130 and 143 stopped by SIGINT and SIGTERM, 141 a pipe that nobody reads any more."
 )
 
 EXAMPLES = {
@@ -32,10 +32,12 @@ EXAMPLES = {
     "spaces list": ("spaces list", "spaces list --json"),
     "spaces show": ("spaces show 2",),
     "spaces build": ("spaces build --provider voyage --model voyage-4-large --max-cost 2.50",),
+    "spaces evaluate": ("spaces evaluate 2", "spaces evaluate 2 --split test --json"),
     "spaces promote": ("spaces promote 2",),
     "spaces rollback": ("spaces rollback",),
     "spaces drop": ("spaces drop 1 --yes",),
-    "db up": ("db up",),
+    "db up": ("db up", "db up --port 5433"),
+    "db address": ('psql "$(bootstrap db address)"',),
     "db down": ("db down",),
     "db url": ('psql "$(bootstrap db url)"',),
     "db psql": ('db psql -c "SELECT count(*) FROM reference_embeddings"',),

@@ -1,4 +1,4 @@
-"""`bootstrap failures`: the dead letters, to look at, to carry away, to try again, to leave alone."""
+"""`bootstrap failures`: list, show, export, retry or ignore the dead letters."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 
-SHOWN = 100
+MOST_ROWS = 100
 """Rows that `list` prints; --json gives all."""
 
 of_source = click.option("--source", help="Only of this source.")
@@ -47,24 +47,24 @@ def failures() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_(source: str | None, error_class: str | None, closed: bool, as_json: bool) -> None:
     """List the dead letters."""
-    found = _read(source, error_class, closed=closed)
+    rows = _read(source, error_class, closed=closed)
     if as_json:
-        print_json([_plain(letter) for letter in found])
+        print_json([_plain(letter) for letter in rows])
         return
-    if not found:
+    if not rows:
         out.print("none")
         return
     columns = ("no.", "source", "record", "stage", "class", "tries", "why")
-    filled = table(*columns, left=len(columns), free=("record", "why"))
-    filled.columns[5].justify = "right"
-    for letter in found[:SHOWN]:
+    grid = table(*columns, left=len(columns), free=("record", "why"))
+    grid.columns[5].justify = "right"
+    for letter in rows[:MOST_ROWS]:
         where = letter["source_id"] or letter["place"] or "(a passage)"
         state = "" if not closed else _state(letter)
         cells = (letter["source"], where, letter["stage"], letter["class"], str(letter["attempts"]))
-        filled.add_row(str(letter["id"]), *map(escape, cells), escape(state + letter["message"]))
-    print_table(filled)
-    if len(found) > SHOWN:
-        out.print(f"… and {len(found) - SHOWN:,} more: --source and --class choose, --json gives all")
+        grid.add_row(str(letter["id"]), *map(escape, cells), escape(state + letter["message"]))
+    print_table(grid)
+    if len(rows) > MOST_ROWS:
+        out.print(f"… and {len(rows) - MOST_ROWS:,} more: --source and --class choose, --json gives all")
 
 
 @failures.command()
@@ -72,10 +72,10 @@ def list_(source: str | None, error_class: str | None, closed: bool, as_json: bo
 def show(number: int) -> None:
     """Show one dead letter with its text."""
     with open_corpus_database() as connection:
-        found = letters.listing(connection, number=number, closed=True)
-        if not found:
+        rows = letters.listing(connection, number=number, closed=True)
+        if not rows:
             raise ConfigurationError(f"there is no failure {number}")
-        letter = found[0]
+        letter = rows[0]
         text = (
             letters.text_of(connection, letter["source"], letter["content_hash"])
             if letter["content_hash"]
@@ -100,11 +100,11 @@ def show(number: int) -> None:
 def export(file: Path, source: str | None, error_class: str | None, closed: bool) -> None:
     """Append the dead letters to FILE, as JSON Lines."""
     check_place(file)
-    found = _read(source, error_class, closed=closed)
+    rows = _read(source, error_class, closed=closed)
     with file.open("a", encoding="utf-8") as lines:
-        for letter in found:
+        for letter in rows:
             lines.write(json.dumps(_plain(letter), ensure_ascii=False, default=str) + "\n")
-    out.print(f"{len(found):,} appended to {escape(str(file))}", soft_wrap=True)
+    out.print(f"{len(rows):,} appended to {escape(str(file))}", soft_wrap=True)
 
 
 @failures.command()
@@ -113,24 +113,24 @@ def export(file: Path, source: str | None, error_class: str | None, closed: bool
 @click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before that.")
 def retry(source: str | None, error_class: str | None, max_cost: float | None) -> None:
     """Embed the texts of the dead letters again, and nothing else."""
-    _read(source, None)  # an unknown source is told before anything starts
+    _read(source, None)  # reports an unknown source before anything starts
     with stopping_signals() as stop, context.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
-        done = pipeline.retry_failures(corpus, source=source, error_class=error_class)
-    stored = sum(filled.texts + filled.pooled for filled in done.values())
+        results = pipeline.retry_failures(corpus, source=source, error_class=error_class)
+    count = sum(result.texts + result.pooled for result in results.values())
     with open_corpus_database() as connection:
-        left = letters.listing(connection, source=source, error_class=error_class, space=corpus.space)
-    parsed = sum(letter["stage"] == "parse" for letter in left)
-    others = len(_read(source, error_class)) - len(left)
-    out.print(f"{stored:,} text{'s' * (stored != 1)} embedded, {len(left):,} dead letters left", soft_wrap=True)
-    if parsed:
+        rest = letters.listing(connection, source=source, error_class=error_class, space=corpus.space)
+    unreadable = sum(letter["stage"] == "parse" for letter in rest)
+    others = len(_read(source, error_class)) - len(rest)
+    out.print(f"{count:,} text{'s' * (count != 1)} embedded, {len(rest):,} dead letters left", soft_wrap=True)
+    if unreadable:
         out.print(
-            f"{parsed:,} of them could not be read from their archive: they are tried again when it changes "
+            f"{unreadable:,} of them could not be read from their archive: they are tried again when it changes "
             "(`bootstrap run --force-refresh`)",
             soft_wrap=True,
         )
     if others:
         out.print(f"{others:,} more are of other models than {corpus.space.model}, and were left alone")
-    sys.exit(WITH_FAILURES if left else 0)
+    sys.exit(WITH_FAILURES if rest else 0)
 
 
 @failures.command()
@@ -145,16 +145,16 @@ def ignore(numbers: tuple[int, ...], source: str | None, error_class: str | None
     if unknown:
         raise ConfigurationError(f"no such dead letter: {', '.join(map(str, sorted(unknown)))}")
     with open_corpus_database() as connection:
-        ignored = letters.ignore(connection, numbers=numbers, source=source, error_class=error_class)
-    out.print(f"{ignored:,} ignored")
+        count = letters.ignore(connection, numbers=numbers, source=source, error_class=error_class)
+    out.print(f"{count:,} ignored")
 
 
 def _read(source: str | None, error_class: str | None, *, closed: bool = False) -> list[dict[str, Any]]:
     with open_corpus_database() as connection:
-        found = letters.listing(connection, source=source, error_class=error_class, closed=closed)
-        if source and not found and not letters.listing(connection, source=source, closed=True):
+        rows = letters.listing(connection, source=source, error_class=error_class, closed=closed)
+        if source and not rows and not letters.listing(connection, source=source, closed=True):
             get_source(source)  # an unknown one is wrong usage
-    return found
+    return rows
 
 
 def _plain(letter: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from bootstrap_assets.cli.console import check_place, errors, out
 from bootstrap_assets.database.connection import Database, describe, existing_database_url
+from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.settings import Settings, load_settings
 
 STDOUT = Path("-")
@@ -25,26 +26,27 @@ STDOUT = Path("-")
 def report(file: Path) -> None:
     """Write a page about the corpus: contents, gaps, quality, cost, failures, map, near-duplicates, changes.
 
-    One HTML file for a browser or a printer, which needs nothing else.
+    One self-contained HTML file for a browser or a printer.
     """
     if file != STDOUT:
         check_place(file)
-    from bootstrap_assets.report import page  # draws and projects: two seconds to import
+    with needs_extra("report", "the report"):
+        from bootstrap_assets.report import page  # draws and projects: two seconds to import
 
     began = time.monotonic()
     settings = load_settings()
     with Database(existing_database_url(settings), size=1) as database, database.connection() as connection:
-        written = page.render(page.gather(connection, _told(settings)))
-    page_bytes = written.encode()
+        html = page.render(page.gather(connection, _place(settings)))
+    page_bytes = html.encode()
     if file == STDOUT:
         click.echo(page_bytes, nl=False)
     else:
         file.write_bytes(page_bytes)
-    told = f"{escape(str(file))}: {len(page_bytes) / 1000:,.0f} kB in {time.monotonic() - began:.1f} s"
-    (errors if file == STDOUT else out).print(told, soft_wrap=True)
+    message = f"{escape(str(file))}: {len(page_bytes) / 1000:,.0f} kB in {time.monotonic() - began:.1f} s"
+    (errors if file == STDOUT else out).print(message, soft_wrap=True)
 
 
-def _told(settings: Settings) -> str:
+def _place(settings: Settings) -> str:
     """The database for people: no password, and no path of this machine."""
     if settings.database_url is None:
         return "the embedded server of this installation"

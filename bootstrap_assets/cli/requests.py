@@ -1,6 +1,6 @@
 """`bootstrap request|cancel|resume|wait|events`: for other programs and shells, through the database.
 
-A request is made into a run by the sensor `requests` of a running Dagster daemon (`bootstrap ui`).
+A request is turned into a run by the sensor `requests` of a running Dagster daemon (`bootstrap ui`).
 """
 
 import fcntl
@@ -35,7 +35,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 
 PRIORITY = click.IntRange(-MAX_PRIORITY, MAX_PRIORITY)
-NOBODY = "no `bootstrap ui` is at work here: the request waits for one"
+NOBODY = "no `bootstrap ui` is running here: the request waits for one"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 
@@ -57,8 +57,8 @@ def request(
     """
     for name in sources:
         get_source(name)
-    wanted = [] if set(sources) == set(SOURCES) else list(sources)
-    event = IngestRequested(sources=wanted, force_refresh=force_refresh, priority=priority, requested_by=by)
+    names = [] if set(sources) == set(SOURCES) else list(sources)
+    event = IngestRequested(sources=names, force_refresh=force_refresh, priority=priority, requested_by=by)
     settings = load_settings()
     schema.upgrade(database_url(settings))
     with open_corpus_database() as connection:
@@ -80,11 +80,11 @@ def cancel(number: int) -> None:
     Asking again changes nothing. Ends with 2 where there is no such request, or it has ended already.
     """
     with open_corpus_database() as connection:
-        done = requests.cancel(connection, number)
+        is_new = requests.cancel(connection, number)
         one = requests.get(connection, number)
-    if not done and one.status != "cancelled" and not one.under_way:
-        raise ConfigurationError(f"request {number} has ended already: {_ended(one)}")
-    again = "" if done else " already"
+    if not is_new and one.status != "cancelled" and not one.under_way:
+        raise ConfigurationError(f"request {number} has ended already: {_standing(one)}")
+    again = "" if is_new else " already"
     ending = ": its run ends at the next safe point" if one.under_way else ""
     out.print(f"request {number} is cancelled{again}{ending}", soft_wrap=True)
 
@@ -96,11 +96,10 @@ def resume(number: int) -> None:
     with open_corpus_database() as connection:
         if not requests.resume(connection, number):
             one = requests.get(connection, number)
-            told = f"is under way ({one.status})" if one.under_way else f"is {_ended(one)}"
-            cancelled = ", and was asked to end: resume it when it has" if one.under_way and one.cancelled else ""
-            raise ConfigurationError(
-                f"request {number} {told}{cancelled or ': only a failed or cancelled one is resumed'}"
-            )
+            state = f"is under way ({one.status})" if one.under_way else f"is {_standing(one)}"
+            hint = ", and was asked to end: resume it when it has" if one.under_way and one.cancelled else ""
+            hint = hint or ": only a failed or cancelled one is resumed"
+            raise ConfigurationError(f"request {number} {state}{hint}")
         one = requests.get(connection, number)
     out.print(f"request {number}")
     _warn_where_nobody_works(load_settings(), [one])
@@ -118,49 +117,51 @@ def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None
     """
     settings = load_settings()
     with Database(existing_database_url(settings), size=1) as database:
-        wanted, found, last = database.transact(partial(_look, numbers=numbers))
-        before = {one.id for one in found if not one.under_way}
-        _warn_where_nobody_works(settings, found)
+        ids, entries, last = database.transact(partial(_look, numbers=numbers))
+        before = {one.id for one in entries if not one.under_way}
+        _warn_where_nobody_works(settings, entries)
         try:
-            in_time = requests.wait(database, wanted, timeout=timeout)
-            found = [database.transact(partial(requests.get, number=number)) for number in wanted]
+            in_time = requests.wait(database, ids, timeout=timeout)
+            entries = [database.transact(partial(requests.get, number=number)) for number in ids]
         except (psycopg.Error, DatabaseUnavailable) as error:
-            _give_up(error, wanted)
+            _give_up(error, ids)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in entries])
     else:
-        for one in found:
-            told = _ended(one) if one.id in before else f"{one.status}{': ' + one.message if one.message else ''}"
-            out.print(f"request {one.id}: {escape(told)}", soft_wrap=True)
-    if not found:
+        for one in entries:
+            words = (
+                _standing(one) if one.id in before else f"{one.status}{': ' + one.message if one.message else ''}"
+            )
+            out.print(f"request {one.id}: {escape(words)}", soft_wrap=True)
+    if not entries:
         errors.print(last, soft_wrap=True)
     if not in_time:
         sys.exit(TIMED_OUT)
-    statuses = {one.status for one in found} - {"completed"}
+    statuses = {one.status for one in entries} - {"completed"}
     sys.exit(FAILED if statuses & {"failed", "cancelled"} else WITH_FAILURES if statuses else 0)
 
 
 def _look(connection: Connection, numbers: Sequence[int]) -> tuple[list[int], list[Request], str]:
     """Which requests to wait for, how they are, and what to say where there are none."""
     schema.require_current(connection)
-    wanted = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
-    found = [requests.get(connection, number) for number in wanted]
-    return wanted, found, "" if found else _nothing_under_way(connection)
+    ids = list(numbers) or [one.id for one in requests.listing(connection, statuses=requests.UNDER_WAY)]
+    entries = [requests.get(connection, number) for number in ids]
+    return ids, entries, "" if entries else _nothing_under_way(connection)
 
 
-def _ended(one: Request) -> str:
-    """How a request stands, in its own word, with the reason and since when."""
+def _standing(one: Request) -> str:
+    """A request's status, with the reason and since when."""
     since = f" since {one.finished_at.astimezone():%Y-%m-%d %H:%M:%S}" if one.finished_at else ""
     return f"{one.status}{since}{': ' + one.message if one.message else ''}"
 
 
 def _nothing_under_way(connection: Connection) -> str:
-    """What is said where there is nothing to wait for."""
-    ended = requests.listing(connection)
-    if not ended:
-        return "nothing was ever asked for: `bootstrap request` does"
-    newest = max(ended, key=lambda one: one.id)
-    return f"no request is under way; the last one, {newest.id}, is {_ended(newest)}"
+    """The message where there is nothing to wait for."""
+    entries = requests.listing(connection)
+    if not entries:
+        return "nothing was ever requested: `bootstrap request` does that"
+    newest = max(entries, key=lambda one: one.id)
+    return f"no request is under way; the last one, {newest.id}, is {_standing(newest)}"
 
 
 def _give_up(error: Exception, numbers: Sequence[int]) -> NoReturn:
@@ -168,15 +169,15 @@ def _give_up(error: Exception, numbers: Sequence[int]) -> NoReturn:
     again = " ".join(map(str, ("bootstrap wait", *numbers)))
     errors.print(
         f"[bold red]gave up waiting:[/] {escape(' '.join(str(error).split()))}\n"
-        f"What was asked for goes on, or will; `{again}` waits again.",
+        f"The requests go on all the same; `{again}` waits again.",
         soft_wrap=True,
     )
     sys.exit(TIMED_OUT)
 
 
-def _warn_where_nobody_works(settings: Settings, found: Sequence[Request]) -> None:
+def _warn_where_nobody_works(settings: Settings, entries: Sequence[Request]) -> None:
     """Requests that nobody has begun may wait for ever."""
-    if any(one.status == "requested" for one in found) and not _is_ui_at_work(settings):
+    if any(one.status == "requested" for one in entries) and not _is_ui_at_work(settings):
         errors.print(NOBODY, soft_wrap=True)
 
 
@@ -193,23 +194,23 @@ def _is_ui_at_work(settings: Settings) -> bool:
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
 @click.option("--after", type=int, metavar="ID", help="Only events after this one.")
 @click.option("--name", "names", multiple=True, type=click.Choice(list(EVENTS)), help="Only these.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the newest.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout.")
 def events(follow: bool, after: int | None, names: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Show what was asked and what was done."""
     with open_corpus_database() as connection:
         newest = max((row.id for row in outbox.listing(connection, limit=1)), default=0)
-        found = outbox.listing(connection, after=after or 0, names=names, limit=limit)  # may have newer ones
-    shown = {row.id for row in found}
-    for row in found:
+        rows = outbox.listing(connection, after=after or 0, names=names, limit=limit)  # may have newer ones
+    ids = {row.id for row in rows}
+    for row in rows:
         _print(row, as_json=as_json)
     if follow:
         try:
             for row in outbox.follow(existing_database_url(load_settings()), after=newest, names=names):
-                if row.id not in shown:
+                if row.id not in ids:
                     _print(row, as_json=as_json)
         except KeyboardInterrupt:
             sys.exit(0)
@@ -219,9 +220,9 @@ def _print(row: Row, *, as_json: bool) -> None:
     if as_json:
         print_json(row._asdict(), lines=True)
         return
-    told = "  ".join(f"{name} {_plain(value)}" for name, value in row.payload.items() if value not in _EMPTY)
+    payload = "  ".join(f"{name} {_plain(value)}" for name, value in row.payload.items() if value not in _EMPTY)
     when = f"{row.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
-    out.print(f"[dim]{row.id:>6}  {when}[/]  {row.name:<28} {escape(told)}", soft_wrap=True)
+    out.print(f"[dim]{row.id:>6}  {when}[/]  {row.name:<28} {escape(payload)}", soft_wrap=True)
 
 
 _EMPTY: tuple[object, ...] = ("", None, [], {})

@@ -34,7 +34,7 @@ from bootstrap_assets.status import read_status
 POLL = 0.2
 """Seconds between two looks at the progress."""
 
-KEPT_LOGS = 50
+MOST_LOGS = 50
 """Logs of earlier runs that are kept."""
 
 
@@ -56,7 +56,7 @@ def run(
         get_source(name)
     settings = settings_for(data)
     choose_embedder(settings)
-    started = time.monotonic()
+    start = time.monotonic()
     url = database_url(settings)
     schema.upgrade(url)
     with connect(url) as connection:
@@ -68,7 +68,7 @@ def run(
     )
     if answer["success"]:
         print_status(read_status(settings))
-    _print_end(settings, answer, time.monotonic() - started)
+    _print_end(settings, answer, time.monotonic() - start)
     sys.exit(_exit_code(answer))
 
 
@@ -103,25 +103,25 @@ def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", "bootstrap_assets.defs.execute", json.dumps(request)]
     with (
         log.open("wb") as file,
-        tempfile.TemporaryFile() as told,  # not a pipe, which a child that tells much would block on
+        tempfile.TemporaryFile() as output,  # not a pipe, which a child that prints much would block on
         # A session of its own: a Ctrl-C of the terminal is for this process, which passes it on in its own way.
         subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=told, stderr=file, start_new_session=True
+            command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=file, start_new_session=True
         ) as child,
         raising_signals(),
     ):
         try:
             _show_progress(settings, child, request["sources"] or list(SOURCES))
             child.wait()
-        except Signalled as signalled:
-            _stop(child, signalled.number)
-        told.seek(0)
-        return _answer(told.read().decode(), log)
+        except Signalled as interruption:
+            _stop(child, interruption.number)
+        output.seek(0)
+        return _answer(output.read().decode(), log)
 
 
 def _forget_logs(folder: Path) -> None:
     """Remove the logs of all runs but the last ones; their names begin with the time."""
-    for old in sorted(folder.glob("run-*.log"))[:-KEPT_LOGS]:
+    for old in sorted(folder.glob("run-*.log"))[:-MOST_LOGS]:
         with suppress(OSError):  # another run may have removed it
             old.unlink()
 
@@ -142,8 +142,8 @@ def _stop(child: "subprocess.Popen[bytes]", number: int) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _answer(printed: str, log: Path) -> dict[str, Any]:
-    lines = printed.strip().splitlines()
+def _answer(output: str, log: Path) -> dict[str, Any]:
+    lines = output.strip().splitlines()
     try:
         answer: dict[str, Any] = json.loads(lines[-1])
     except (IndexError, json.JSONDecodeError):
@@ -158,14 +158,14 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
         SpinnerColumn(finished_text=" "),
         TextColumn("{task.description:<14}"),
         BarColumn(30),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[words]}"),
         TimeElapsedColumn(),
     )
     url = database_url(settings)
     display = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
     # Without the display the run goes on: it is the child that knows how it ends.
     with suppress(psycopg.Error, BootstrapError), display, connect(url, autocommit=True) as connection:
-        tasks = {name: display.add_task(name, total=None, start=False, told="waiting") for name in sources}
+        tasks = {name: display.add_task(name, total=None, start=False, words="waiting") for name in sources}
         limiter = limiter_of(context.embedder_for(connection, settings))
         since = server_time(connection)
         while child.poll() is None:
@@ -176,17 +176,17 @@ def _show_progress(settings: Settings, child: "subprocess.Popen[bytes]", sources
 
 
 def _refresh(display: Progress, tasks: dict[str, TaskID], rows: list[tuple[Any, ...]]) -> None:
-    for source, state, total, processed, embedded, paused in rows:
+    for source, state, total, processed, embedded, pause in rows:
         if source not in tasks:
             continue
         display.start_task(tasks[source])
         if state == "in_progress" and not (total and embedded):
-            told = f"reading, {processed:,} records" if processed else "reading"
+            words = f"reading, {processed:,} records" if processed else "reading"
         else:
-            told = f"{embedded:,} of {total:,} records have vectors"
-        if paused and state == "in_progress":
-            told += f"; the rate limit says to wait {paused} s"
-        display.update(tasks[source], total=total or None, completed=embedded, told=told)
+            words = f"{embedded:,} of {total:,} records have vectors"
+        if pause and state == "in_progress":
+            words += f"; the rate limit says to wait {pause} s"
+        display.update(tasks[source], total=total or None, completed=embedded, words=words)
 
 
 def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> None:
@@ -197,8 +197,8 @@ def _print_end(settings: Settings, answer: dict[str, Any], seconds: float) -> No
     if not answer["success"]:
         for message, assets in _by_message(answer["failures"]).items():
             errors.print(f"[bold red]{', '.join(assets)}:[/] {escape(message)}", soft_wrap=True)
-        ended = "stopped" if _exit_code(answer) == BUDGET_REACHED else "failed"
-        errors.print(f"{ended} after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
+        outcome = "stopped" if _exit_code(answer) == BUDGET_REACHED else "failed"
+        errors.print(f"{outcome} after {seconds:.1f} s; the whole log: {answer['log']}", soft_wrap=True)
         _print_dead_letters(answer)
         return
     index = answer["assets"].get("reference_index", {})
@@ -225,7 +225,7 @@ def _print_dead_letters(answer: dict[str, Any]) -> None:
 
 def _by_message(failures: list[dict[str, Any]]) -> dict[str, list[str]]:
     """What failed, by reason: one open breaker or spent budget ends several assets."""
-    grouped: dict[str, list[str]] = {}
+    assets: dict[str, list[str]] = {}
     for failure in failures:
-        grouped.setdefault(failure["message"], []).append(failure["asset"])
-    return grouped
+        assets.setdefault(failure["message"], []).append(failure["asset"])
+    return assets

@@ -21,8 +21,6 @@ from bootstrap_assets.search.snippets import MARK, shortened, snippets
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 
-RANKING = Ranking()
-
 
 @click.command()
 @click.argument("text")
@@ -47,7 +45,7 @@ RANKING = Ranking()
     help="Only evidence with this label.",
 )
 @click.option("--document", "documents", multiple=True, help="Only this document: its title, source id or id.")
-@click.option("--tenant", "tenants", multiple=True, help="Only documents of this tenant.")
+@click.option("--tenant", help="Find the documents of this tenant too, beside the reference corpus.")
 @click.option(
     "--min-score",
     type=Number(0, 1),
@@ -55,26 +53,28 @@ RANKING = Ranking()
     "of the words and is not near.",
 )
 @click.option(
-    "--all", "unfolded", is_flag=True, help="Each text by itself, also those that say the same as a better hit."
+    "--all",
+    "unfolded",
+    is_flag=True,
+    help="Show each text by itself, even where it says the same as a better hit.",
 )
 @click.option(
     "--vector-weight",
     type=Number(min=0),
-    default=RANKING.vector_weight,
-    show_default=True,
-    help="What the cosine of the vectors counts in the score.",
+    help="Weight of the cosine of the vectors in the score. Default: that of the space.",
 )
 @click.option(
     "--text-weight",
     type=Number(min=0),
-    default=RANKING.text_weight,
-    show_default=True,
-    help="What the words count in the score.",
+    help="Weight of the words in the score. Default: that of the space.",
 )
 @click.option(
     "--fusion-constant",
     type=click.IntRange(min=0),
     help="Order hits by reciprocal ranks with this k, not by score: the greater, the less first ranks stand out.",
+)
+@click.option(
+    "--space", metavar="ID", type=int, help="Search this space, not the active one: see `bootstrap spaces list`."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def search(
@@ -86,18 +86,19 @@ def search(
     granularities: tuple[str, ...],
     labels: tuple[str, ...],
     documents: tuple[str, ...],
-    tenants: tuple[str, ...],
+    tenant: str | None,
     min_score: float | None,
     unfolded: bool,
-    vector_weight: float,
-    text_weight: float,
+    vector_weight: float | None,
+    text_weight: float | None,
     fusion_constant: int | None,
+    space: int | None,
     as_json: bool,
 ) -> None:
     """Find the records that answer TEXT best."""
     settings = load_settings()
-    known = tuple(get_source(name.lower()).name for name in sources)
-    filters = Filters(known, categories, granularities, labels, tenants, documents)
+    names = tuple(get_source(name.lower()).name for name in sources)
+    filters = Filters(names, categories, granularities, labels, documents, tenant)
     ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
     url = existing_database_url(settings)
     with Database(url, size=1) as database:
@@ -113,6 +114,7 @@ def search(
             ranking=ranking,
             min_score=min_score,
             fold=not unfolded,
+            space=space,
         )
         parts = snippets(database, text, [hit.content for hit in hits])
         hints = (
@@ -142,13 +144,15 @@ def _print(hit: Hit, part: str | None) -> None:
         f"{escape(' · '.join(part for part in about if part))} · score {hit.score:.2f}[/]{weak}",
         soft_wrap=True,
     )
-    for told, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
+    for relation, records in (("the same text", hit.records[1:]), ("says the same", hit.others)):
         if records:
             counts = Counter(f"{record['source']} {record['granularity']}" for record in records)
             places = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
-            out.print(f"   [dim]{told}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
+            out.print(f"   [dim]{relation}, {len(records)} more: {escape(places)}[/]", soft_wrap=True)
     snippet = Text(style="")
     for piece in re.split(f"({MARK[0]}[^{MARK[1]}]*{MARK[1]})", part or shortened(hit.content)):
-        marked = piece.startswith(MARK[0])
-        snippet.append(piece.strip("".join(MARK)) if marked else piece, style="bold yellow" if marked else "")
+        is_marked = piece.startswith(MARK[0])
+        snippet.append(
+            piece.strip("".join(MARK)) if is_marked else piece, style="bold yellow" if is_marked else ""
+        )
     print_block(Padding(snippet, (0, 0, 0, 3)), width=min(out.width, 110))

@@ -11,7 +11,7 @@ from bootstrap_assets.cli.console import print_json, print_table, table
 from bootstrap_assets.database import connection_string
 from bootstrap_assets.database.connection import describe
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import Settings, load_settings, variable_of
+from bootstrap_assets.settings import Settings, load_settings, origin_of, variable_of
 
 HIDDEN = "(set, not shown)"
 """What stands for a secret."""
@@ -20,37 +20,39 @@ HIDDEN = "(set, not shown)"
 @click.command("settings")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def settings_(as_json: bool) -> None:
-    """List every setting with its value and where that comes from: the default, or the environment.
+    """List every setting with its value and where that comes from.
+
+    The default, the environment, or the file that BOOTSTRAP_ENV_FILE names.
 
     Secrets are never shown: of a connection string host, port and database, of a webhook its host.
     """
-    rows = listed(load_settings())
+    rows = rows_of(load_settings())
     if as_json:
         print_json(rows)
         return
-    filled = table("variable", "value", "origin", "meaning", left=4, free=("value", "meaning"))
+    grid = table("variable", "value", "origin", "meaning", left=4, free=("value", "meaning"))
     for row in rows:
         value = "" if row["value"] is None else str(row["value"])
         colour = "" if row["origin"] == "default" else "[bold]"
-        filled.add_row(row["variable"], f"{colour}{escape(value)}", row["origin"], escape(row["meaning"]))
-    print_table(filled)
+        grid.add_row(row["variable"], f"{colour}{escape(value)}", row["origin"], escape(row["meaning"]))
+    print_table(grid)
 
 
-def listed(settings: Settings) -> list[dict[str, Any]]:
+def rows_of(settings: Settings) -> list[dict[str, Any]]:
     """Each setting as a row of plain values: name, variable, value, origin, meaning."""
     return [
         {
             "name": name,
             "variable": variable_of(name),
-            "value": _shown(name, getattr(settings, name)),
-            "origin": "environment" if name in settings.model_fields_set else "default",
+            "value": _value(name, getattr(settings, name)),
+            "origin": origin_of(settings, name),
             "meaning": field.description,
         }
         for name, field in Settings.model_fields.items()
     ]
 
 
-def _shown(name: str, value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     if name == "database_url" and value is not None:
         return _place(value)
     if isinstance(value, SecretStr):

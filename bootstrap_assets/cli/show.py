@@ -30,7 +30,7 @@ ABOUT = {
     "id": "id",
     "document_id": "document id",
 }
-"""What is said of a record or document before its text, in this order; what it has not is left out."""
+"""What is shown of a record or document before its text, in this order; empty fields are left out."""
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""What SIGINT, SIGTERM and SIGHUP do to a command that pays: one lets it end well, a second ends it at once.
+"""What SIGINT, SIGTERM and SIGHUP do to a command that spends money: one lets it finish, a second ends it at once.
 
 SIGHUP comes when the terminal is closed; under `nohup` it is ignored, and stays so.
 """
@@ -31,10 +31,10 @@ class Signalled(BaseException):
 def raising_signals() -> Iterator[None]:
     """Turn these signals into Signalled."""
 
-    def come(number: int, _frame: object) -> None:
+    def on_signal(number: int, _frame: object) -> None:
         raise Signalled(number)
 
-    with _handling(come):
+    with _handling(on_signal):
         yield
 
 
@@ -42,32 +42,32 @@ def raising_signals() -> Iterator[None]:
 def stopping_signals() -> Iterator[Stop]:
     """A stop that the first signal sets; the work in the block ends with StoppedError then, the command too."""
     stop = Stop()
-    came: list[int] = []
+    numbers: list[int] = []
 
-    def come(number: int, _frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
+    def on_signal(number: int, _frame: object) -> None:
+        numbers.append(number)
+        if len(numbers) > 1:
             _tell(AT_ONCE)
             os._exit(128 + number)
         stop.set()
         _tell(STOPPING)
 
-    with _handling(come):
+    with _handling(on_signal):
         try:
             yield stop
         except StoppedError:
-            if not came:
+            if not numbers:
                 raise
             _tell(STOPPED)
-            sys.exit(128 + came[0])
+            sys.exit(128 + numbers[0])
 
 
 @contextmanager
-def _handling(come: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handling(on_signal: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, come) for number in numbers}
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
     finally:

@@ -36,11 +36,11 @@ WHAT = "what they are"
 
 def print_status(document: dict[str, Any]) -> None:
     """The status as a table, for people."""
-    filled = table("source", "status", "records", "vectors", "errors", WHAT, left=2, free=(WHAT,))
-    filled.columns[-1].justify = "left"
+    grid = table("source", "status", "records", "vectors", "errors", WHAT, left=2, free=(WHAT,))
+    grid.columns[-1].justify = "left"
     for name, source in document["sources"].items():
         errors, grains = source["error_count"], _grains(source["by_granularity"])
-        filled.add_row(
+        grid.add_row(
             name,
             f"[{COLOURS.get(source['status'], 'none')}]{source['status'].replace('_', ' ')}[/]",
             f"{source['total_records']:,}",
@@ -48,22 +48,22 @@ def print_status(document: dict[str, Any]) -> None:
             f"[red]{errors:,}[/]" if errors else "0",
             f"[yellow]{source['origin']}:[/] {grains}" if source["origin"] else grains,
         )
-    print_table(filled)
+    print_table(grid)
     _print_rest(document)
 
 
 def _grains(counts: dict[str, int]) -> str:
     """`94 documents, 3,765 sections`, from the largest unit to the smallest."""
-    known = [(grain.value, counts.get(grain.value, 0)) for grain in Granularity]
-    return ", ".join(f"{count:,} {grain}{'s' * (count != 1)}" for grain, count in known if count)
+    pairs = [(grain.value, counts.get(grain.value, 0)) for grain in Granularity]
+    return ", ".join(f"{count:,} {grain}{'s' * (count != 1)}" for grain, count in pairs if count)
 
 
 def _print_rest(document: dict[str, Any]) -> None:
-    space, found = document["space"], document["index"]
+    space, index = document["space"], document["index"]
     if space is None:
         out.print("\nThe corpus is empty: `bootstrap run` fills it.")
         return
-    state = "valid" if found["valid"] else "invalid" if found["exists"] else "not built yet"
+    state = "valid" if index["valid"] else "invalid" if index["exists"] else "not built yet"
     out.print(
         f"\n{document['texts']:,} distinct texts, {space['vectors']:,} vectors of {space['dimensions']} dimensions"
         f" ({space['provider']}, {space['model']}); index {state}",

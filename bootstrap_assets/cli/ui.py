@@ -31,7 +31,7 @@ LOCATION = "bootstrap_assets"
 MODULE = "bootstrap_assets.definitions"
 
 HEALTHY_WITHIN = 240.0
-"""Seconds until all has to be up; some ten on a free machine."""
+"""Seconds until everything has to be up; on an idle machine it takes about ten."""
 
 EVERY = 0.2
 """Seconds between two looks at the children."""
@@ -68,20 +68,20 @@ def ui(port: int, host: str, check: bool) -> None:
     settings = load_settings()
     schema.upgrade(database_url(settings))
     try:
-        with raising_signals(), _alone(settings) as lock, deployment(settings, host, port, lock) as running:
-            health = running.wait_until_healthy()
+        with raising_signals(), _alone(settings) as lock, deployment(settings, host, port, lock) as stack:
+            health = stack.wait_until_healthy()
             if check:
-                _print_health(running, health)
+                _print_health(stack, health)
                 return
-            out.print(f"Dagster is at {running.url} (logs in {running.logs}); Ctrl-C stops it", soft_wrap=True)
+            out.print(f"Dagster is at {stack.url} (logs in {stack.logs}); Ctrl-C stops it", soft_wrap=True)
             sys.stdout.flush()
-            running.stay()
-    except Signalled as signalled:
-        sys.exit(128 + signalled.number if check else 0)
+            stack.stay()
+    except Signalled as interruption:
+        sys.exit(128 + interruption.number if check else 0)
 
 
-def _print_health(running: "Deployment", health: Health) -> None:
-    out.print(f"webserver    healthy at {running.url}, Dagster {health.dagster}")
+def _print_health(stack: "Deployment", health: Health) -> None:
+    out.print(f"webserver    healthy at {stack.url}, Dagster {health.dagster}")
     counts = (
         f"{getattr(health, name)} {name}"
         for name in ("assets", "jobs", "sensors", "schedules")
@@ -89,7 +89,7 @@ def _print_health(running: "Deployment", health: Health) -> None:
     )
     out.print(f"definitions  {MODULE} loaded: {', '.join(counts)}", soft_wrap=True)
     out.print(f"daemon       healthy: {', '.join(health.daemons)}", soft_wrap=True)
-    out.print(f"logs         {running.logs}", soft_wrap=True)
+    out.print(f"logs         {stack.logs}", soft_wrap=True)
 
 
 @contextmanager
@@ -119,7 +119,7 @@ class Deployment:
     def __init__(self, url: str, logs: Path) -> None:
         self.url, self.logs = url, logs
         self.children: list[Child] = []
-        self._started = time.time()
+        self._start_time = time.time()
 
     def wait_until_healthy(self) -> Health:
         """Wait for the webserver, the definitions and a sign of life of every daemon; raises if one fails."""
@@ -139,11 +139,11 @@ class Deployment:
 
     def wait_for(self, look: Callable[[], Answer | None], what: str) -> Answer:
         """What `look` finds, as soon as it does; raises where a child dies or it takes too long."""
-        until = self._started + HEALTHY_WITHIN
+        until = self._start_time + HEALTHY_WITHIN
         while time.time() < until:
             self.require_alive()
-            if (found := look()) is not None:
-                return found
+            if (answer := look()) is not None:
+                return answer
             time.sleep(EVERY)
         raise UnhealthyError(
             f"gave up waiting until {what}, after {HEALTHY_WITHIN:.0f} s; the logs are in {self.logs}"
@@ -173,18 +173,18 @@ class Deployment:
             problem = entry["locationOrLoadError"]
             if entry["loadStatus"] == "LOADED" and problem and problem["__typename"] == "PythonError":
                 raise UnhealthyError(f"the definitions do not load: {problem['message'].strip()}")
-        loaded = [entry for entry in entries if entry["loadStatus"] == "LOADED" and entry["locationOrLoadError"]]
-        return True if loaded else None
+        ready = [entry for entry in entries if entry["loadStatus"] == "LOADED" and entry["locationOrLoadError"]]
+        return True if ready else None
 
     def _daemons(self) -> tuple[str, ...] | None:
         statuses = self._ask(_DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        required = [status for status in statuses if status["required"]]
-        for status in required:
-            if (status["lastHeartbeatTime"] or 0) < self._started:  # of a daemon that was here before
+        daemons = [status for status in statuses if status["required"]]
+        for status in daemons:
+            if (status["lastHeartbeatTime"] or 0) < self._start_time:  # of a daemon that was here before
                 return None
             if problems := status["lastHeartbeatErrors"]:
                 raise UnhealthyError(f"daemon {status['daemonType']}: {problems[0]['message'].strip()}")
-        return tuple(sorted(status["daemonType"].lower() for status in required)) or None
+        return tuple(sorted(status["daemonType"].lower() for status in daemons)) or None
 
     def _ask(self, query: str) -> dict[str, Any]:
         try:
@@ -193,8 +193,8 @@ class Deployment:
             raise UnhealthyError(f"the webserver does not answer: {error}") from None
         if "data" not in answer or answer.get("errors"):
             raise UnhealthyError(f"the webserver answers with an error: {answer.get('errors')}")
-        found: dict[str, Any] = answer["data"]
-        return found
+        data: dict[str, Any] = answer["data"]
+        return data
 
 
 _LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { loadStatus
@@ -214,40 +214,40 @@ def deployment(settings: Settings, host: str, port: int, lock: TextIO) -> Iterat
     environment = os.environ | prepare_environment(settings)
     logs = settings.root / "logs" / f"ui-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
     logs.mkdir(parents=True)
-    running = Deployment(_url(host, port), logs)
+    stack = Deployment(_url(host, port), logs)
     with tempfile.TemporaryDirectory(prefix="bootstrap-ui-") as folder:
         try:
-            _start(running, environment, Path(folder), host, port, lock)
-            yield running
+            _start(stack, environment, Path(folder), host, port, lock)
+            yield stack
         except Signalled:
-            _end(running.children)
+            _end(stack.children)
             raise
         finally:
-            _end(running.children)
+            _end(stack.children)
 
 
 def _start(
-    running: Deployment, environment: Mapping[str, str], folder: Path, host: str, port: int, lock: TextIO
+    stack: Deployment, environment: Mapping[str, str], folder: Path, host: str, port: int, lock: TextIO
 ) -> None:
     """One code server loads the definitions; the webserver and the daemon ask it, and it starts the runs."""
-    listening = folder / "code.sock"
+    socket_file = folder / "code.sock"
     workspace = folder / "workspace.yaml"
-    told = {"location_name": LOCATION, "socket": str(listening)}
-    workspace.write_text(json.dumps({"load_from": [{"grpc_server": told}]}))  # JSON is YAML
+    server = {"location_name": LOCATION, "socket": str(socket_file)}
+    workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}))  # JSON is YAML
 
     def start(name: str, *command: str) -> None:
-        log = running.logs / f"{name.replace(' ', '-')}.log"
+        log = stack.logs / f"{name.replace(' ', '-')}.log"
         child = Child(name, [sys.executable, "-m", *command], environment, log, keeps=lock)
-        running.children.append(child)
+        stack.children.append(child)
         print(child.pid, end=" ", file=lock, flush=True)
 
-    code = ["--socket", str(listening), "--module-name", MODULE, "--location-name", LOCATION]
+    code = ["--socket", str(socket_file), "--module-name", MODULE, "--location-name", LOCATION]
     code += ["--working-directory", str(folder), "--log-level", "warning"]
     start("code server", "dagster", "code-server", "start", *code)
-    running.wait_for(lambda: listening.exists() or None, "the code server listens")
-    asking = ["--workspace", str(workspace)]
-    start("webserver", "dagster_webserver", "--host", host, "--port", str(port), *asking)
-    start("daemon", "dagster._daemon", "run", *asking)
+    stack.wait_for(lambda: socket_file.exists() or None, "the code server listens")
+    options = ["--workspace", str(workspace)]
+    start("webserver", "dagster_webserver", "--host", host, "--port", str(port), *options)
+    start("daemon", "dagster._daemon", "run", *options)
 
 
 def _end(children: list[Child]) -> None:
@@ -279,5 +279,5 @@ def _free_port(host: str, port: int) -> int:
 
 
 def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"

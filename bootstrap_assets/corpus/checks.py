@@ -13,7 +13,7 @@ from bootstrap_assets.texts.content import content_hash
 
 statement = statements_of(__name__)
 
-SHOWN = 10
+EXAMPLES = 10
 """How many of the offenders a check names."""
 
 
@@ -21,7 +21,7 @@ SHOWN = 10
 class Lost:
     """Records that should be in the corpus against those that are; ids of those that are missing or too many.
 
-    `same`: whether those stored are those that were parsed, in place, labels and text. `known`: whether it is
+    `same`: whether those stored are those that were parsed, in place, labels and text. `is_known`: whether it is
     known what was parsed; after an upgrade it may not be, until the next load.
     """
 
@@ -30,12 +30,14 @@ class Lost:
     same: bool = True
     missing: tuple[str, ...] = ()
     surplus: tuple[str, ...] = ()
-    known: bool = True
+    is_known: bool = True
 
     @property
     def ok(self) -> bool:
         """Whether nothing is lost, and nothing there that should not be."""
-        return self.known and self.same and self.expected == self.stored and not self.missing and not self.surplus
+        return (
+            self.is_known and self.same and self.expected == self.stored and not self.missing and not self.surplus
+        )
 
 
 def lost(connection: Connection, source: str, manifest: Mapping[UUID, str] | None = None) -> Lost:
@@ -45,9 +47,9 @@ def lost(connection: Connection, source: str, manifest: Mapping[UUID, str] | Non
     ids of the records that the archives hold, with their source ids; they take the place of the number.
     """
     row = connection.execute(statement("stored_manifest"), {"source": source}).fetchone()
-    expected, there, same, known = row or (0, 0, True, True)
+    expected, there, same, is_known = row or (0, 0, True, True)
     if manifest is None:
-        return Lost(expected, there, same, known=known)
+        return Lost(expected, there, same, is_known=is_known)
     rows = connection.execute(statement("stored_records"), {"source": source})
     stored: dict[UUID, str] = dict(rows.fetchall())
     return Lost(

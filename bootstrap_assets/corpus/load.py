@@ -18,7 +18,7 @@ from bootstrap_assets.corpus.records import (
     Severity,
 )
 from bootstrap_assets.corpus.scope import Scope
-from bootstrap_assets.corpus.staging import Cut, Staging, stage
+from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.errors import FormatError, MassDeleteError
@@ -33,7 +33,15 @@ CHANGE_EXCERPT = 1_000
 """Characters of a changed record's text that are kept, before and after."""
 
 
-_MERGE_LOCK = 0x6D657267  # "merg": one merge at a time, so that two sources never race for a shared text
+_MERGE_LOCK = 0x6D657267  # "merg": shared by all loads, held alone by who decides on the whole corpus
+
+_SOURCE_LOCK = 0x736F7572  # "sour": with the source; shared by loads of some of its documents
+
+_DOCUMENT_LOCK = 0x646F6375  # "docu": with the document
+
+MOST_LOCKS = 100
+"""Documents that are locked one by one; a load of more of them excludes other loads of the source. A server has
+room for some thousands of locks."""
 
 
 @dataclass(slots=True)
@@ -74,14 +82,14 @@ def is_loaded(connection: Connection, source: str, fingerprint: str) -> bool:
 
 def counts(connection: Connection, scope: Scope) -> Loaded:
     """What is in the corpus of a scope now."""
-    loaded = Loaded()
+    totals = Loaded()
     for documents, granularity, records in connection.execute(
         scope.of(statement("count_corpus")), scope.parameters
     ):
-        loaded.documents = documents
-        loaded.by_granularity[granularity] = records
-        loaded.records += records
-    return loaded
+        totals.documents = documents
+        totals.by_granularity[granularity] = records
+        totals.records += records
+    return totals
 
 
 def load(
@@ -89,11 +97,10 @@ def load(
     entries: Iterable[ParsedDocument | Finding],
     scope: Scope,
     *,
-    cut: Cut,
     allow_deletes: bool = False,
 ) -> Loaded:
     """Bring a scope's rows to what `entries` say: they are staged first, then stored (see `store`)."""
-    with stage(scope.source, entries, cut) as staging:
+    with stage(scope.source, entries) as staging:
         return store(connection, staging, scope, allow_deletes=allow_deletes)
 
 
@@ -101,28 +108,39 @@ def store(connection: Connection, staging: Staging, scope: Scope, *, allow_delet
     """Bring a scope's rows to what was staged, in the transaction of `connection`; no other row changes.
 
     Raises MassDeleteError, before anything changed, where more than DELETE_GUARD of the scope's records would go;
-    FormatError where what was staged is not all of the scope. Other merges wait from the merge to the end of the
-    transaction.
+    FormatError where what was staged is not all of the scope. To the end of the transaction another load of the
+    same source, or of one of the same documents, waits, and one that brings the same new text. Words and orphaned
+    texts follow in transactions of their own: `settlement.settle`.
     """
     connection.execute(statement("create_staging"))
     staging.copy(connection)
     connection.execute(statement("settle_staging"))
-    lock_merges(connection)  # before the guard counts: another load of this source may be about to commit
+    _lock(connection, scope)  # before the guard counts: another load of the scope may be about to commit
     _keep_within(connection, scope)
     _guard(connection, scope, staging.records, allow_deletes=allow_deletes)
     before = _stored(connection, scope)
-    merged = _merge(connection, scope)
-    merged.records_before, merged.digest_before = before
-    merged.parsed, merged.digest = staging.records, staging.digest
+    result = _merge(connection, scope)
+    result.records_before, result.digest_before = before
+    result.parsed, result.digest = staging.records, staging.digest
     keep_findings(connection, scope, staging.findings)
-    merged.errors = sum(finding.severity is Severity.ERROR for _, finding in staging.findings)
-    merged.warnings = len(staging.findings) - merged.errors
-    return merged
+    result.errors = sum(finding.severity is Severity.ERROR for _, finding in staging.findings)
+    result.warnings = len(staging.findings) - result.errors
+    return result
 
 
 def lock_merges(connection: Connection) -> None:
     """Let no load change the corpus until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MERGE_LOCK,))
+
+
+def _lock(connection: Connection, scope: Scope) -> None:
+    """Exclude other loads of what the scope holds."""
+    connection.execute(statement("share_merges"), {"key": _MERGE_LOCK})
+    one_by_one = scope.documents is not None and len(scope.documents) <= MOST_LOCKS
+    source = statement("share_source" if one_by_one else "lock_source")
+    connection.execute(source, {"key": _SOURCE_LOCK, "source": scope.source})
+    if one_by_one:
+        connection.execute(statement("lock_documents"), scope.parameters | {"key": _DOCUMENT_LOCK})
 
 
 def _keep_within(connection: Connection, scope: Scope) -> None:
@@ -164,18 +182,29 @@ def _merge(connection: Connection, scope: Scope) -> Loaded:
     def execute(name: str) -> Cursor[tuple[Any, ...]]:
         return connection.execute(scope.of(statement(name)), parameters)
 
-    gone = execute("remember_gone").rowcount
+    execute("remember_gone")
     connection.execute(statement("analyze_gone"))
     connection.execute(scope.of(statement("remember_changes")), parameters | {"excerpt": CHANGE_EXCERPT})
     execute("forget_changes")
-    texts_new = execute("merge_texts").rowcount
-    execute("merge_parts")
+    texts_new = _merge_texts(connection)
     execute("merge_documents")
     new, changed = execute("merge_records").fetchone() or (0, 0)
     deleted = execute("delete_vanished_records").rowcount
     execute("delete_vanished_documents")
-    while gone and execute("delete_orphaned_texts").rowcount:
-        pass  # a long text takes its parts along: they are orphans the next time round
-    merged = counts(connection, scope)
-    merged.new, merged.changed, merged.deleted, merged.texts_new = new, changed, deleted, texts_new
-    return merged
+    result = counts(connection, scope)
+    result.new, result.changed, result.deleted, result.texts_new = new, changed, deleted, texts_new
+    return result
+
+
+def _merge_texts(connection: Connection) -> int:
+    """Insert the texts that are new, and hold all that the scope came to have until the transaction ends.
+
+    One that was there is gone again where it was an orphan: then it is inserted anew. Returns how many were new.
+    """
+    arrivals = connection.execute(statement("remember_come")).rowcount
+    connection.execute(statement("analyze_come"))
+    inserted, locked = 0, -1
+    while locked < arrivals:
+        inserted += connection.execute(statement("merge_texts")).rowcount
+        locked = connection.execute(statement("hold_texts")).rowcount
+    return inserted

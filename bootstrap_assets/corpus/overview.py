@@ -30,11 +30,16 @@ class Held:
     origin: str = ""
 
 
-def held(connection: Connection, source: str) -> Held:
+def sources(connection: Connection) -> list[str]:
+    """The sources that have documents, tenants' own among them."""
+    return [row[0] for row in connection.execute(statement("sources"))]
+
+
+def holdings(connection: Connection, source: str) -> Held:
     """Count the records of a source; labels come with the most frequent first."""
-    named = {"source": source}
+    parameters = {"source": source}
     grains, labels = (
-        connection.execute(statement(f"count_{what}"), named) for what in ("granularities", "labels")
+        connection.execute(statement(f"count_{what}"), parameters) for what in ("granularities", "labels")
     )
     return Held(dict(grains.fetchall()), dict(labels.fetchall()), _origin(connection, source))
 
@@ -42,11 +47,13 @@ def held(connection: Connection, source: str) -> Held:
 def _origin(connection: Connection, source: str) -> str:
     """`sample, invented: Apache-2.0, The authors …`; where there are several, each with its documents."""
     rows = connection.execute(statement("origins"), {"source": source, "mark": Jsonb({INVENTED: True})}).fetchall()
-    told = [
+    origins = [
         (f"{SAMPLE}: {licence}, {authors}" if made_up else f"{licence}, {authors}", documents)
         for licence, authors, made_up, documents in rows
     ]
-    return "; ".join(f"{what} ({documents:,} documents)" if len(told) > 1 else what for what, documents in told)
+    return "; ".join(
+        f"{what} ({documents:,} documents)" if len(origins) > 1 else what for what, documents in origins
+    )
 
 
 def invented(connection: Connection) -> dict[str, str]:

@@ -36,6 +36,7 @@ class Granularity(StrEnum):
     SECTION = "section"
     CLAUSE = "clause"
     SPAN = "span"
+    PASSAGE = "passage"
 
 
 class NliLabel(StrEnum):
@@ -47,7 +48,7 @@ class NliLabel(StrEnum):
 
 
 class Severity(StrEnum):
-    """An error costs a record its place in the corpus; a warning is only told."""
+    """An error costs a record its place in the corpus; a warning is only reported."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -57,7 +58,7 @@ def storable(value: object, lost: list[str], depth: int = MOST_DEPTH) -> Any:
     """A JSON value as PostgreSQL's jsonb can hold it: keys and values, at any depth.
 
     Texts are cleaned. What jsonb cannot hold (NaN, infinities, numbers of thousands of digits, what is nested too
-    deep, what is no JSON) becomes null, and `lost` is told what it was.
+    deep, what is no JSON) becomes null, and `lost` is called with what it was.
     """
     if value is None or isinstance(value, bool):
         return value

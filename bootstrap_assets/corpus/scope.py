@@ -12,10 +12,14 @@ _WHOLE = sql.SQL("source = %(source)s")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A whole source, or those documents of it that have these source ids, whether they are stored yet or not."""
+    """A whole source, or those documents of it that have these source ids, whether they are stored yet or not.
+
+    They belong to the `tenant`; None: to the reference corpus.
+    """
 
     source: str
     documents: tuple[str, ...] | None = None
+    tenant: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -24,9 +28,10 @@ class Scope:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Values for the statements of a load: `source`, and the ids of the `documents`."""
+        """Values for the statements of a load: `source`, `tenant`, and the ids of the `documents`."""
         return {
             "source": self.source,
+            "tenant": self.tenant,
             "documents": [document_id(self.source, name) for name in self.documents or ()],
         }
 

@@ -31,10 +31,6 @@ from bootstrap_assets.database.copy import copy_temporary
 from bootstrap_assets.errors import FormatError
 from bootstrap_assets.texts.content import content_hash, estimate_tokens
 
-PARTS_ABOVE = 4_000
-"""Estimated tokens above which a text's parts are stored: below the context of every model we know."""
-
-
 MAX_SOURCE_ID = 500
 """Characters of a source id that are stored; a longer one ends in its hash, for an index entry has a limit."""
 
@@ -48,20 +44,15 @@ WHOLE = (Granularity.DOCUMENT, Granularity.TEMPLATE)
 """Records that are a document, not a part of one."""
 
 
-Cut = Callable[[str], Iterable[str]]
-"""Cuts a text into the passages it is pooled from."""
-
-
 class Staging:
     """Collects rows in a file of its own, a few megabytes at a time, and copies them into the staging tables.
 
     `documents` are source ids of those that came, `findings` have the id of the document that they are of, if any.
     """
 
-    def __init__(self, source: str, cut: Cut) -> None:
+    def __init__(self, source: str) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - until it is closed
         self._source = source
-        self._cut = cut
         self._texts: set[bytes] = set()
         self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _STAGES}
         self._characters = 0
@@ -167,26 +158,18 @@ class Staging:
             return digest
         self._texts.add(digest)
         self._characters += len(text)
-        tokens = estimate_tokens(text)
-        self._rows["stage_texts"].append((digest, text, tokens))
-        if tokens > PARTS_ABOVE:
-            self._add_parts(digest, text)
+        self._rows["stage_texts"].append((digest, text, estimate_tokens(text)))
         return digest
-
-    def _add_parts(self, whole: bytes, text: str) -> None:
-        for ordinal, part in enumerate(self._cut(text)):
-            self._rows["stage_parts"].append((whole, ordinal, self._add_text(part)))
 
 
 @contextmanager
 def stage(
     source: str,
     entries: Iterable[ParsedDocument | Finding],
-    cut: Cut,
     on_records: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[Staging]:
-    """Stage what a parser yields, without a database. `on_records` is told the number of records so far."""
-    staging = Staging(source, cut)
+    """Stage what a parser yields, without a database. `on_records` is called with the number of records so far."""
+    staging = Staging(source)
     try:
         for entry in entries:
             staging.add(entry)
@@ -203,7 +186,6 @@ _STAGES: Mapping[str, tuple[list[str], list[str]]] = {
         "uuid text text text text text text jsonb bytea".split(),
     ),
     "stage_texts": ("content_hash content tokens".split(), "bytea text int4".split()),
-    "stage_parts": ("content_hash ordinal part_hash".split(), "bytea int4 bytea".split()),
     "stage_records": (
         (
             "id document_id content_hash source_id granularity section_path category hypothesis_id hypothesis "
@@ -224,8 +206,8 @@ def digest_of(record: Record, source_id: str, text: bytes) -> int:
         *(record.id, record.document_id, text.hex(), source_id, record.granularity.value, record.section_path),
         *(record.category, record.hypothesis_id, record.hypothesis, label, record.char_start, record.char_end),
     )
-    told = "\x1f".join("" if part is None else str(part) for part in parts)
-    digest = hashlib.md5(told.encode(), usedforsecurity=False).digest()
+    line = "\x1f".join("" if part is None else str(part) for part in parts)
+    digest = hashlib.md5(line.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8], signed=True)
 
 

@@ -29,15 +29,15 @@ WHERE d.source = %(source)s AND r.char_start IS NOT NULL GROUP BY d.id
 -- statement touches these, and what they point at, alone.
 
 -- name: create_staging
-DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records,
-    pg_temp.stage_gone;
+DROP TABLE IF EXISTS pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_records, pg_temp.stage_gone,
+    pg_temp.stage_come;
 CREATE TEMP TABLE pg_temp.stage_documents (
     id uuid PRIMARY KEY, source_id text, title text, raw_text text, licence text, attribution text, url text,
     metadata jsonb, content_hash bytea
 ) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_texts (content_hash bytea, content text, tokens integer) ON COMMIT DROP;
-CREATE TEMP TABLE pg_temp.stage_parts (content_hash bytea, ordinal integer, part_hash bytea) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_gone (source_id text, content_hash bytea) ON COMMIT DROP;
+CREATE TEMP TABLE pg_temp.stage_come (content_hash bytea) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_records (
     id uuid PRIMARY KEY, document_id uuid, content_hash bytea, source_id text, granularity text,
     section_path text, category text, hypothesis_id integer, hypothesis text, nli_label text,
@@ -48,9 +48,7 @@ CREATE TEMP TABLE pg_temp.stage_records (
 -- A text that comes again, far from the first time, was staged again.
 DELETE FROM pg_temp.stage_texts a USING pg_temp.stage_texts b
 WHERE a.content_hash = b.content_hash AND a.ctid > b.ctid;
-DELETE FROM pg_temp.stage_parts a USING pg_temp.stage_parts b
-WHERE a.content_hash = b.content_hash AND a.ordinal = b.ordinal AND a.ctid > b.ctid;
-ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_parts, pg_temp.stage_records
+ANALYZE pg_temp.stage_documents, pg_temp.stage_texts, pg_temp.stage_records
 
 -- name: count_vanishing
 SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id = r.id))
@@ -82,11 +80,6 @@ WITH RECURSIVE gone (source_id, content_hash) AS (
 )
 INSERT INTO pg_temp.stage_gone (source_id, content_hash)
 SELECT source_id, content_hash FROM gone
-UNION ALL
-SELECT NULL, p.part_hash FROM (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) w CROSS JOIN LATERAL (
-    SELECT content_hash, ordinal, part_hash FROM reference_text_parts WHERE content_hash = w.content_hash OFFSET 0) p
-WHERE NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts s
-                  WHERE s.content_hash = p.content_hash AND s.ordinal = p.ordinal AND s.part_hash = p.part_hash)
 
 -- name: analyze_gone
 ANALYZE pg_temp.stage_gone
@@ -112,28 +105,30 @@ WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
 DELETE FROM reference_changes WHERE {records}
   AND changed_at < (SELECT max(changed_at) FROM reference_changes WHERE {records})
 
+-- name: remember_come
+-- Texts that a record of the scope will have and has not yet: nobody may delete them meanwhile.
+INSERT INTO pg_temp.stage_come (content_hash)
+SELECT DISTINCT content_hash FROM pg_temp.stage_records s
+WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.id = s.id AND r.content_hash = s.content_hash)
+
+-- name: analyze_come
+ANALYZE pg_temp.stage_come
+
+-- name: hold_texts
+-- In the order of their hashes, as all do that wait for texts of others. Loads do not exclude each other here.
+SELECT t.content_hash FROM reference_texts t JOIN pg_temp.stage_come c USING (content_hash)
+ORDER BY t.content_hash FOR KEY SHARE OF t
+
 -- name: merge_texts
--- The time is that of the merge, which holds its lock: later merges have later times.
+-- A text that another load brings at this moment is waited for.
 INSERT INTO reference_texts (content_hash, content, tokens, created_at)
 SELECT content_hash, content, tokens, statement_timestamp() FROM pg_temp.stage_texts ORDER BY content_hash
 ON CONFLICT (content_hash) DO NOTHING
 
--- name: merge_parts
-WITH stale AS (
-    DELETE FROM reference_text_parts p USING (SELECT DISTINCT content_hash FROM pg_temp.stage_parts) s
-    WHERE p.content_hash = s.content_hash
-      AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_parts x WHERE x.content_hash = p.content_hash
-                      AND x.ordinal = p.ordinal AND x.part_hash = p.part_hash)
-)
-INSERT INTO reference_text_parts (content_hash, ordinal, part_hash)
-SELECT content_hash, ordinal, part_hash FROM pg_temp.stage_parts
-ON CONFLICT (content_hash, ordinal) DO UPDATE SET part_hash = EXCLUDED.part_hash
-WHERE reference_text_parts.part_hash <> EXCLUDED.part_hash
-
 -- name: merge_documents
 INSERT INTO reference_documents AS d
-    (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash)
-SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash
+    (id, source, source_id, title, raw_text, licence, attribution, url, metadata, content_hash, tenant_id)
+SELECT id, %(source)s, source_id, title, raw_text, licence, attribution, url, metadata, content_hash, %(tenant)s
 FROM pg_temp.stage_documents
 ON CONFLICT (id) DO UPDATE SET
     title = EXCLUDED.title, raw_text = EXCLUDED.raw_text, licence = EXCLUDED.licence,
@@ -147,9 +142,9 @@ WHERE (d.title, d.content_hash, d.licence, d.attribution, d.url, d.metadata)
 WITH merged AS (
     INSERT INTO reference_records AS r
         (id, document_id, content_hash, source, source_id, granularity, section_path, category, hypothesis_id,
-         hypothesis, nli_label, char_start, char_end, metadata, section_hash)
+         hypothesis, nli_label, char_start, char_end, metadata, section_hash, tenant_id)
     SELECT id, document_id, content_hash, %(source)s, source_id, granularity, section_path, category,
-           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash
+           hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata, section_hash, %(tenant)s
     FROM pg_temp.stage_records
     ON CONFLICT (id) DO UPDATE SET
         document_id = EXCLUDED.document_id, content_hash = EXCLUDED.content_hash,
@@ -176,15 +171,106 @@ WHERE {records} AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_records s WHERE s.id
 DELETE FROM reference_documents d
 WHERE {documents} AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_documents s WHERE s.id = d.id)
 
--- name: delete_orphaned_texts
-DELETE FROM reference_texts t
-WHERE t.content_hash IN (SELECT content_hash FROM pg_temp.stage_gone)
-  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
-  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
-
 -- name: count_corpus
 SELECT (SELECT count(*) FROM reference_documents WHERE {documents}), granularity, count(*)
 FROM reference_records WHERE {records} GROUP BY granularity ORDER BY granularity
+
+-- name: share_merges
+SELECT pg_advisory_xact_lock_shared(%(key)s)
+
+-- name: share_source
+SELECT pg_advisory_xact_lock_shared(%(key)s, hashtext(%(source)s))
+
+-- name: lock_source
+SELECT pg_advisory_xact_lock(%(key)s, hashtext(%(source)s))
+
+-- name: lock_documents
+-- In order: two loads that share documents must not deadlock.
+SELECT pg_advisory_xact_lock(%(key)s, d.number)
+FROM (SELECT DISTINCT hashtext(id::text) AS number FROM unnest(%(documents)s::uuid[]) id ORDER BY 1) d
+
+-- ----------------------------------------------------------------------------------------------------
+-- What follows a load: words by the difference, and texts that nothing has any more.
+
+-- name: moment
+SELECT clock_timestamp()
+
+-- name: lock_settlement
+SELECT pg_advisory_xact_lock(%(key)s)
+
+-- name: take_unsettled
+WITH batch AS (
+    DELETE FROM reference_unsettled_texts WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM reference_unsettled_texts WHERE not_before <= %(moment)s LIMIT %(limit)s))
+    RETURNING content_hash
+)
+SELECT DISTINCT content_hash FROM batch
+
+-- name: settle_words
+-- Adds the words of texts that are to be counted and are not, takes away those of texts that are and are not to be.
+WITH difference AS MATERIALIZED (
+    SELECT t.content_hash, t.content_tsv, t.tokens, CASE WHEN c.content_hash IS NULL THEN 1 ELSE -1 END AS sign,
+           coalesce(c.tokens, t.tokens) AS counted_tokens
+    FROM reference_texts t LEFT JOIN reference_counted_texts c USING (content_hash)
+    WHERE t.content_hash = ANY (%(hashes)s) AND (c.content_hash IS NULL) = EXISTS (
+        SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash AND r.tenant_id IS NULL
+        AND r.granularity NOT IN ('document', 'template'))
+), came AS (
+    INSERT INTO reference_counted_texts (content_hash, tokens) SELECT content_hash, tokens FROM difference WHERE sign > 0
+), went AS (
+    DELETE FROM reference_counted_texts c USING difference d WHERE c.content_hash = d.content_hash AND d.sign < 0
+), totals AS (
+    INSERT INTO reference_text_totals AS t (texts, tokens)
+    SELECT sum(sign), sum(sign * counted_tokens) FROM difference HAVING count(*) > 0
+    ON CONFLICT (one) DO UPDATE SET texts = t.texts + EXCLUDED.texts, tokens = t.tokens + EXCLUDED.tokens
+), words AS (
+    INSERT INTO reference_lexemes AS l (lexeme, texts)
+    SELECT w.lexeme, sum(d.sign) FROM difference d CROSS JOIN LATERAL unnest(d.content_tsv) w
+    GROUP BY w.lexeme HAVING sum(d.sign) <> 0 ORDER BY w.lexeme
+    ON CONFLICT (lexeme) DO UPDATE SET texts = l.texts + EXCLUDED.texts
+    RETURNING lexeme, texts
+)
+SELECT coalesce(array_agg(lexeme), '{}') FROM words WHERE texts <= 0
+
+-- name: forget_words
+DELETE FROM reference_lexemes WHERE lexeme = ANY (%(words)s) AND texts <= 0
+
+-- name: hold_orphans
+-- What another transaction holds it may be about to need, and is looked at again later.
+SELECT t.content_hash FROM reference_texts t WHERE t.content_hash = ANY (%(hashes)s)
+  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
+ORDER BY t.content_hash FOR UPDATE SKIP LOCKED
+
+-- name: delete_orphans
+-- A statement after they are held: what a load brought until then is seen.
+DELETE FROM reference_texts t WHERE t.content_hash = ANY (%(hashes)s)
+  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
+
+-- name: parts_of_orphans
+SELECT DISTINCT part_hash FROM reference_text_parts WHERE content_hash = ANY (%(hashes)s)
+
+-- name: resolve_orphans
+UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
+WHERE content_hash = ANY (%(hashes)s) AND stage <> 'parse' AND resolved_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM reference_texts t WHERE t.content_hash = bootstrap_failures.content_hash)
+
+-- name: postpone
+INSERT INTO reference_unsettled_texts (content_hash, not_before)
+SELECT t.content_hash, clock_timestamp() FROM reference_texts t WHERE t.content_hash = ANY (%(hashes)s)
+  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
+
+-- name: sum_up_changes
+-- Concurrent loads add rows that this does not see: it takes away those alone that it sums up.
+WITH batch AS (
+    DELETE FROM reference_text_changes RETURNING texts, digest
+)
+INSERT INTO reference_text_changes (texts, digest) SELECT sum(texts), bit_xor(digest) FROM batch HAVING count(*) > 0
+
+-- name: is_settled
+SELECT NOT EXISTS (SELECT 1 FROM reference_unsettled_texts)
 
 -- name: record_failure
 INSERT INTO bootstrap_failures (source, source_id, document_id, stage, class, message, place)
@@ -228,12 +314,6 @@ WHERE f.source = %(source)s AND f.stage <> 'parse' AND f.resolved_at IS NULL AND
 SELECT DISTINCT t.content_hash, t.tokens FROM reference_records r JOIN reference_texts t USING (content_hash)
 WHERE r.source = %(source)s
 
--- name: outline_parts
-SELECT p.content_hash, p.part_hash, t.tokens
-FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash
-WHERE EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = p.content_hash AND r.source = %(source)s)
-ORDER BY p.content_hash, p.ordinal
-
 -- ----------------------------------------------------------------------------------------------------
 -- What a source holds, for people, and versions of its content.
 
@@ -245,6 +325,9 @@ WHERE source = %(source)s AND coalesce(nli_label, category) IS NOT NULL GROUP BY
 -- name: count_granularities
 SELECT granularity, count(*) FROM reference_records WHERE source = %(source)s GROUP BY 1 ORDER BY 1
 
+-- name: sources
+SELECT DISTINCT source FROM reference_documents ORDER BY source
+
 -- name: invented_sources
 SELECT source, bool_and(metadata @> %(mark)s) FROM reference_documents
 GROUP BY source HAVING bool_or(metadata @> %(mark)s) ORDER BY source
@@ -254,11 +337,16 @@ SELECT licence, attribution, metadata @> %(mark)s, count(*) FROM reference_docum
 WHERE source = %(source)s GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2
 
 -- name: records_version
--- Everything of a record that a reader sees, in the order of its id.
-SELECT encode(sha256(coalesce(string_agg(sha256(convert_to(r.id || ':' || encode(r.content_hash, 'hex') || jsonb_build_array(
+-- Everything of a record that a reader sees: the number of records and the exclusive or of 128 bits of each, which
+-- takes the memory of one.
+SELECT encode(sha256(convert_to(concat_ws(' ', count(*),
+    bit_xor(('x' || substr(d.digest, 1, 16))::bit(64)::bigint),
+    bit_xor(('x' || substr(d.digest, 17, 16))::bit(64)::bigint)), 'UTF8')), 'hex')
+FROM reference_records r CROSS JOIN LATERAL (SELECT encode(sha256(convert_to(
+    r.id || ':' || encode(r.content_hash, 'hex') || jsonb_build_array(
         granularity, section_path, category, hypothesis_id, hypothesis, nli_label, char_start, char_end, metadata
-    )::text, 'UTF8')), ''::bytea ORDER BY r.id), ''::bytea)), 'hex')
-FROM reference_records r WHERE r.source = %(source)s
+    )::text, 'UTF8')), 'hex') AS digest) d
+WHERE r.source = %(source)s
 
 -- ----------------------------------------------------------------------------------------------------
 -- Documents and records as readers want them, each with its licence and address.
@@ -268,7 +356,7 @@ SELECT d.id, d.source, d.source_id, d.title, d.licence, d.attribution, d.url, d.
        (SELECT count(*) FROM reference_records r WHERE r.document_id = d.id) AS records,
        length(d.raw_text) AS characters, d.metadata @> '{"invented": true}' AS invented, d.metadata, d.raw_text
 FROM reference_documents d
-WHERE (%(sources)s::text[] IS NULL OR d.source = ANY (%(sources)s))
+WHERE reference_is_visible(d.tenant_id) AND (%(sources)s::text[] IS NULL OR d.source = ANY (%(sources)s))
   AND (%(documents)s::text[] IS NULL
        OR d.title = ANY (%(documents)s) OR d.source_id = ANY (%(documents)s) OR d.id::text = ANY (%(documents)s))
 ORDER BY d.source, d.source_id
@@ -278,7 +366,8 @@ SELECT r.id, r.source, r.source_id, r.document_id, d.title AS document, r.granul
        r.hypothesis_id, r.hypothesis, r.nli_label, r.char_start, r.char_end, t.content, d.licence, d.attribution, d.url,
        d.tenant_id, d.metadata @> '{"invented": true}' AS invented, r.metadata
 FROM reference_records r JOIN reference_documents d ON d.id = r.document_id JOIN reference_texts t ON t.content_hash = r.content_hash
-WHERE (%(ids)s::text[] IS NULL OR r.source_id = ANY (%(ids)s) OR r.id::text = ANY (%(ids)s))
+WHERE reference_is_visible(r.tenant_id)
+  AND (%(ids)s::text[] IS NULL OR r.source_id = ANY (%(ids)s) OR r.id::text = ANY (%(ids)s))
   AND (%(sources)s::text[] IS NULL OR r.source = ANY (%(sources)s))
   AND (%(categories)s::text[] IS NULL OR lower(r.category) = ANY (%(categories)s))
   AND (%(granularities)s::text[] IS NULL OR r.granularity = ANY (%(granularities)s))

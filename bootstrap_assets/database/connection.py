@@ -1,4 +1,4 @@
-"""Connections: one pool per process, opened on an embedded or an outside server."""
+"""Connections: one pool per process, to the embedded server or to one of the user's own."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -40,19 +40,19 @@ def database_url(settings: Settings) -> str:
 
 
 def existing_database_url(settings: Settings) -> str:
-    """The same for whoever only looks: NoCorpusError where there is no embedded server yet; nothing is made."""
+    """The same for what only reads: NoCorpusError where there is no embedded server yet; none is made."""
     return _users_url(settings) or server.existing(settings.root)
 
 
 def _users_url(settings: Settings) -> str | None:
-    given = settings.database_url
-    return connection_string.read(given.get_secret_value()) if given else None
+    secret = settings.database_url
+    return connection_string.read(secret.get_secret_value()) if secret else None
 
 
 _PARAMETERS: dict[str, Any] = {
     "application_name": "bootstrap-assets",
     "connect_timeout": CONNECT_TIMEOUT,
-    # A server that is gone without a word is noticed after a minute, not after the two hours of the defaults.
+    # Notice within a minute, not the default two hours, that a server has silently gone.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -62,8 +62,8 @@ _PARAMETERS: dict[str, Any] = {
 
 def _parameters(url: str) -> dict[str, Any]:
     """Our parameters of a connection, without those that the user's connection string says otherwise."""
-    told = psycopg.conninfo.conninfo_to_dict(url)
-    return {name: value for name, value in _PARAMETERS.items() if name not in told}
+    options = psycopg.conninfo.conninfo_to_dict(url)
+    return {name: value for name, value in _PARAMETERS.items() if name not in options}
 
 
 def connect(url: str, *, autocommit: bool = False) -> Connection:
@@ -94,14 +94,14 @@ def _open(url: str) -> Connection:
 
 
 def _once_more(work: Callable[[], Result]) -> Result:
-    """Do something with a new connection; again where the server ends that connection meanwhile."""
-    broken = retry_if_exception(lambda error: isinstance(error, psycopg.errors.AdminShutdown))
-    result: Result = Retrying(retry=broken, stop=stop_after_attempt(3), reraise=True)(work)
+    """Do `work`, which makes a new connection; again if the server ends that connection meanwhile."""
+    on_shutdown = retry_if_exception(lambda error: isinstance(error, psycopg.errors.AdminShutdown))
+    result: Result = Retrying(retry=on_shutdown, stop=stop_after_attempt(3), reraise=True)(work)
     return result
 
 
 def _begin_session(connection: Connection) -> None:
-    """Make a new session, in autocommit, one that our statements can rely on."""
+    """Give a new session, in autocommit, the settings that our statements rely on."""
     info = connection.info
     sessions.require_utf8(info.parameter_status("server_encoding"), info.dbname)
     connection.execute(sessions.STATEMENT, sessions.PARAMETERS, prepare=False)
@@ -109,7 +109,7 @@ def _begin_session(connection: Connection) -> None:
 
 
 def advisory_lock(connection: Connection, key: int, more: int = 0, *, every: float = 0.1) -> None:
-    """Take a session advisory lock, asking again and again.
+    """Take a session advisory lock, by polling.
 
     A statement that waits inside PostgreSQL holds a snapshot, and CREATE INDEX CONCURRENTLY of the process that
     has the lock would wait for that: a deadlock.
@@ -142,12 +142,12 @@ def is_pooled_by_transaction(connection: Connection) -> bool:
             return False
         with ExitStack() as stack:
             others = [stack.enter_context(closing(_another(connection))) for _ in range(3)]
-            used = [{backend(each), backend(each)} for each in (connection, *others)]
+            backends = [{backend(each), backend(each)} for each in (connection, *others)]
     except psycopg.errors.ProtocolViolation as error:
         if "statement pooling" in str(error):
             return True
         raise
-    return any(len(processes) > 1 for processes in used) or len(set().union(*used)) < len(used)
+    return any(len(processes) > 1 for processes in backends) or len(set().union(*backends)) < len(backends)
 
 
 def _another(connection: Connection) -> Connection:
@@ -157,7 +157,7 @@ def _another(connection: Connection) -> Connection:
 
 
 def trying_again(before_sleep: Callable[[RetryCallState], None] | None = None) -> Retrying:
-    """Tries a call of the database again, for up to PATIENCE seconds, while the error is one that may pass."""
+    """Tries a database call again, for up to PATIENCE seconds, while the error is transient."""
     return Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_delay(PATIENCE),
@@ -177,17 +177,17 @@ class Database:
 
     def __init__(self, url: str, *, size: int = 12) -> None:
         self.url = url
-        # Fails at once and with a clear message, where the pool would try again and again.
+        # Fails at once and with a clear message; the pool itself would keep trying.
         # A statement prepared in one process is unknown in the next that a proxy may choose.
-        self._proxied = _once_more(partial(_leads_through_proxy, url))
-        unprepared = {"prepare_threshold": None} if self._proxied else {}
+        self._is_proxied = _once_more(partial(_leads_through_proxy, url))
+        options = {"prepare_threshold": None} if self._is_proxied else {}
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
             max_size=size,
             configure=self._configure,
             check=ConnectionPool.check_connection,  # after a restart of the server all idle ones are dead
-            kwargs=_parameters(url) | unprepared,
+            kwargs=_parameters(url) | options,
             open=True,
         )
 
@@ -196,7 +196,7 @@ class Database:
         """A connection in a transaction: committed at the end, rolled back on an exception."""
         try:
             with self._pool.connection(timeout=PATIENCE) as connection:
-                if self._proxied:
+                if self._is_proxied:
                     keep_to_our_schema(connection, local=True)
                 yield connection
         except PoolTimeout as error:
@@ -204,7 +204,7 @@ class Database:
             raise DatabaseUnavailable(f"no free connection to {describe(self.url)}: {error}") from None
 
     def transact(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a transaction of its own, again and again while the error is one that may pass."""
+        """Do `work` in a transaction of its own, and try again while the error is transient."""
         result: Result = trying_again()(self._once, work)
         return result
 
@@ -232,7 +232,7 @@ class Database:
 
 
 def describe(url: str) -> str:
-    """A connection string for people: host, port and database, no password."""
+    """A connection string for display: host, port and database, no password."""
     if not connection_string.is_readable(url):
         return "(unreadable connection string)"
     info = psycopg.conninfo.conninfo_to_dict(url)
@@ -240,5 +240,5 @@ def describe(url: str) -> str:
 
 
 def look_at_one_moment(connection: Connection) -> None:
-    """Let the transaction that begins see the database as it is now to its end, and change nothing."""
+    """Make the transaction that begins read-only, with one snapshot of the database to its end."""
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

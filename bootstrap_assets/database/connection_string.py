@@ -19,12 +19,12 @@ UNREADABLE = (
 
 _URL = re.compile(r"(postgres(?:ql)?://(?:[^/@]*@)?[^/@?]*(?:/[^@?]*)?)(?:\?(.*))?", re.DOTALL)
 _QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "<": ">"}
-_ASSIGNED = re.compile(r"(?:(?:export|set|setx|ENV)\s+)?(?:\$env:)?[A-Z][A-Z0-9_]*\s*[=:]\s*(?!//)(?=\S)")
+_ASSIGNMENT = re.compile(r"(?:(?:export|set|setx|ENV)\s+)?(?:\$env:)?[A-Z][A-Z0-9_]*\s*[=:]\s*(?!//)(?=\S)")
 _SCHEME = re.compile(r"(jdbc:)?([a-z][a-z0-9]*)(\+[a-z0-9_]+)?:(?=//|\w+$)", re.IGNORECASE)
 _POSTGRES = {"postgres", "postgresql", "pgsql", "psql", "postgis", "pg"}
 _PLACEHOLDER = re.compile(r"\[[A-Za-z _-]+\]|<[A-Za-z _-]+>|\*{3,}|YOUR[-_ ]?PASSWORD", re.IGNORECASE)
 
-_KNOWN = frozenset(option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
+_OPTIONS = frozenset(option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
 
 _SYNONYMS = {
     "applicationname": "application_name",
@@ -97,36 +97,36 @@ def is_readable(url: str) -> bool:
 def read(text: str) -> str:
     """A connection string as libpq wants it; one that libpq reads comes back as it is.
 
-    ConfigurationError, which names what cannot be read, and shows neither the string nor a value of it.
+    ConfigurationError says what cannot be read, and shows neither the string nor any value in it.
     """
-    found = _pasted(text)
-    if found.startswith("psql "):
-        found = _of_psql(found)
-    scheme = _SCHEME.match(found)
+    string = _bare(text)
+    if string.startswith("psql "):
+        string = _of_psql(string)
+    scheme = _SCHEME.match(string)
     if scheme:
-        url = _read_url(found, scheme)
-    elif ";" in found and "=" in found:
-        url = make_conninfo("", **_parameters(_pairs(found.split(";"))))
+        url = _read_url(string, scheme)
+    elif ";" in string and "=" in string:
+        url = make_conninfo("", **_parameters(_pairs(string.split(";"))))
     else:
-        url = _read_keywords(found)
+        url = _read_keywords(string)
     if not is_readable(url):
         raise ConfigurationError(UNREADABLE)
     _check(conninfo_to_dict(url))
     return url
 
 
-def _pasted(text: str) -> str:
-    """Without what was copied along: blanks, quotes, a name it was assigned to, a prompt."""
-    found, before = text, None
-    while found != before:
-        before = found
-        found = found.strip("\ufeff \t\r\n").removeprefix("$ ").removesuffix(";").strip()
-        found = _ASSIGNED.sub("", found, count=1) if _ASSIGNED.match(found) else found
-        if len(found) > 1 and _QUOTES.get(found[0]) == found[-1]:
-            found = found[1:-1]
-    if not found:
+def _bare(text: str) -> str:
+    """Without what was copied with it: blanks, quotes, the name of a variable, a prompt."""
+    string, before = text, None
+    while string != before:
+        before = string
+        string = string.strip("\ufeff \t\r\n").removeprefix("$ ").removesuffix(";").strip()
+        string = _ASSIGNMENT.sub("", string, count=1) if _ASSIGNMENT.match(string) else string
+        if len(string) > 1 and _QUOTES.get(string[0]) == string[-1]:
+            string = string[1:-1]
+    if not string:
         raise ConfigurationError(f"{_NAME} holds nothing but blanks or quotes: name a database, or unset it")
-    return found
+    return string
 
 
 def _read_url(text: str, scheme: "re.Match[str]") -> str:
@@ -145,12 +145,12 @@ def _read_url(text: str, scheme: "re.Match[str]") -> str:
     address, query = whole[1], whole[2]
     if query is None:
         return address
-    given = _pairs(part for part in query.split("&"))
-    if given.keys() <= _KNOWN and _is_mode(given.get("sslmode")):
+    options = _pairs(part for part in query.split("&"))
+    if options.keys() <= _OPTIONS and _is_mode(options.get("sslmode")):
         return whole[0]
-    parameters = _parameters({name: unquote(value) for name, value in given.items()})
-    encoded = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-    return f"{address}?{encoded}" if encoded else address
+    parameters = _parameters({name: unquote(value) for name, value in options.items()})
+    new_query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    return f"{address}?{new_query}" if new_query else address
 
 
 def _read_keywords(text: str) -> str:
@@ -213,37 +213,37 @@ def _pairs(parts: Iterable[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _parameters(given: Mapping[str, str]) -> dict[str, str]:
+def _parameters(options: Mapping[str, str]) -> dict[str, str]:
     """Parameters in libpq's names and values; ConfigurationError names one that means nothing to it."""
-    found: dict[str, str] = {}
-    for name, value in sorted(given.items(), key=lambda item: item[0] != "options"):  # a schema is added to them
+    parameters: dict[str, str] = {}
+    for name, value in sorted(options.items(), key=lambda item: item[0] != "options"):  # a schema is added to them
         flat = re.sub(r"[\s_-]", "", name).lower()
-        known = name if name in _KNOWN and name != "ssl" else _SYNONYMS.get(flat)
-        known = known or next((option for option in _KNOWN if option.replace("_", "") == flat), None)
-        if known == "sslmode":
-            found["sslmode"] = _mode(name, value)
-        elif known == "schema" or flat == "schema":
-            found |= _schema(value, given)
-        elif known == "target_session_attrs":
-            found[known] = _SERVERS.get(value.lower(), value)
-        elif known:
-            found[known] = value
+        parameter = name if name in _OPTIONS and name != "ssl" else _SYNONYMS.get(flat)
+        parameter = parameter or next((option for option in _OPTIONS if option.replace("_", "") == flat), None)
+        if parameter == "sslmode":
+            parameters["sslmode"] = _mode(name, value)
+        elif parameter == "schema" or flat == "schema":
+            parameters |= _schema(value, options)
+        elif parameter == "target_session_attrs":
+            parameters[parameter] = _SERVERS.get(value.lower(), value)
+        elif parameter:
+            parameters[parameter] = value
         elif flat == "sslaccept":
-            found |= {"sslmode": "verify-full"} if value == "strict" else {"sslmode": "require"}
+            parameters |= {"sslmode": "verify-full"} if value == "strict" else {"sslmode": "require"}
         elif flat not in _OF_OTHERS:
-            raise ConfigurationError(_unknown(name, given))
-    if found.get("sslmode") == "verify-full" and "sslaccept" in given and "sslrootcert" not in found:
-        found["sslrootcert"] = "system"
-    return found
+            raise ConfigurationError(_unknown(name, options))
+    if parameters.get("sslmode") == "verify-full" and "sslaccept" in options and "sslrootcert" not in parameters:
+        parameters["sslrootcert"] = "system"
+    return parameters
 
 
-def _unknown(name: str, given: Mapping[str, str]) -> str:
-    """What is said of a parameter. Beside a password it may be a piece of that, whose `&` is not encoded."""
-    near = get_close_matches(name.lower(), _KNOWN, n=1)
-    secret = any(_SYNONYMS.get(other.lower(), other.lower()) == "password" for other in given)
-    shown = "" if secret and not near else f" {name!r}"
+def _unknown(name: str, options: Mapping[str, str]) -> str:
+    """The message on an unknown parameter. It may be part of a password whose `&` is not encoded."""
+    near = get_close_matches(name.lower(), _OPTIONS, n=1)
+    secret = any(_SYNONYMS.get(other.lower(), other.lower()) == "password" for other in options)
+    which = "" if secret and not near else f" {name!r}"
     hint = f": did you mean {near[0]}?" if near else "; leave it out"
-    return f"{_NAME} has a parameter{shown} that PostgreSQL does not know{hint}"
+    return f"{_NAME} has a parameter{which} that PostgreSQL does not know{hint}"
 
 
 def _is_mode(value: str | None) -> bool:
@@ -260,21 +260,21 @@ def _mode(name: str, value: str) -> str:
     return mode
 
 
-def _schema(value: str, given: Mapping[str, str]) -> dict[str, str]:
+def _schema(value: str, options: Mapping[str, str]) -> dict[str, str]:
     """`schema=` of Prisma and JDBC. By the startup parameter `options`, which PgBouncer refuses."""
     if value in ("", "public"):  # where a role's tables are anyway
         return {}
-    if given.get("pgbouncer", "false") != "false":
+    if options.get("pgbouncer", "false") != "false":
         raise ConfigurationError(
             f"{_NAME} has a schema, which cannot be said through PgBouncer: leave it out, and have an "
             "administrator run ALTER ROLE ... SET search_path"
         )
-    escaped = re.sub(r"([\\ ])", r"\\\1", value)
-    return {"options": f"{given.get('options', '')} -csearch_path={escaped}".strip()}
+    path = re.sub(r"([\\ ])", r"\\\1", value)
+    return {"options": f"{options.get('options', '')} -csearch_path={path}".strip()}
 
 
 def _check(parameters: Mapping[str, object]) -> None:
-    """ConfigurationError for what libpq would take, and call a server that does not answer."""
+    """ConfigurationError for what libpq would accept, and then report as a server that does not answer."""
     for port in str(parameters.get("port") or "").split(","):
         if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
             raise ConfigurationError(f"{_NAME} has a port that is no number from 1 to 65535")

@@ -1,7 +1,7 @@
-"""Locks that others would wait behind: asked for a moment at a time, and then again.
+"""Locks that others would queue behind: requested for a moment at a time, and then again.
 
-PostgreSQL serves locks in the order in which they were asked for. Who waits for one that excludes readers has
-every later reader wait too, for as long as the longest transaction before takes.
+PostgreSQL grants locks in the order in which they were requested. Whoever waits for one that excludes readers
+makes every later reader wait too, for as long as the longest transaction ahead takes.
 """
 
 import time
@@ -17,13 +17,13 @@ from bootstrap_assets.stopping import Stop
 Result = TypeVar("Result")
 
 LOCK_SECONDS = 0.2
-"""The longest that a lock is waited for, and so the longest that others wait behind it."""
+"""Seconds to wait for a lock, and so the longest that others queue behind it."""
 
 PAUSE = 0.5
 """Seconds between two attempts, in which others have their turn."""
 
 PATIENCE = 600.0
-"""Seconds after which it is given up."""
+"""Seconds after which to give up."""
 
 
 def patiently(
@@ -36,7 +36,7 @@ def patiently(
 ) -> Result:
     """Do `work` in a transaction, or a savepoint of the caller's, again and again until it gets its locks.
 
-    DatabaseBusy, which names `what` was to be done, where it does not in so many seconds; StoppedError.
+    DatabaseBusy, which names `what` was to be done, where it gets none in `patience` seconds; StoppedError.
     """
     stop, until = stop or Stop(), time.monotonic() + patience
     while True:

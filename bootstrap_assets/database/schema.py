@@ -31,7 +31,7 @@ POOLED = (
 )
 
 LOCK_PATIENCE = 60.0
-"""Seconds for which a migration asks for its locks, a moment at a time, so that no reader waits behind it."""
+"""Seconds for which a migration tries to get its locks, a moment at a time, so that no reader queues behind it."""
 
 _LOCK = 0x626F6F74  # "boot": held while migrating
 
@@ -70,10 +70,10 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def reset(url: str) -> None:
-    """Drop all tables of this package, made by whichever version, with their data, and make them anew."""
+    """Drop all tables of this package, whichever version made them, with their data, and make them again."""
     with connect(url) as connection:
         version = current(connection)
-        if version is not None and version < min(_known()):
+        if version is not None and version < min(_version_numbers()):
             query = sql.SQL("UPDATE {} SET version_num = %s").format(sql.Identifier(VERSION_TABLE))
             connection.execute(query, (head(),))
     if version is not None:
@@ -82,7 +82,7 @@ def reset(url: str) -> None:
 
 
 def check_server(connection: Connection) -> None:
-    """Raise SchemaError where the server is too old, only to be read, or has no usable pgvector.
+    """Raise SchemaError where the server is too old, read-only, or has no usable pgvector.
 
     ConfigurationError behind a proxy that pools transactions.
     """
@@ -97,7 +97,7 @@ def check_server(connection: Connection) -> None:
     ).fetchone()
     if row is None:
         raise SchemaError("this PostgreSQL server has no pgvector: install the extension `vector` on it")
-    _check_pgvector(available=row[0], installed=row[1])
+    _check_pgvector(available=row[0], present=row[1])
 
 
 def _require_writing(connection: Connection) -> None:
@@ -136,8 +136,8 @@ def ensure_schema(connection: Connection, name: str) -> None:
         with suppress(psycopg.errors.InsufficientPrivilege):
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
             return
-    wanted = sql.SQL(remedy).format(sql.Identifier(name), sql.Identifier(role)).as_string(connection)
-    raise SchemaError(f"the role {role} may make no tables in a schema {name}: {_ASK} `{wanted}`")
+    command = sql.SQL(remedy).format(sql.Identifier(name), sql.Identifier(role)).as_string(connection)
+    raise SchemaError(f"the role {role} may make no tables in a schema {name}: {_ASK} `{command}`")
 
 
 def empty_schema(connection: Connection, name: str) -> None:
@@ -151,10 +151,10 @@ def empty_schema(connection: Connection, name: str) -> None:
 @cache
 def head() -> str:
     """The newest schema version this package knows."""
-    return max(_known())
+    return max(_version_numbers())
 
 
-def _known() -> set[str]:
+def _version_numbers() -> set[str]:
     return {path.name.split("_")[0] for path in _versions()}
 
 
@@ -163,26 +163,26 @@ def _versions() -> list[Path]:
 
 
 def _refuse_unknown(version: str | None) -> None:
-    known = _known()
-    if version is not None and version < min(known):
+    numbers = _version_numbers()
+    if version is not None and version < min(numbers):
         raise SchemaError(
             f"the database has schema {version}, of a version before the first release, whose tables were others: "
             "empty it with `bootstrap db reset`, then `bootstrap run`"
         )
-    if version is not None and version not in known:
+    if version is not None and version not in numbers:
         raise SchemaError(
             f"the database has schema {version}, newer than this version of bootstrap-assets knows ({head()}): "
             "update bootstrap-assets"
         )
 
 
-def _check_pgvector(*, available: str, installed: str | None) -> None:
-    wanted = ".".join(map(str, MIN_PGVECTOR))
-    if installed is None and _parts(available) < MIN_PGVECTOR:
-        raise SchemaError(f"the server offers pgvector {available}: {wanted} or newer is needed")
-    if installed is not None and _parts(installed) < MIN_PGVECTOR:
+def _check_pgvector(*, available: str, present: str | None) -> None:
+    minimum = ".".join(map(str, MIN_PGVECTOR))
+    if present is None and _parts(available) < MIN_PGVECTOR:
+        raise SchemaError(f"the server offers pgvector {available}: {minimum} or newer is needed")
+    if present is not None and _parts(present) < MIN_PGVECTOR:
         how = "run `ALTER EXTENSION vector UPDATE`" if _parts(available) >= MIN_PGVECTOR else "update it"
-        raise SchemaError(f"the database has pgvector {installed}: {wanted} or newer is needed; {how}")
+        raise SchemaError(f"the database has pgvector {present}: {minimum} or newer is needed; {how}")
 
 
 def _parts(version: str) -> tuple[int, ...]:
@@ -206,7 +206,7 @@ def _migrate(url: str, direction: str, revision: str) -> None:
 
 
 def _try_to_migrate(url: str, direction: str, revision: str) -> bool:
-    """Migrate, as far as one gets; False where somebody held a lock for longer than others may wait behind us."""
+    """Migrate; False where somebody held a lock for longer than others may queue behind us."""
     # Alembic and SQLAlchemy take half a second to import, and most commands find nothing to migrate.
     import sqlalchemy
     from alembic import command
@@ -244,13 +244,13 @@ def _require_rights(connection: Connection) -> None:
             f"the schema {namespace} has no corpus, and cannot have one: the extension vector is in the schema "
             f"{other[0]}, where another corpus is. Name another database, or leave the schema {namespace} out"
         )
-    needed = [] if temporary else [sql.SQL("TEMPORARY ON DATABASE {}").format(sql.Identifier(database))]
+    rights = [] if temporary else [sql.SQL("TEMPORARY ON DATABASE {}").format(sql.Identifier(database))]
     if not create:
-        needed.append(sql.SQL("CREATE ON SCHEMA {}").format(sql.Identifier(namespace)))
-    if needed:
-        grants = [sql.SQL("GRANT {} TO {}").format(what, sql.Identifier(role)) for what in needed]
-        said = "; ".join(grant.as_string(connection) for grant in grants)
-        raise SchemaError(f"the role {role} lacks rights: {_ASK} `{said}`")
+        rights.append(sql.SQL("CREATE ON SCHEMA {}").format(sql.Identifier(namespace)))
+    if rights:
+        grants = [sql.SQL("GRANT {} TO {}").format(what, sql.Identifier(role)) for what in rights]
+        statements = "; ".join(grant.as_string(connection) for grant in grants)
+        raise SchemaError(f"the role {role} lacks rights: {_ASK} `{statements}`")
 
 
 _ASK = "have an administrator run (docs/external-postgres.md)"

@@ -1,6 +1,6 @@
-"""Where our names are looked up: in our own schema alone, whatever else stands in the role's search_path.
+"""Where our names are looked up: in our own schema alone, whatever else is in the role's search_path.
 
-Statements name our tables without a schema, for which one it is the user decides. A table of the same name in a
+Statements name our tables without a schema, since the user decides which one it is. A table of the same name in a
 schema that comes first, or a temporary one, would be read, written or dropped in place of ours.
 """
 
@@ -37,5 +37,5 @@ def keep_to_our_schema(connection: psycopg.Connection[tuple[Any, ...]], *, local
     Behind a proxy only `local` does anything: the proxy may give the session to somebody else after each
     transaction, with the search_path that it was left.
     """
-    named = {"local": local, "backend": connection.info.backend_pid}  # a proxy's is one of its own making
-    connection.execute(_KEEP, named, prepare=False)
+    parameters = {"local": local, "backend": connection.info.backend_pid}  # a proxy's is one of its own making
+    connection.execute(_KEEP, parameters, prepare=False)

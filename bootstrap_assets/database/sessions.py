@@ -1,5 +1,5 @@
 """What each session of ours sets for itself: settings that an administrator made for a role or a database, with
-other programs in mind, would else end our statements or change what they mean.
+other programs in mind, would otherwise end our statements or change what they mean.
 
 By a statement once connected, in one round trip: PgBouncer refuses the startup parameter `options`.
 """
@@ -26,7 +26,7 @@ _SETTINGS = (
     _Setting("backslash_quote", "safe_encoding", always=True),
     _Setting("array_nulls", "on", always=True),
     _Setting("transform_null_equals", "off", always=True),
-    _Setting("gin_fuzzy_search_limit", "0", always=True),  # else a search of words finds some, by lot
+    _Setting("gin_fuzzy_search_limit", "0", always=True),  # otherwise a search of words finds a random part
     _Setting("bytea_output", "hex", always=True),
     _Setting("extra_float_digits", "1", always=True),
     _Setting("DateStyle", "ISO, MDY", always=True),
@@ -46,12 +46,15 @@ _SETTINGS = (
 
 # A setting that the server does not know is left out. Those of the connection string and of libpq's variables have
 # the source `client`. The type vector may stand in a schema that the role does not look into: it comes after
-# pg_temp, by which database/search_path.py knows that a corpus which is there is not this one.
+# pg_temp, by which database/search_path.py knows that a corpus which is there is not this one. That we are the
+# pipeline lets the tables' owner, and nobody else, see the rows of every tenant.
 STATEMENT = """
 SELECT set_config(s.name, ours.value, false)
 FROM unnest(%(names)s::text[], %(values)s::text[], %(always)s::boolean[]) AS ours (name, value, always)
 JOIN pg_settings s ON s.name = ours.name
 WHERE ours.always OR s.source <> 'client'
+UNION ALL
+SELECT set_config('bootstrap.pipeline', 'on', false)
 UNION ALL
 SELECT set_config('search_path', current_setting('search_path') || ', pg_temp, ' || quote_ident(n.nspname), false)
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace

@@ -29,10 +29,10 @@ def _statement(package: str, name: str) -> sql.SQL:
 @cache
 def statements_in(package: str) -> dict[str, LiteralString]:
     """All statements of a package, by name."""
-    known: dict[str, LiteralString] = {}
+    statements: dict[str, LiteralString] = {}
     pieces = _NAME.split(files(package).joinpath("statements.sql").read_text(encoding="utf-8"))
     for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        if name in known:
+        if name in statements:
             raise ValueError(f"two statements of {package} are named {name}")
-        known[name] = _TRAILING.sub("", body).strip()
-    return known
+        statements[name] = _TRAILING.sub("", body).strip()
+    return statements

@@ -1,4 +1,4 @@
-"""What the assets say of themselves before anything has run: descriptions, tags, columns, where their code is."""
+"""What the assets say about themselves before anything has run: descriptions, tags, columns, code."""
 
 import inspect
 import re
@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from bootstrap_assets.corpus.records import SAMPLE
+from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.sample import provenance
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.spec import Source
@@ -26,24 +27,28 @@ LICENCE_PAGES = {
 KINDS = {
     "archives": {"python", "file"},
     "records": {"python", "postgres"},
-    "sources": {"python", "postgres", load_settings().provider},
     "index": {"python", "postgres"},
     "quality": {"python", "postgres"},
 }
-"""Badges; Dagster takes up to three. The embedder is the one set when the definitions are loaded."""
+"""Badges; Dagster takes up to three."""
+
+
+def kinds_of_vectors() -> set[str]:
+    """The badges of a source's vectors: the embedder is the one set when the definitions are built."""
+    return {"python", "postgres", choose_provider(load_settings()).name}
 
 
 def licence(source: Source) -> str:
     """A source's licence as markdown, linked where we know its page."""
     names = source.licence.split(" / ")
-    linked = [f"[{name}]({LICENCE_PAGES[name]})" if name in LICENCE_PAGES else name for name in names]
-    return f"{' / '.join(linked)}, {source.attribution}"
+    labels = [f"[{name}]({LICENCE_PAGES[name]})" if name in LICENCE_PAGES else name for name in names]
+    return f"{' / '.join(labels)}, {source.attribution}"
 
 
 def describe(source: Source, holds: str) -> str:
     """The description of an asset of a source, as markdown.
 
-    It stands there whatever is loaded, so it tells both; which of them it is stands with each materialisation.
+    It is shown whatever is loaded, so it covers both; each materialization says which of them it holds.
     """
     return (
         f"{holds}\n\n{source.title}: {source.description[0].lower()}{source.description[1:]}.\n\n"
@@ -75,7 +80,7 @@ def links(source: Source) -> dict[str, dg.MetadataValue]:
 
 def table(name: str) -> dict[str, Any]:
     """A table's or view's name and columns."""
-    columns = [dg.TableColumn(column, kind, description=told) for column, kind, told in _COLUMNS[name]]
+    columns = [dg.TableColumn(column, kind, description=meaning) for column, kind, meaning in _COLUMNS[name]]
     return {"dagster/table_name": name, "dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
@@ -107,7 +112,7 @@ _COLUMNS = {
         ("metadata", "jsonb", "Whatever else the source says"),
         ("label_tsv", "tsvector", "Words of the label, for full-text search"),
         ("section_hash", "bytea", "The text of the section that it stands in"),
-        ("created_at", "timestamp with time zone", "When it came"),
+        ("created_at", "timestamp with time zone", "When it was added"),
         ("updated_at", "timestamp with time zone", "When it last changed"),
     ),
     "reference_embeddings": (
@@ -127,7 +132,7 @@ _COLUMNS = {
     "embedding_spaces": (
         ("id", "integer", "Number of the space"),
         ("name", "text", "provider/model/dimensions"),
-        ("provider", "text", "voyage or local"),
+        ("provider", "text", "a provider of embedding/providers/registry.py"),
         ("model", "text", "The model's name"),
         ("dimensions", "integer", "Values in a vector"),
         ("element_type", "text", "vector or halfvec"),
@@ -135,9 +140,12 @@ _COLUMNS = {
         ("state", "text", "building, ready (complete), active (searched), retired or dropped"),
         ("index_parameters", "jsonb", "What the index was built with and over how many vectors"),
         ("quality", "jsonb", "Figures of quality"),
-        ("fitted", "bytea", "What the embedder learnt of the corpus for its queries"),
-        ("fitted_of", "text", "Of which corpus it learnt that"),
-        ("feedback", "boolean", "Whether a query's vector gains by those of its best texts"),
+        ("fitted", "bytea", "What the embedder learnt from the corpus for its queries"),
+        ("fitted_of", "text", "Version of the corpus that it learnt from"),
+        ("feedback", "boolean", "Whether a query's vector gains from those of its best texts"),
+        ("vector_weight", "double precision", "Weight of the cosine in a search's score"),
+        ("text_weight", "double precision", "Weight of the words in it"),
+        ("context", "double precision", "Share that a text takes of its section's scores"),
         ("created_at", "timestamp with time zone", "When it was made"),
         ("promoted_at", "timestamp with time zone", "When it last became the one that is searched"),
     ),

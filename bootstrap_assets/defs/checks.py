@@ -24,8 +24,8 @@ class RecordsCheckConfig(dg.Config):
 
     parse_again: bool = Field(
         default=False,
-        description="Parse the archives anew and compare record by record, not only with what the load wrote "
-        "down; where the archives at hand are those that were loaded. Nothing is downloaded.",
+        description="Parse the archives again and compare record by record, not only with what the load "
+        "recorded; only where the archives at hand are those that were loaded. Nothing is downloaded.",
     )
 
 
@@ -34,27 +34,29 @@ Answer = Callable[[], dg.AssetCheckResult]
 
 def records_checks(*, source: Source) -> dg.AssetChecksDefinition:
     """The checks of `<source>_records`: nothing lost, offsets exact, and labels where the source has them."""
-    told = {
+    descriptions = {
         "no_record_lost": "Every record that the archives held when they were loaded is in the corpus.",
         "offsets_exact": "The document's `raw_text[char_start:char_end]` is each record's text.",
     }
     if source.labels:
-        told["labels_present"] = f"All {len(source.labels)} labels of the official data set occur."
+        descriptions["labels_present"] = f"All {len(source.labels)} labels of the official data set occur."
 
     @dg.multi_asset_check(
         name=f"{source.name}_records_checks",
-        specs=_specs(f"{source.name}_records", told, blocking={"no_record_lost"}),
+        specs=_specs(f"{source.name}_records", descriptions, blocking={"no_record_lost"}),
         can_subset=True,
         retry_policy=RETRY,
     )
     def check_records(
         context: dg.AssetCheckExecutionContext, config: RecordsCheckConfig, corpus: CorpusResource
     ) -> Iterator[dg.AssetCheckResult]:
-        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+        with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
             answers = {
-                "no_record_lost": partial(verdicts.no_record_lost, opened, source, parse_again=config.parse_again),
-                "offsets_exact": partial(verdicts.offsets_exact, opened, source),
-                "labels_present": partial(verdicts.labels_present, opened, source),
+                "no_record_lost": partial(
+                    verdicts.no_record_lost, open_corpus, source, parse_again=config.parse_again
+                ),
+                "offsets_exact": partial(verdicts.offsets_exact, open_corpus, source),
+                "labels_present": partial(verdicts.labels_present, open_corpus, source),
             }
             results = _ask(context, f"{source.name}_records", answers)
         yield from results
@@ -64,7 +66,7 @@ def records_checks(*, source: Source) -> dg.AssetChecksDefinition:
 
 def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
     """The checks of `<source>`: vectors complete and sane, few errors."""
-    told = {
+    descriptions = {
         "vectors_complete": "Every record has a vector or is a dead letter. A run over some batches answers for "
         "those: records of others without a vector are a warning.",
         "vectors_sane": "Every vector is finite and of unit length.",
@@ -74,20 +76,20 @@ def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=f"{source.name}_checks",
-        specs=_specs(source.name, told, blocking={"vectors_complete", "vectors_sane"}),
+        specs=_specs(source.name, descriptions, blocking={"vectors_complete", "vectors_sane"}),
         can_subset=True,
         retry_policy=RETRY,
     )
     def check_vectors(
         context: dg.AssetCheckExecutionContext, corpus: CorpusResource
     ) -> Iterator[dg.AssetCheckResult]:
-        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+        with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
             answers = {
                 "vectors_complete": partial(
-                    verdicts.vectors_complete, opened, source, batches_of(context.run.tags)
+                    verdicts.vectors_complete, open_corpus, source, batches_of(context.run.tags)
                 ),
-                "vectors_sane": partial(verdicts.vectors_sane, opened, source),
-                "error_rate": partial(verdicts.error_rate, opened, source),
+                "vectors_sane": partial(verdicts.vectors_sane, open_corpus, source),
+                "error_rate": partial(verdicts.error_rate, open_corpus, source),
             }
             results = _ask(context, source.name, answers)
         yield from results
@@ -118,11 +120,11 @@ def vectors_checks(*, source: Source) -> dg.AssetChecksDefinition:
 )
 def check_index(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
     """The checks of the index."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         answers = {
-            "index_valid": partial(verdicts.index_valid, opened),
-            "index_complete": partial(verdicts.index_complete, opened),
-            "recall": partial(verdicts.recall, opened),
+            "index_valid": partial(verdicts.index_valid, open_corpus),
+            "index_complete": partial(verdicts.index_complete, open_corpus),
+            "recall": partial(verdicts.recall, open_corpus),
         }
         results = _ask(context, "reference_index", answers)
     yield from results
@@ -135,10 +137,10 @@ def batches_of(tags: Mapping[str, str]) -> range | None:
     return range(int(first), int(last) + 1) if first and last else None
 
 
-def _specs(asset: str, told: Mapping[str, str], *, blocking: Collection[str]) -> list[dg.AssetCheckSpec]:
+def _specs(asset: str, descriptions: Mapping[str, str], *, blocking: Collection[str]) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(name, asset=asset, description=what, blocking=name in blocking)
-        for name, what in told.items()
+        for name, what in descriptions.items()
     ]
 
 
@@ -146,16 +148,16 @@ def _ask(
     context: dg.AssetCheckExecutionContext, asset: str, answers: Mapping[str, Answer]
 ) -> list[dg.AssetCheckResult]:
     """The results of the checks that are wanted, under their names."""
-    wanted = {key.name for key in context.selected_asset_check_keys}
+    names = {key.name for key in context.selected_asset_check_keys}
     return [
         answer()._replace(check_name=name, asset_key=dg.AssetKey(asset))
         for name, answer in answers.items()
-        if name in wanted
+        if name in names
     ]
 
 
 @dg.definitions
 def check_definitions() -> dg.Definitions:
     """The checks of every source in the registry, and of the index."""
-    made = [make(source=source) for source in SOURCES.values() for make in (records_checks, vectors_checks)]
-    return dg.Definitions(asset_checks=[*made, check_index])
+    checks = [make(source=source) for source in SOURCES.values() for make in (records_checks, vectors_checks)]
+    return dg.Definitions(asset_checks=[*checks, check_index])

@@ -35,23 +35,23 @@ def execute(sources: list[str], resource: dict[str, Any]) -> dict[str, Any]:
             tags=this_host() | sources_tag(sources),
             raise_on_error=False,
         )
-        return {"success": result.success, "run_id": result.run_id} | _told(result)
+        return {"success": result.success, "run_id": result.run_id} | _outcome(result)
 
 
-def _told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+def _outcome(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     failures = []
-    done: dict[str, dict[str, Any]] = {}
+    assets: dict[str, dict[str, Any]] = {}
     for event in result.all_events:
         if event.event_type is DagsterEventType.STEP_FAILURE:
             failures.append({"asset": event.step_key, "message": reason_of(event), "error": _class(event)})
         elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
             metadata = event.materialization.metadata
             values = {name: value.value for name, value in metadata.items() if hasattr(value, "value")}
-            done.setdefault(event.asset_key.to_user_string(), {}).update(values)
+            assets.setdefault(event.asset_key.to_user_string(), {}).update(values)
         elif event.event_type is DagsterEventType.RUN_FAILURE and not failures:  # before any step
             error = event.job_failure_data.error
             failures.append({"asset": event.job_name, "message": _innermost(error), "error": None})
-    return {"failures": failures, "assets": done}
+    return {"failures": failures, "assets": assets}
 
 
 def reason_of(event: dg.DagsterEvent) -> str:
@@ -71,8 +71,8 @@ def _innermost(error: SerializableErrorInfo | None) -> str:
 def _class(event: dg.DagsterEvent) -> str | None:
     """The name of the permanent error that `failing_for_good` made a failure of."""
     data = event.step_failure_data.user_failure_data
-    found = data.metadata.get("error") if data and data.metadata else None
-    return str(found.value) if found else None
+    name = data.metadata.get("error") if data and data.metadata else None
+    return str(name.value) if name else None
 
 
 _OUR_CLASS = re.compile(r"^bootstrap_assets\.errors\.\w+: ")  # its message is written for the user

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.defs.about import KINDS, OWNERS, code, table, tags
-from bootstrap_assets.defs.metadata import indexed_metadata
+from bootstrap_assets.defs.metadata import index_metadata
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.embedding import versions
@@ -50,7 +50,7 @@ def when_all_sources_are_up_to_date() -> _Condition:
 class IndexConfig(dg.Config):
     """What may be asked of the index."""
 
-    rebuild: bool = Field(default=False, description="Build it anew although it is good.")
+    rebuild: bool = Field(default=False, description="Build it again even if it is in good order.")
 
 
 @dg.asset(
@@ -74,10 +74,10 @@ def reference_index(
     context: dg.AssetExecutionContext, config: IndexConfig, corpus: CorpusResource
 ) -> dg.MaterializeResult[None]:
     """Build or keep the index, and say whether the space covers the corpus."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        indexed = pipeline.build_index(opened, rebuild=config.rebuild)
-        version = opened.database.transact(partial(versions.vectors_version, space=opened.space))
-    return dg.MaterializeResult(metadata=indexed_metadata(indexed), data_version=dg.DataVersion(version))
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        result = pipeline.build_index(open_corpus, rebuild=config.rebuild)
+        version = open_corpus.database.transact(partial(versions.vectors_version, space=open_corpus.space))
+    return dg.MaterializeResult(metadata=index_metadata(result), data_version=dg.DataVersion(version))
 
 
 AUTOMATION = dg.AutomationConditionSensorDefinition(

@@ -7,7 +7,7 @@ resources: {corpus: {config: {data: sample, force_refresh: false, allow_deletes:
 
 from collections.abc import Sequence
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -17,8 +17,9 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
-from bootstrap_assets.defs.partitions import ALL_BATCHES
+from bootstrap_assets.defs.partitions import all_batches
 from bootstrap_assets.defs.resources import STOP, CorpusResource, failing_for_good
+from bootstrap_assets.evaluation.evaluation import evaluate
 from bootstrap_assets.search import promotion
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -31,7 +32,7 @@ JOB_TAG = "bootstrap/job"
 
 
 def job_tags(name: str) -> dict[str, str]:
-    """Tags of a job: what its runs exclude, and where they are.
+    """Tags of a job: which runs it excludes, and where its own are.
 
     The machine that loads this code is the one that a run's process is on, also where nobody launches it
     (`dagster job execute`): so run monitoring can tell that it was killed.
@@ -61,7 +62,7 @@ def assets_of(sources: Sequence[str]) -> list[dg.AssetKey]:
 
 
 def sources_tag(sources: Sequence[str]) -> dict[str, str]:
-    """The tag that tells what a run is for."""
+    """The tag that says what a run is for."""
     return {SOURCES_TAG: ", ".join(sources or SOURCES)}
 
 
@@ -71,13 +72,20 @@ def executor() -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
-BOOTSTRAP = dg.define_asset_job(
-    "bootstrap",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality"),
-    description="Everything: archives, records, vectors of every batch, their checks, then the index and its own. "
-    f"{PARTITIONED}",
-    tags=ALL_BATCHES | job_tags("bootstrap"),
-)
+DOCUMENT_ASSETS = ("document_text", "document_passages", "document_embeddings", "document_connections")
+"""Those of tenants' documents, which have jobs of their own: defs/documents.py."""
+
+
+def whole_job() -> Any:
+    """`bootstrap`: all sources, and the index after them."""
+    return dg.define_asset_job(
+        "bootstrap",
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality", *DOCUMENT_ASSETS),
+        description="Everything: archives, records, vectors of every batch, their checks, then the index and its "
+        f"own. {PARTITIONED}",
+        tags=all_batches() | job_tags("bootstrap"),
+    )
+
 
 REBUILD_INDEX = dg.define_asset_job(
     "rebuild_index",
@@ -90,17 +98,18 @@ REBUILD_INDEX = dg.define_asset_job(
 EVALUATE = dg.define_asset_job(
     "evaluate",
     selection=dg.AssetSelection.assets("retrieval_quality"),
-    description="Measure the search on labels and compare it with the baseline. May cost some cents, once.",
+    description="Measure the search on labels and compare it with the baseline. May cost a few cents, once.",
     tags=job_tags("evaluate"),
 )
 
 VERIFY = dg.define_asset_job(
     "verify",
-    selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks_for_assets("retrieval_quality"),
-    description="Every check, and nothing else. Archives that are as they were loaded are parsed anew "
+    selection=dg.AssetSelection.all_asset_checks()
+    - dg.AssetSelection.checks_for_assets("retrieval_quality", *DOCUMENT_ASSETS),
+    description="Every check, and nothing else. Archives unchanged since they were loaded are parsed again "
     "and compared record by record; nothing is downloaded.",
     config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},
-    executor_def=dg.in_process_executor,  # queries: to start a process for each set would take longer
+    executor_def=dg.in_process_executor,  # mere queries: starting a process for each set would take longer
     tags=this_host(),
 )
 
@@ -112,11 +121,15 @@ def source_job(source: str) -> Any:
         selection=dg.AssetSelection.assets(*assets_of([source])),
         description=f"{SOURCES[source].title}: archive, records, vectors of every batch, then the index; and "
         f"their checks. {PARTITIONED}",
-        tags=ALL_BATCHES | job_tags(source),
+        tags=all_batches() | job_tags(source),
     )
 
 
-SOURCE_JOBS = [source_job(source) for source in SOURCES]
+@cache
+def loading_jobs() -> list[Any]:
+    """The jobs that load: everything, and each source by itself."""
+    return [whole_job(), *(source_job(source) for source in SOURCES)]
+
 
 SourceName = Enum("SourceName", {name: name for name in SOURCES})  # type: ignore[misc]
 
@@ -132,14 +145,14 @@ class RetryConfig(dg.Config):
 
 @dg.op
 def retry(context: dg.OpExecutionContext, config: RetryConfig, corpus: CorpusResource) -> None:
-    """Embed the texts of dead letters, and tell each source how it went."""
+    """Embed the texts of dead letters, and report for each source how it went."""
     source = config.source.value if config.source else None
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        done = pipeline.retry_failures(opened, source=source, error_class=config.error_class)
-        for name, filled in done.items():
-            held = opened.database.transact(partial(overview.held, source=name))
-            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(filled, name, held)))
-    context.log.info(f"dead letters tried again: {', '.join(done) or 'there are none'}")
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        results = pipeline.retry_failures(open_corpus, source=source, error_class=config.error_class)
+        for name, result in results.items():
+            contents = open_corpus.database.transact(partial(overview.holdings, source=name))
+            context.log_event(dg.AssetObservation(name, metadata=filled_metadata(result, name, contents)))
+    context.log.info(f"dead letters tried again: {', '.join(results) or 'there are none'}")
 
 
 @dg.job(
@@ -152,14 +165,14 @@ def retry_job() -> None:
     retry()
 
 
-class PromoteConfig(dg.Config):
-    """Which space is to be searched."""
+class SpaceConfig(dg.Config):
+    """Which space it is about."""
 
     space: int = Field(description="Its ID, as `bootstrap spaces list` shows it.")
 
 
 @dg.op
-def promote(context: dg.OpExecutionContext, config: PromoteConfig, corpus: CorpusResource) -> None:
+def promote(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
     """Make a space the one that is searched."""
     with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
         space = promotion.promote(connection, config.space, stop=STOP)
@@ -167,8 +180,37 @@ def promote(context: dg.OpExecutionContext, config: PromoteConfig, corpus: Corpu
 
 
 @dg.op
+def evaluate_candidate(context: dg.OpExecutionContext, config: SpaceConfig, corpus: CorpusResource) -> None:
+    """Measure the search over a space, and fail where it is worse than the baseline."""
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        result = evaluate(
+            open_corpus.database,
+            open_corpus.settings,
+            space=config.space,
+            run_id=open_corpus.run_id,
+            max_cost=open_corpus.max_cost,
+            stop=open_corpus.stop,
+        )
+    context.log.info(result.document.verdict)
+    if not result.ok:
+        raise dg.Failure("; ".join(result.failures), allow_retries=False)
+
+
+@dg.job(
+    name="evaluate_space",
+    description="Measure the search over a space while the active one answers. The figures are kept with the "
+    "space; the run fails where a score fell by more than noise since the baseline. May cost a few cents, once.",
+    executor_def=dg.in_process_executor,
+    tags=job_tags("evaluate"),
+)
+def evaluate_job() -> None:
+    """One step."""
+    evaluate_candidate()
+
+
+@dg.op
 def rollback(context: dg.OpExecutionContext, corpus: CorpusResource) -> None:
-    """Search the space again that was searched before."""
+    """Go back to the space that was searched before."""
     with failing_for_good(context), promotion.deciding(corpus.settings()) as connection:
         space = promotion.rollback(connection, stop=STOP)
     context.log.info(f"space {space.id} ({space.name}) is searched now")
@@ -187,7 +229,7 @@ def promote_job() -> None:
 
 @dg.job(
     name="rollback_space",
-    description="Search the space again that was searched before this one. Calls no provider.",
+    description="Go back to the space that was searched before this one. Calls no provider.",
     executor_def=dg.in_process_executor,
     tags=job_tags("promote_space"),
 )
@@ -196,10 +238,13 @@ def rollback_job() -> None:
     rollback()
 
 
+SPACE_JOBS = [evaluate_job, promote_job, rollback_job]
+
+
 @dg.definitions
 def jobs() -> dg.Definitions:
     """The jobs, and the executor of every run."""
     return dg.Definitions(
-        jobs=[BOOTSTRAP, *SOURCE_JOBS, REBUILD_INDEX, EVALUATE, retry_job, promote_job, rollback_job, VERIFY],
+        jobs=[*loading_jobs(), REBUILD_INDEX, EVALUATE, retry_job, *SPACE_JOBS, VERIFY],
         executor=executor(),
     )

@@ -46,8 +46,8 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     def _process(self, run_id: str) -> tuple[int | None, float]:
         """The number of the process that a run is in, and since when (seconds since 1970)."""
-        started = self._instance.all_logs(run_id, of_type=DagsterEventType.RUN_START)
-        return (started[-1].get_dagster_event().pid, started[-1].timestamp) if started else (None, 0.0)
+        events = self._instance.all_logs(run_id, of_type=DagsterEventType.RUN_START)
+        return (events[-1].get_dagster_event().pid, events[-1].timestamp) if events else (None, 0.0)
 
 
 def this_host() -> dict[str, str]:
@@ -58,7 +58,7 @@ def this_host() -> dict[str, str]:
 def is_alive(pid: int, *, since: float) -> bool:
     """Whether there is a process of that number which was there at a time (seconds since 1970).
 
-    One that began later is another: after a restart of the machine numbers are given anew.
+    One that began later is another: after a restart of the machine numbers are used again.
     """
     try:
         os.kill(pid, 0)

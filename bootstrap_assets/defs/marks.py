@@ -4,7 +4,7 @@ Marks are written together, at most every second: one by one they would cost mor
 
 Dagster gives all partitions that a step materialises one data version, and writes that when the step's output is
 stored, over the marks. So the marks are written once more after the output: the last word on a batch is its own.
-An asset's page shows its latest mark, whichever batch that is of: so the last one tells of the whole source too.
+An asset's page shows its latest mark, whichever batch that is of: so the last one describes the whole source too.
 """
 
 import time
@@ -39,25 +39,25 @@ class Marks:
         self._step = context.op_execution_context.get_step_execution_context()
         self._code = get_code_version(context.asset_key, self._step)
         self._inputs = get_input_provenance_data(context.asset_key, self._step)
-        self._done: dict[int, BatchDone] = {}
+        self._results: dict[int, BatchDone] = {}
         self._waiting: list[dg.AssetMaterialization] = []
-        self._written = time.monotonic()
+        self._last_write = time.monotonic()
 
-    def add(self, done: BatchDone) -> None:
+    def add(self, result: BatchDone) -> None:
         """Mark the partition of a batch that is complete."""
-        self._done[done.batch] = done
-        self._waiting.append(self._mark(done))
-        if time.monotonic() - self._written >= EVERY:
+        self._results[result.batch] = result
+        self._waiting.append(self._mark(result))
+        if time.monotonic() - self._last_write >= EVERY:
             self.write()
 
     def confirm(self, batches: Iterable[int], of_source: Metadata) -> None:
         """Mark batches once more, those without texts too: to be called after the step's output was stored.
 
-        The last of them carries what is told of the whole source.
+        The last of them carries the metadata of the whole source.
         """
-        done = [self._done.get(batch, BatchDone(batch, 0, 0, 0)) for batch in sorted(batches)]
-        self._waiting = [self._mark(batch) for batch in done[:-1]]
-        self._waiting += [self._mark(batch, of_source) for batch in done[-1:]]
+        results = [self._results.get(batch, BatchDone(batch, 0, 0, 0)) for batch in sorted(batches)]
+        self._waiting = [self._mark(batch) for batch in results[:-1]]
+        self._waiting += [self._mark(batch, of_source) for batch in results[-1:]]
         self.write()
 
     def write(self) -> None:
@@ -68,14 +68,14 @@ class Marks:
                 self._step, mark, DagsterEventBatchMetadata(batch, is_end=number == len(self._waiting))
             )
         self._waiting.clear()
-        self._written = time.monotonic()
+        self._last_write = time.monotonic()
 
-    def _mark(self, done: BatchDone, of_source: Metadata | None = None) -> dg.AssetMaterialization:
-        version = DataVersion(self._versions[done.batch])
+    def _mark(self, result: BatchDone, of_source: Metadata | None = None) -> dg.AssetMaterialization:
+        version = DataVersion(self._versions[result.batch])
         return dg.AssetMaterialization(
             self._context.asset_key,
-            partition=batch_key(done.batch, len(self._versions)),
-            metadata=(of_source or {}) | batch_metadata(done),
+            partition=batch_key(result.batch, len(self._versions)),
+            metadata=(of_source or {}) | batch_metadata(result),
             tags=build_data_version_tags(version, self._code, self._inputs, data_version_is_user_provided=True),
         )
 
@@ -87,5 +87,5 @@ def marking(context: dg.AssetExecutionContext, versions: Sequence[str]) -> Itera
     try:
         yield marks
     except BaseException:
-        marks.write()  # else the step's output marks every batch, and `confirm` gives each its version
+        marks.write()  # otherwise the step's output marks every batch, and `confirm` gives each its version
         raise

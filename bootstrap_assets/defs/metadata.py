@@ -1,4 +1,4 @@
-"""What a materialisation shows of itself."""
+"""The metadata of materialisations."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ BAR = 24
 """Characters of the longest bar."""
 
 
-def counted(what: str, counts: Mapping[str, int], of: str = "records") -> dg.MetadataValue:
+def count_table(what: str, counts: Mapping[str, int], of: str = "records") -> dg.MetadataValue:
     """Counts as a markdown table, each with its bar."""
     longest = max(counts.values(), default=0) or 1
     rows = "\n".join(
@@ -40,81 +40,81 @@ def archive_metadata(archives: Sequence[Archive]) -> Metadata:
 
 
 def _archives_origin(archives: Sequence[Archive]) -> str:
-    invented = [archive.path.name for archive in archives if archive.invented]
-    if not invented:
+    samples = [archive.path.name for archive in archives if archive.invented]
+    if not samples:
         return "as given; none of them is the sample"
-    which = "" if len(invented) == len(archives) else f" ({', '.join(invented)})"
+    which = "" if len(samples) == len(archives) else f" ({', '.join(samples)})"
     return f"{SAMPLE}{which}: {provenance.LICENCE}, {provenance.ATTRIBUTION}"
 
 
-def loaded_metadata(loaded: Loaded, held: Held, seconds: float) -> Metadata:
+def load_metadata(load: Loaded, contents: Held, seconds: float) -> Metadata:
     """Counts of documents and records, and what changed."""
     return {
-        "documents": dg.MetadataValue.int(loaded.documents),
-        "dagster/row_count": dg.MetadataValue.int(loaded.records),
-        **held_metadata(held),
-        "new": dg.MetadataValue.int(loaded.new),
-        "changed": dg.MetadataValue.int(loaded.changed),
-        "deleted": dg.MetadataValue.int(loaded.deleted),
-        "what_changed": counted(
+        "documents": dg.MetadataValue.int(load.documents),
+        "dagster/row_count": dg.MetadataValue.int(load.records),
+        **contents_metadata(contents),
+        "new": dg.MetadataValue.int(load.new),
+        "changed": dg.MetadataValue.int(load.changed),
+        "deleted": dg.MetadataValue.int(load.deleted),
+        "what_changed": count_table(
             "records",
             {
-                "new": loaded.new,
-                "changed": loaded.changed,
-                "as before": loaded.unchanged,
-                "deleted": loaded.deleted,
+                "new": load.new,
+                "changed": load.changed,
+                "as before": load.unchanged,
+                "deleted": load.deleted,
             },
         ),
-        "parse_errors": dg.MetadataValue.int(loaded.errors),
-        "parse_warnings": dg.MetadataValue.int(loaded.warnings),
-        "archive_unchanged": dg.MetadataValue.bool(loaded.unchanged_archive),
+        "parse_errors": dg.MetadataValue.int(load.errors),
+        "parse_warnings": dg.MetadataValue.int(load.warnings),
+        "archive_unchanged": dg.MetadataValue.bool(load.unchanged_archive),
         "seconds": dg.MetadataValue.float(round(seconds, 2)),
-        "records_per_second": _pace(loaded.records, seconds),
+        "records_per_second": _pace(load.records, seconds),
     }
 
 
-def held_metadata(held: Held) -> Metadata:
+def contents_metadata(contents: Held) -> Metadata:
     """Where the records come from, how many there are by granularity and, where there are labels, by label."""
     metadata = {
-        "origin": dg.MetadataValue.text(held.origin),
-        "by_granularity": counted("granularity", held.by_granularity),
+        "origin": dg.MetadataValue.text(contents.origin),
+        "by_granularity": count_table("granularity", contents.by_granularity),
     }
-    return metadata | ({"by_label": counted("label", held.by_label)} if held.by_label else {})
+    return metadata | ({"by_label": count_table("label", contents.by_label)} if contents.by_label else {})
 
 
-def batch_metadata(done: BatchDone) -> Metadata:
+def batch_metadata(result: BatchDone) -> Metadata:
     """Texts of one batch: all, those embedded in this run, dead letters."""
     return {
-        "batch_texts": dg.MetadataValue.int(done.texts),
-        "batch_embedded": dg.MetadataValue.int(done.embedded),
-        "batch_failed": dg.MetadataValue.int(done.failed),
+        "batch_texts": dg.MetadataValue.int(result.texts),
+        "batch_embedded": dg.MetadataValue.int(result.embedded),
+        "batch_failed": dg.MetadataValue.int(result.failed),
     }
 
 
-def source_metadata(filled: Filled, source: str, held: Held, beside: str) -> Metadata:
-    """What is told of a whole source beside what is told of its batch `beside`."""
-    told = f"All of {source} and this run; only batch_… is of batch {beside} alone."
-    return {"about": dg.MetadataValue.text(told), **filled_metadata(filled, source, held)}
+def source_metadata(fill: Filled, source: str, contents: Held, beside: str) -> Metadata:
+    """Metadata of a whole source, shown next to those of its batch `beside`."""
+    about = f"All of {source} and this run; only batch_… is of batch {beside} alone."
+    return {"about": dg.MetadataValue.text(about), **filled_metadata(fill, source, contents)}
 
 
-def filled_metadata(filled: Filled, source: str, held: Held) -> Metadata:
+def filled_metadata(fill: Filled, source: str, contents: Held) -> Metadata:
     """What a run over batches embedded, what it cost, and how to retry what failed."""
     return {
-        "status": dg.MetadataValue.text(filled.status),
-        "dagster/row_count": dg.MetadataValue.int(filled.embedded_records),
-        **held_metadata(held),
-        "failures": dg.MetadataValue.int(filled.errors),
-        **_how_to_retry(filled, source),
-        "texts_embedded": dg.MetadataValue.int(filled.texts),
-        "texts_already_there": dg.MetadataValue.int(filled.already),
-        "texts_pooled": dg.MetadataValue.int(filled.pooled),
-        "texts": counted("texts", {"embedded now": filled.texts, "already there": filled.already}, of="texts"),
-        "tokens": dg.MetadataValue.int(filled.tokens),
-        "requests": dg.MetadataValue.int(filled.requests),
-        "dollars": dg.MetadataValue.float(round(filled.cost, 6)),
-        "seconds": dg.MetadataValue.float(round(filled.seconds, 2)),
-        "texts_per_second": _pace(filled.texts, filled.seconds),
-        "records_per_second": _pace(filled.records, filled.seconds),
+        "status": dg.MetadataValue.text(fill.status),
+        "dagster/row_count": dg.MetadataValue.int(fill.embedded_records),
+        **contents_metadata(contents),
+        "failures": dg.MetadataValue.int(fill.errors),
+        **_how_to_retry(fill, source),
+        "texts_embedded": dg.MetadataValue.int(fill.texts),
+        "texts_already_there": dg.MetadataValue.int(fill.already),
+        "texts_pooled": dg.MetadataValue.int(fill.pooled),
+        "texts": count_table("texts", {"embedded now": fill.texts, "already there": fill.already}, of="texts"),
+        "tokens": dg.MetadataValue.int(fill.tokens),
+        "requests": dg.MetadataValue.int(fill.requests),
+        "dollars": dg.MetadataValue.float(round(fill.cost, 6)),
+        "seconds": dg.MetadataValue.float(round(fill.seconds, 2)),
+        "texts_per_second": _pace(fill.texts, fill.seconds),
+        "records_per_second": _pace(fill.records, fill.seconds),
     }
 
 
@@ -122,8 +122,8 @@ def _pace(count: int, seconds: float) -> dg.MetadataValue:
     return dg.MetadataValue.float(round(count / seconds, 1) if seconds else 0.0)
 
 
-def _how_to_retry(filled: Filled, source: str) -> Metadata:
-    if not filled.errors:
+def _how_to_retry(fill: Filled, source: str) -> Metadata:
+    if not fill.errors:
         return {}
     commands = (
         f"`bootstrap failures list --source {source}`, then `bootstrap failures retry --source {source}`, "
@@ -132,21 +132,21 @@ def _how_to_retry(filled: Filled, source: str) -> Metadata:
     return {"retry_failures": dg.MetadataValue.md(commands)}
 
 
-def indexed_metadata(indexed: Indexed) -> Metadata:
+def index_metadata(result: Indexed) -> Metadata:
     """What became of the index."""
     return {
-        "action": dg.MetadataValue.text(indexed.action),
-        "space": dg.MetadataValue.text(indexed.space),
-        "vectors": dg.MetadataValue.int(indexed.vectors),
-        "dagster/row_count": dg.MetadataValue.int(indexed.vectors),
-        "seconds": dg.MetadataValue.float(round(indexed.seconds, 2)),
-        "promoted": dg.MetadataValue.bool(indexed.promoted),
-        "records_without_vector": dg.MetadataValue.int(indexed.uncovered),
-    } | _how_to_promote(indexed)
+        "action": dg.MetadataValue.text(result.action),
+        "space": dg.MetadataValue.text(result.space),
+        "vectors": dg.MetadataValue.int(result.vectors),
+        "dagster/row_count": dg.MetadataValue.int(result.vectors),
+        "seconds": dg.MetadataValue.float(round(result.seconds, 2)),
+        "promoted": dg.MetadataValue.bool(result.promoted),
+        "records_without_vector": dg.MetadataValue.int(result.uncovered),
+    } | _how_to_promote(result)
 
 
-def _how_to_promote(indexed: Indexed) -> Metadata:
-    if not indexed.ready:
+def _how_to_promote(result: Indexed) -> Metadata:
+    if not result.ready:
         return {}
-    command = f"`bootstrap spaces promote {indexed.number}`, or the job `promote_space`"
+    command = f"`bootstrap spaces promote {result.number}`, or the job `promote_space`"
     return {"promote_space": dg.MetadataValue.md(command)}

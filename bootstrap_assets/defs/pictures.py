@@ -6,24 +6,33 @@ import dagster as dg
 
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.errors import MissingExtraError
+from bootstrap_assets.extras import needs_extra
 
 
 def quality_pictures(corpus: Corpus) -> dict[str, dg.MetadataValue]:
-    """Curve of the index, scores, coverage and map, each as an image in markdown; those that there is data for."""
-    drawn = corpus.database.transact(lambda connection: list(_draw(corpus, connection)))
-    return {name: dg.MetadataValue.md(image) for name, image in drawn}
+    """Curve of the index, scores, coverage and map, each as an image in markdown; those that there is data for.
+
+    Without the extra `report` there is a line instead that says so.
+    """
+    try:
+        images = corpus.database.transact(lambda connection: list(_draw(corpus, connection)))
+    except MissingExtraError as error:  # what was measured stands without them
+        return {"pictures": dg.MetadataValue.text(str(error))}
+    return {name: dg.MetadataValue.md(image) for name, image in images}
 
 
 def _draw(corpus: Corpus, connection: Connection) -> Iterator[tuple[str, str]]:
-    from bootstrap_assets.report import contents, pictures, quality  # two seconds to import
-    from bootstrap_assets.report import map as mapping
+    with needs_extra("report", "drawing"):
+        from bootstrap_assets.report import contents, pictures, quality  # two seconds to import
+        from bootstrap_assets.report import map as mapping
 
-    measured = quality.read(connection, corpus.space)
-    if measured.curve:
-        curve = pictures.recall_curve(measured.curve, measured.ef_search)
+    figures = quality.read(connection, corpus.space)
+    if figures.document:
+        curve = pictures.recall_curve(figures.document.ann, figures.document.ef_search)
         yield "recall_curve", pictures.markdown(curve, "Recall and time by effort of the index")
-    for name, task in measured.tasks.items():
-        figure = pictures.scores(task.scores, task.metrics)
+    for name, task in figures.tasks.items():
+        figure = pictures.scores(task.lists, task.metrics)
         yield (
             f"{name}_scores",
             pictures.markdown(
@@ -31,7 +40,7 @@ def _draw(corpus: Corpus, connection: Connection) -> Iterator[tuple[str, str]]:
                 f"Scores on {name} by vector, by text, by the words that go into the hybrid, and by the hybrid",
             ),
         )
-    covered = contents.read(connection, corpus.space).covered
-    yield "coverage", pictures.markdown(pictures.coverage_bar(covered), "Share of the records with a vector")
-    if drawn := mapping.draw(connection, corpus.space):
-        yield "map", pictures.markdown(pictures.map_by_source(drawn), "Map of the texts, coloured by source")
+    coverage = contents.read(connection, corpus.space).covered
+    yield "coverage", pictures.markdown(pictures.coverage_bar(coverage), "Share of the records with a vector")
+    if points := mapping.draw(connection, corpus.space):
+        yield "map", pictures.markdown(pictures.map_by_source(points), "Map of the texts, coloured by source")

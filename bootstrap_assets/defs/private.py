@@ -1,4 +1,4 @@
-"""What we use of Dagster that it does not publish, each for want of a public way.
+"""What we use of Dagster that is not public, each because there is no public way.
 
 Where a new version moves one, this is where to look; tests/dagster/test_private.py holds it to the version.
 """

@@ -4,7 +4,6 @@ The asset measures and keeps the figures with the space; its checks judge what i
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import dagster as dg
 
@@ -13,16 +12,14 @@ from bootstrap_assets.defs.about import KINDS, OWNERS, code, table, tags
 from bootstrap_assets.defs.pictures import quality_pictures
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
-from bootstrap_assets.evaluation.ann import WANTED
-from bootstrap_assets.evaluation.evaluation import evaluate, is_of_this_corpus, kept, measured_on
-from bootstrap_assets.evaluation.questions import CUAD, NLI
-from bootstrap_assets.evaluation.ranking import LISTS
+from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.evaluation.ann import TARGET_RECALL
+from bootstrap_assets.evaluation.document import Document
+from bootstrap_assets.evaluation.evaluation import evaluate, is_of_this_corpus, last_evaluation, measured_on
+from bootstrap_assets.evaluation.intervals import Interval
 from bootstrap_assets.evaluation.tasks import PARTS
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
-
-Document = Mapping[str, Any]
-"""What `Evaluation.document` gives."""
 
 
 @dg.asset(
@@ -32,7 +29,7 @@ Document = Mapping[str, Any]
         "How good the search is: the index's recall against an exact search, and on the labels of ContractNLI and "
         "CUAD whether what is right comes first, by vector, by text, and by both. The figures are kept with the "
         "space (`embedding_spaces.quality`); the least `ef_search` that finds 99 % becomes the search's own. "
-        "Takes a minute or two; spans that are no records are embedded once, which may cost some cents."
+        "Takes a minute or two; spans that are no records are embedded once, which may cost a few cents."
     ),
     owners=OWNERS,
     kinds=KINDS["quality"],
@@ -41,42 +38,41 @@ Document = Mapping[str, Any]
     retry_policy=RETRY,
 )
 def retrieval_quality(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
-    """Evaluate the search and tell the figures."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        found = evaluate(
-            opened.database,
-            opened.settings,
-            run_id=opened.run_id,
-            max_cost=opened.max_cost,
-            stop=opened.stop,
+    """Evaluate the search and report the figures."""
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        evaluation = evaluate(
+            open_corpus.database,
+            open_corpus.settings,
+            run_id=open_corpus.run_id,
+            max_cost=open_corpus.max_cost,
+            stop=open_corpus.stop,
         )
-        pictures = quality_pictures(opened)
-    return dg.MaterializeResult(metadata=evaluation_metadata(found.document()) | pictures)
+        pictures = quality_pictures(open_corpus)
+    return dg.MaterializeResult(metadata=evaluation_metadata(evaluation.document) | pictures)
 
 
 def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
     """Figures for Dagster to plot, and a table of them with their intervals."""
-    chosen = _chosen(document)
+    point = document.operating_point
     figures = {
-        f"{task}_{name}_{metric}": document[task][name][metric]["mean"]
-        for task in (NLI, CUAD)
-        if task in document
-        for name in LISTS
-        for metric in document[task][name]
+        f"{task}_{name}_{metric}": score.mean
+        for task, scores in document.tasks.items()
+        for name, by_metric in scores.lists.items()
+        for metric, score in by_metric.items()
     }
     return {
-        "recall@10": dg.MetadataValue.float(chosen["recall@10"]),
-        "recall@100": dg.MetadataValue.float(chosen["recall@100"]),
-        "ef_search": dg.MetadataValue.int(chosen["ef_search"]),
-        "index_ms": dg.MetadataValue.float(chosen["ms"]),
+        "recall@10": dg.MetadataValue.float(point.recall_10),
+        "recall@100": dg.MetadataValue.float(point.recall_100),
+        "ef_search": dg.MetadataValue.int(point.ef_search),
+        "index_ms": dg.MetadataValue.float(point.ms),
         **{name: dg.MetadataValue.float(value) for name, value in figures.items()},
-        "falls": dg.MetadataValue.int(len(document["baseline"]["falls"])),
-        "texts_embedded": dg.MetadataValue.int(document["texts_embedded"]),
-        "seconds": dg.MetadataValue.float(document["seconds"]),
+        "falls": dg.MetadataValue.int(len(document.baseline.falls)),
+        "texts_embedded": dg.MetadataValue.int(document.texts_embedded),
+        "seconds": dg.MetadataValue.float(document.seconds),
         "measured_on": dg.MetadataValue.text(
-            measured_on(document["invented"])
-            if document["invented"]
-            else "the archives that were given; none of them is the sample"
+            measured_on(document.invented)
+            if document.invented
+            else "the archives given; none of them is the sample"
         ),
         "scores": dg.MetadataValue.md(_scores(document)),
     }
@@ -84,20 +80,19 @@ def evaluation_metadata(document: Document) -> dict[str, dg.MetadataValue]:
 
 def _scores(document: Document) -> str:
     blocks = []
-    for task in (name for name in (NLI, CUAD) if name in document):
-        told = document[task]
-        metrics = list(told["hybrid"])
-        head = f"| {task} | {' | '.join(metrics)} |\n|---|{'---:|' * len(metrics)}"
-        names = (*LISTS, *(f"hybrid_minus_{part}" for part in PARTS))
+    for name, task in document.tasks.items():
+        head = f"| {name} | {' | '.join(task.metrics)} |\n|---|{'---:|' * len(task.metrics)}"
+        lists = task.lists | {f"hybrid_minus_{part}": task.differences[part] for part in PARTS}
         rows = (
-            f"| {name} | {' | '.join(_interval(told[name][metric]) for metric in metrics)} |" for name in names
+            f"| {which} | {' | '.join(_interval(scores[metric]) for metric in task.metrics)} |"
+            for which, scores in lists.items()
         )
         blocks.append("\n".join((head, *rows)))
     return "\n\n".join(blocks) or "no labelled contract is in the corpus"
 
 
-def _interval(value: Mapping[str, float]) -> str:
-    return f"{value['mean']:.3f} ({value['low']:.3f} – {value['high']:.3f})"
+def _interval(value: Interval) -> str:
+    return f"{value.mean:.3f} ({value.low:.3f} – {value.high:.3f})"
 
 
 @dg.multi_asset_check(
@@ -106,7 +101,8 @@ def _interval(value: Mapping[str, float]) -> str:
         dg.AssetCheckSpec(
             "ann_recall",
             asset="retrieval_quality",
-            description=f"The index finds {WANTED:.0%} of the true nearest 10, with the search's own effort.",
+            description=f"The index finds {TARGET_RECALL:.0%} of the true nearest 10, "
+            "with the search's own effort.",
         ),
         dg.AssetCheckSpec(
             "no_regression",
@@ -125,43 +121,40 @@ def _interval(value: Mapping[str, float]) -> str:
 )
 def check_quality(context: dg.AssetCheckExecutionContext, corpus: CorpusResource) -> Iterator[dg.AssetCheckResult]:
     """Judge the last evaluation of everything."""
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-        document, current = opened.database.transact(_kept)
+    with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+        judge = open_corpus.database.transact(_judge)
     for name in (key.name for key in context.selected_asset_check_keys):
-        answer = VERDICTS[name](document) if document else _nothing()
-        if document and not current:
-            answer = _of_another_corpus(answer)
+        answer = judge(VERDICTS[name])
         yield answer._replace(check_name=name, asset_key=dg.AssetKey("retrieval_quality"))
 
 
 def ann_recall(document: Document) -> dg.AssetCheckResult:
     """Whether the index finds enough."""
-    chosen = _chosen(document)
+    point = document.operating_point
     return dg.AssetCheckResult(
-        passed=chosen["recall@10"] >= WANTED,
+        passed=point.recall_10 >= TARGET_RECALL,
         severity=ERROR,
-        description=f"Recall@10 is {chosen['recall@10']:.4f} at ef_search {chosen['ef_search']}, in "
-        f"{chosen['ms']:g} ms; {WANTED} is wanted. {_when(document)}",
-        metadata={"recall": chosen["recall@10"], "ef_search": chosen["ef_search"]},
+        description=f"Recall@10 is {point.recall_10:.4f} at ef_search {point.ef_search}, in "
+        f"{point.ms:g} ms; {TARGET_RECALL} is wanted. {_when(document)}",
+        metadata={"recall": point.recall_10, "ef_search": point.ef_search},
     )
 
 
 def no_regression(document: Document) -> dg.AssetCheckResult:
     """Whether nothing is worse than it was."""
-    told = document["baseline"]
+    baseline = document.baseline
+    since = baseline.measured_at.isoformat(timespec="seconds") if baseline.measured_at else None
     falls = [
-        f"* {fall['task']}: {fall['metric']} of {fall['list']} from {fall['before']:.3f} to {fall['now']:.3f} "
-        f"({fall['difference']['low']:+.3f} – {fall['difference']['high']:+.3f})"
-        for fall in told["falls"]
+        f"* {fall.task}: {fall.metric} of {fall.list} from {fall.before:.3f} to {fall.now:.3f} "
+        f"({fall.difference.low:+.3f} – {fall.difference.high:+.3f})"
+        for fall in baseline.falls
     ]
-    against = (
-        f"the baseline of {told['measured_at']}" if told["measured_at"] else "no baseline: this was the first one"
-    )
-    judged = told["judged"] or not told["measured_at"]
+    against = f"the baseline of {since}" if since else "no baseline: this was the first one"
+    judged = baseline.judged or not since
     few = "" if judged else ", which has too few of the contracts: `bootstrap evaluate --accept` makes a new one"
     number = f"{len(falls)} score{'s' * (len(falls) != 1)} fell by more than noise"
     return dg.AssetCheckResult(
-        passed=told["accepted"] or (not falls and judged),
+        passed=baseline.accepted or (not falls and judged),
         severity=ERROR if falls else WARN,
         description=f"{number}, against {against}{few}. {_when(document)}",
         metadata={"falls": dg.MetadataValue.md("\n".join(falls))} if falls else {},
@@ -170,7 +163,7 @@ def no_regression(document: Document) -> dg.AssetCheckResult:
 
 def hybrid_beats_its_parts(document: Document) -> dg.AssetCheckResult:
     """Whether it pays to fuse."""
-    task = document.get(NLI)
+    task = document.contract_nli
     if task is None:
         return dg.AssetCheckResult(
             passed=True, description="No labelled contract of ContractNLI is in the corpus."
@@ -178,46 +171,50 @@ def hybrid_beats_its_parts(document: Document) -> dg.AssetCheckResult:
     lacking = [
         f"{metric} against {part}: {_interval(by)}"
         for part in PARTS
-        for metric, by in task[f"hybrid_minus_{part}"].items()
-        if by["low"] <= 0
+        for metric, by in task.differences[part].items()
+        if by.low <= 0
     ]
-    told = "; ".join(lacking) or "in every metric, against both"
+    which = "; ".join(lacking) or "in every metric, against both"
     return dg.AssetCheckResult(
         passed=not lacking,
         severity=WARN,
-        description=f"{'Not by more than noise' if lacking else 'By more than noise'}: {told}. {_when(document)}",
+        description=f"{'Not by more than noise' if lacking else 'By more than noise'}: {which}. {_when(document)}",
     )
 
 
-VERDICTS: Mapping[str, Callable[[Document], dg.AssetCheckResult]] = {
+Verdict = Callable[[Document], dg.AssetCheckResult]
+
+VERDICTS: Mapping[str, Verdict] = {
     "ann_recall": ann_recall,
     "no_regression": no_regression,
     "hybrid_beats_its_parts": hybrid_beats_its_parts,
 }
 
 
-def _kept(connection: Connection) -> tuple[Document | None, bool]:
-    document = kept(connection)
-    return document, document is not None and is_of_this_corpus(connection, document)
+def _judge(connection: Connection) -> Callable[[Verdict], dg.AssetCheckResult]:
+    """What comes of a verdict on the last evaluation, if there is one that can be read."""
+    try:
+        document = last_evaluation(connection)
+    except SchemaError as error:
+        message = f"Not judged: {error}."
+        return lambda verdict: _unknown(message)
+    if document is None:
+        return lambda verdict: _unknown("Nothing has been evaluated yet: the job `evaluate` does it.")
+    if is_of_this_corpus(connection, document):
+        return lambda verdict: verdict(document)
+    return lambda verdict: _of_another_corpus(verdict(document))
 
 
 def _of_another_corpus(answer: dg.AssetCheckResult) -> dg.AssetCheckResult:
     severity = WARN if answer.passed else answer.severity
-    told = f"The corpus has changed since: the job `evaluate` measures it again. {answer.description}"
-    return answer._replace(passed=False, severity=severity, description=told)
+    description = f"The corpus has changed since: the job `evaluate` measures it again. {answer.description}"
+    return answer._replace(passed=False, severity=severity, description=description)
 
 
-def _nothing() -> dg.AssetCheckResult:
-    told = "Nothing has been evaluated yet: the job `evaluate` does it."
-    return dg.AssetCheckResult(passed=False, severity=WARN, description=told)
-
-
-def _chosen(document: Document) -> Mapping[str, Any]:
-    point: Mapping[str, Any] = next(it for it in document["ann"] if it["ef_search"] == document["ef_search"])
-    return point
+def _unknown(message: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, severity=WARN, description=message)
 
 
 def _when(document: Document) -> str:
-    invented = document.get("invented")
-    told = f"Evaluated {document['evaluated_at']}, in {document['space']}."
-    return f"{told} {measured_on(invented)}" if invented else told
+    when = f"Evaluated {document.evaluated_at.isoformat(timespec='seconds')}, in {document.space}."
+    return f"{when} {measured_on(document.invented)}" if document.invented else when

@@ -24,7 +24,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.stopping import Stop
 
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
-"""What a step is told of its run."""
+"""What a step knows of its run."""
 
 
 class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -89,35 +89,35 @@ def attempt_of(tags: Mapping[str, str]) -> Attempt | None:
 
 
 @contextmanager
-def heeding(corpus: context.Corpus, wanted: Attempt, run_id: str, *, every: float = 1.0) -> Iterator[None]:
-    """Tell that a run works on a request, and stop the corpus's work when the request is cancelled."""
+def heeding(corpus: context.Corpus, attempt: Attempt, run_id: str, *, every: float = 1.0) -> Iterator[None]:
+    """Record that a run works on a request, and stop the corpus's work when the request is cancelled."""
     database = corpus.database
-    database.transact(partial(_start, wanted=wanted, run_id=run_id))
-    done = threading.Event()
+    database.transact(partial(_start, attempt=attempt, run_id=run_id))
+    end = threading.Event()
 
     def look() -> None:
-        while not done.wait(every):
+        while not end.wait(every):
             with suppress(psycopg.Error, BootstrapError), database.connection() as connection:
-                if requests.is_cancelled(connection, wanted.request, wanted.attempt):
+                if requests.is_cancelled(connection, attempt.request, attempt.attempt):
                     corpus.stop.set()
 
-    watcher = threading.Thread(target=look, name=f"request {wanted.request}", daemon=True)
+    watcher = threading.Thread(target=look, name=f"request {attempt.request}", daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        done.set()
+        end.set()
         watcher.join(10)
 
 
-def _start(connection: Connection, wanted: Attempt, run_id: str) -> None:
-    """Tell that the work has begun, unless nobody wants it any more."""
-    if requests.is_cancelled(connection, wanted.request, wanted.attempt):
+def _start(connection: Connection, attempt: Attempt, run_id: str) -> None:
+    """Record that the work has begun, unless its request was cancelled meanwhile."""
+    if requests.is_cancelled(connection, attempt.request, attempt.attempt):
         raise StoppedError(
-            f"this run of request {wanted.request} is no longer wanted; where the request is cancelled, "
-            f"`bootstrap resume {wanted.request}` asks for it again"
+            f"this run of request {attempt.request} is no longer wanted; where the request is cancelled, "
+            f"`bootstrap resume {attempt.request}` asks for it again"
         )
-    requests.start(connection, wanted.request, run_id)
+    requests.start(connection, attempt.request, run_id)
 
 
 STOP = Stop()
@@ -128,7 +128,7 @@ STOP = Stop()
 def failing_for_good(context: Context | None = None) -> Iterator[None]:
     """Turn a permanent error into a failure that Dagster does not retry; others reach the retry policy.
 
-    An interrupt too: a step that has a retry policy would else be run again after it. Where the work was stopped
+    An interrupt too: a step with a retry policy would otherwise be run again after it. Where the work was stopped
     on purpose, the run of `context` ends as canceled, not as failed.
     """
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 
 import dagster as dg
 import requests as http
@@ -11,8 +12,8 @@ from bootstrap_assets import web
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, connect, database_url
 from bootstrap_assets.defs.execute import reason_of
-from bootstrap_assets.defs.jobs import BOOTSTRAP, SOURCE_JOBS, assets_of, job_for, sources_tag
-from bootstrap_assets.defs.partitions import ALL_BATCHES
+from bootstrap_assets.defs.jobs import assets_of, job_for, loading_jobs, sources_tag
+from bootstrap_assets.defs.partitions import all_batches
 from bootstrap_assets.defs.resources import ATTEMPT_TAG, REQUEST_TAG, attempt_of
 from bootstrap_assets.errors import BootstrapError
 from bootstrap_assets.operations import events, progress, requests
@@ -22,27 +23,17 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.fetch import download
 from bootstrap_assets.sources.registry import SOURCES
 
-JOBS = [BOOTSTRAP, *SOURCE_JOBS]
-"""What sensors make runs of."""
-
 PRIORITY_TAG = "dagster/priority"
 
-_ENDED = {
+_STATUSES = {
     dg.DagsterRunStatus.SUCCESS: "completed",
     dg.DagsterRunStatus.FAILURE: "failed",
     dg.DagsterRunStatus.CANCELED: "cancelled",
 }
 
 
-@dg.sensor(
-    name="requests",
-    jobs=JOBS,
-    minimum_interval_seconds=5,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
-)
-def requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Requests become runs, and the ends of runs the ends of requests."""
+def _requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Turn requests into runs, and end requests when their runs end."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
             yield dg.SkipReason("the database has no corpus of this version yet")
@@ -66,9 +57,9 @@ def _run_of(instance: dg.DagsterInstance, request: Request) -> dg.DagsterRun | N
 
 
 def _follow(instance: dg.DagsterInstance, connection: Connection, request: Request, run: dg.DagsterRun) -> None:
-    """Bring a request and its run, which has not ended, to what the other says."""
+    """Bring a request and its run, which has not ended, into line with each other."""
     if run.status is dg.DagsterRunStatus.STARTED and request.status == "requested":
-        requests.start(connection, request.id, run.run_id)  # else its first step tells it, which may come late
+        requests.start(connection, request.id, run.run_id)  # otherwise its first step does, which may come late
     elif run.tags.get(PRIORITY_TAG) != str(request.priority):
         instance.add_run_tags(run.run_id, {PRIORITY_TAG: str(request.priority)})
 
@@ -78,12 +69,12 @@ def _cancel_unwanted(instance: dg.DagsterInstance, connection: Connection) -> No
     waiting = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
     for run in instance.get_runs(dg.RunsFilter(statuses=waiting)):
         if _is_unwanted(connection, run):
-            instance.report_run_canceled(run, "nobody wants the request any more that this run is for")
+            instance.report_run_canceled(run, "the request that this run is for is no longer wanted")
 
 
 def _is_unwanted(connection: Connection, run: dg.DagsterRun) -> bool:
-    wanted = attempt_of(run.tags)
-    return wanted is not None and requests.is_cancelled(connection, wanted.request, wanted.attempt)
+    attempt = attempt_of(run.tags)
+    return attempt is not None and requests.is_cancelled(connection, attempt.request, attempt.attempt)
 
 
 def _run_request(request: Request) -> dg.RunRequest:
@@ -97,21 +88,21 @@ def _run_request(request: Request) -> dg.RunRequest:
             ATTEMPT_TAG: str(request.attempt),
             PRIORITY_TAG: str(request.priority),
             **sources_tag(request.sources),
-            **ALL_BATCHES,
+            **all_batches(),
         },
     )
 
 
 def _status(request: Request, run: dg.DagsterRun) -> str:
-    return "cancelled" if request.cancelled and not run.is_success else _ENDED.get(run.status, "failed")
+    return "cancelled" if request.cancelled and not run.is_success else _STATUSES.get(run.status, "failed")
 
 
 def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     """Why a run did not succeed: the first step that failed in it, in its own words."""
     if run.is_success:
         return None
-    failed = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
-    first = failed[0].get_dagster_event() if failed else None
+    entries = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    first = entries[0].get_dagster_event() if entries else None
     reason = f": {first.step_key}: {reason_of(first)}" if first else ""
     return f"run {run.run_id[:8]} ended as {run.status.value.lower()}{reason}"
 
@@ -121,14 +112,7 @@ def config(*, force_refresh: bool) -> dict[str, object]:
     return {"resources": {"corpus": {"config": {"force_refresh": force_refresh}}}}
 
 
-@dg.sensor(
-    name="upstream_changes",
-    jobs=JOBS,
-    minimum_interval_seconds=3600,
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Asks the publishers, by conditional requests, for other versions of their archives.",
-)
-def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def _upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A source whose archive has changed is brought up to date; a run that failed is asked for again next day."""
     settings = load_settings()
     if settings.data != "official":
@@ -142,7 +126,7 @@ def upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
                 job_name=job_for([name]),
                 asset_selection=assets_of([name]),
                 run_config=config(force_refresh=True),
-                tags=ALL_BATCHES | sources_tag([name]),
+                tags=all_batches() | sources_tag([name]),
             )
 
 
@@ -162,29 +146,21 @@ def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -
     return "+".join(versions) or None
 
 
-@dg.sensor(
-    name="unfinished_batches",
-    jobs=JOBS,
-    minimum_interval_seconds=300,
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches. Not "
-    "with what was stopped on purpose (a budget, a cancelled request, Ctrl-C). May spend money.",
-)
-def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """What somebody began and nobody finished is finished; without progress it is tried once a day."""
+def _unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Finish what was begun and left unfinished; what makes no progress is tried once a day."""
     with connect(database_url(load_settings())) as connection:
         if schema.current(connection) != schema.head():
             yield dg.SkipReason("the database has no corpus of this version yet")
             return
-        found = [one for one in progress.unfinished(connection) if one.source in SOURCES]
-    for one in found:
+        rows = [one for one in progress.unfinished_sources(connection) if one.source in SOURCES]
+    for one in rows:
         yield dg.RunRequest(
             run_key=f"unfinished-{one.source}-{one.fingerprint}-{one.incomplete}-{_today()}",
             job_name=job_for([one.source]),
             asset_selection=assets_of([one.source]),
-            tags=ALL_BATCHES | sources_tag([one.source]),
+            tags=all_batches() | sources_tag([one.source]),
         )
-    if not found:
+    if not rows:
         yield dg.SkipReason("every source that was begun is complete, in progress, or was stopped on purpose")
 
 
@@ -195,7 +171,7 @@ def unfinished_batches(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
     description="Records each failed run as an event, and posts it to BOOTSTRAP_FAILURE_WEBHOOK if that is set.",
 )
 def failures(context: dg.RunFailureSensorContext) -> None:
-    """A failed run is told, unless it failed because its request was cancelled."""
+    """Report a failed run, unless it failed because its request was cancelled."""
     message = context.failure_event.message or ""
     event = events.RunFailed(run_id=context.dagster_run.run_id, job=context.dagster_run.job_name, message=message)
     settings = load_settings()
@@ -211,8 +187,8 @@ def failures(context: dg.RunFailureSensorContext) -> None:
 def _post(address: str, event: events.RunFailed, context: dg.RunFailureSensorContext) -> None:
     try:
         with web.Session() as session:
-            told = {"event": event.name} | event.model_dump()
-            session.post(address, json=told, timeout=10).raise_for_status()
+            payload = {"event": event.name} | event.model_dump()
+            session.post(address, json=payload, timeout=10).raise_for_status()
     except http.HTTPError as error:
         context.log.warning(f"BOOTSTRAP_FAILURE_WEBHOOK: it answered {error.response.status_code}")
     except (http.RequestException, OSError, ValueError) as error:
@@ -223,7 +199,47 @@ def _today() -> str:
     return f"{datetime.now(UTC):%Y%m%d}"
 
 
+@cache
+def requests_sensor() -> dg.SensorDefinition:
+    """`requests`: runs of what other programs ask for."""
+    make = dg.sensor(
+        name="requests",
+        jobs=loading_jobs(),
+        minimum_interval_seconds=5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",
+    )
+    return make(_requests_sensor)
+
+
+@cache
+def upstream_changes() -> dg.SensorDefinition:
+    """`upstream_changes`: runs of what was published anew."""
+    make = dg.sensor(
+        name="upstream_changes",
+        jobs=loading_jobs(),
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks the publishers, by conditional requests, for other versions of their archives.",
+    )
+    return make(_upstream_changes)
+
+
+@cache
+def unfinished_batches() -> dg.SensorDefinition:
+    """`unfinished_batches`: runs of what is not complete."""
+    make = dg.sensor(
+        name="unfinished_batches",
+        jobs=loading_jobs(),
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Goes on with sources whose work stopped half way: stale, failed, or with incomplete batches. "
+        "Not with what was stopped on purpose (a budget, a cancelled request, Ctrl-C). May spend money.",
+    )
+    return make(_unfinished_batches)
+
+
 @dg.definitions
 def sensors() -> dg.Definitions:
     """All sensors."""
-    return dg.Definitions(sensors=[requests_sensor, upstream_changes, unfinished_batches, failures])
+    return dg.Definitions(sensors=[requests_sensor(), upstream_changes(), unfinished_batches(), failures])

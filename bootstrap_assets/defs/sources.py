@@ -8,10 +8,10 @@ import dagster as dg
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
-from bootstrap_assets.defs.about import KINDS, OWNERS, code, describe, links, table, tags
+from bootstrap_assets.defs.about import KINDS, OWNERS, code, describe, kinds_of_vectors, links, table, tags
 from bootstrap_assets.defs.marks import marking
-from bootstrap_assets.defs.metadata import archive_metadata, loaded_metadata, source_metadata
-from bootstrap_assets.defs.partitions import BATCHES, KEYS
+from bootstrap_assets.defs.metadata import archive_metadata, load_metadata, source_metadata
+from bootstrap_assets.defs.partitions import batches, count
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.embedding import versions
 from bootstrap_assets.sources.fetch import locate
@@ -53,7 +53,7 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         description=describe(
             source,
             "Documents (`reference_documents`), labelled records (`reference_records`) and distinct texts "
-            "(`reference_texts`), brought to what the archives say in one transaction.",
+            "(`reference_texts`), brought into line with the archives in one transaction.",
         ),
         owners=OWNERS,
         kinds=KINDS["records"],
@@ -63,13 +63,13 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
-        started = time.monotonic()
-        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-            archives = locate.fetch(opened.settings, source)
-            loaded = pipeline.load(opened, source, archives, allow_deletes=corpus.allow_deletes)
-            held = opened.database.transact(partial(overview.held, source=source.name))
-            version = opened.database.transact(partial(overview.records_version, source=source.name))
-        metadata = loaded_metadata(loaded, held, time.monotonic() - started)
+        start = time.monotonic()
+        with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+            archives = locate.fetch(open_corpus.settings, source)
+            load = pipeline.load(open_corpus, source, archives, allow_deletes=corpus.allow_deletes)
+            contents = open_corpus.database.transact(partial(overview.holdings, source=source.name))
+            version = open_corpus.database.transact(partial(overview.records_version, source=source.name))
+        metadata = load_metadata(load, contents, time.monotonic() - start)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
 
     return records
@@ -84,33 +84,33 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         group_name="sources",
         description=describe(
             source,
-            f"A vector for every distinct text, in {len(KEYS)} batches by content hash: a changed record touches "
+            f"A vector for every distinct text, in {count()} batches by content hash: a changed record touches "
             "one batch. Read them in the view `reference_embeddings`.",
         ),
         owners=OWNERS,
-        kinds=KINDS["sources"],
+        kinds=kinds_of_vectors(),
         tags=tags("sources", source),
         metadata={**links(source), **table("reference_embeddings"), **code(pipeline.embed)},
-        partitions_def=BATCHES,
+        partitions_def=batches(),
         pool="provider",
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=RETRY,
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:
-        batches = [int(key) for key in context.partition_keys]
-        with failing_for_good(context), corpus.open(context.run.run_id) as opened:
-            transact, name = opened.database.transact, source.name
+        numbers = [int(key) for key in context.partition_keys]
+        with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
+            transact, name = open_corpus.database.transact, source.name
             of_batches = transact(
-                partial(versions.batch_versions, space=opened.space, source=name, count=len(KEYS))
+                partial(versions.batch_versions, space=open_corpus.space, source=name, count=count())
             )
             with marking(context, of_batches) as marks:
-                filled = pipeline.embed(opened, source, batches=batches, on_batch=marks.add)
-            held = transact(partial(overview.held, source=name))
+                fill = pipeline.embed(open_corpus, source, batches=numbers, on_batch=marks.add)
+            contents = transact(partial(overview.holdings, source=name))
         last = context.partition_keys[-1]
-        told = source_metadata(filled, name, held, last)
-        context.add_asset_metadata(told, partition_key=last)  # that of the output would be every batch's
+        metadata = source_metadata(fill, name, contents, last)
+        context.add_asset_metadata(metadata, partition_key=last)  # that of the output would be every batch's
         yield dg.MaterializeResult()
-        marks.confirm(batches, told)
+        marks.confirm(numbers, metadata)
 
     return vectors
 

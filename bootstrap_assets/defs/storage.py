@@ -73,7 +73,7 @@ CODE_LOCATION = "bootstrap_assets"
 
 
 class RunStorage(InItsSchema, PostgresRunStorage):
-    """PostgresRunStorage in its schema, in which every run tells where it belongs and which batches it is over."""
+    """PostgresRunStorage in its schema, in which every run says where it belongs and which batches it covers."""
 
     def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
         """Store a new run."""
@@ -89,8 +89,8 @@ def at_home(run: dg.DagsterRun) -> dg.DagsterRun:
     if run.remote_job_origin is not None:
         return run
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
-    located = run.with_job_origin(repository.get_job_origin(run.job_name))
-    return located.with_tags({**run.tags, CODE_LOCATION_TAG: CODE_LOCATION})
+    run = run.with_job_origin(repository.get_job_origin(run.job_name))
+    return run.with_tags({**run.tags, CODE_LOCATION_TAG: CODE_LOCATION})
 
 
 def of_one_range(run: dg.DagsterRun) -> dg.DagsterRun:
@@ -107,7 +107,7 @@ class ScheduleStorage(InItsSchema, PostgresScheduleStorage):
 
 def _keep_to_our_server() -> None:
     """Dagster's own commands, in a shell whose PG* variables are for another server than the embedded one."""
-    with suppress(ConfigurationError):  # told by whoever needs the settings
+    with suppress(ConfigurationError):  # reported by whatever needs the settings
         if load_settings().database_url is None:
             forget_environment()
 

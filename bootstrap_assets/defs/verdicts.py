@@ -1,4 +1,4 @@
-"""When an answer of corpus/checks.py is bad, how bad, and how it is told to a person."""
+"""When an answer of corpus/checks.py is bad, how bad, and how that is put to a person."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ import dagster as dg
 
 from bootstrap_assets.corpus import checks, overview
 from bootstrap_assets.corpus.records import ParsedDocument
-from bootstrap_assets.defs.partitions import KEYS
+from bootstrap_assets.defs.partitions import count
 from bootstrap_assets.embedding import completeness
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import PermanentError
@@ -28,15 +28,15 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
     The archives are parsed only where they are those that were loaded; nothing is downloaded for a check.
     """
     archives = loaded_archives(corpus, source) if parse_again else []
-    parsed = manifest(corpus, source, archives) if archives else None
-    lost = corpus.database.transact(partial(checks.lost, source=source.name, manifest=parsed))
-    told = _compared(lost, anew=bool(archives))
-    if parse_again and lost.known and not archives:
-        told += " The archives at hand are not those loaded: they were not parsed anew."
+    records = manifest(corpus, source, archives) if archives else None
+    lost = corpus.database.transact(partial(checks.lost, source=source.name, manifest=records))
+    message = _comparison(lost, anew=bool(archives))
+    if parse_again and lost.is_known and not archives:
+        message += " The archives at hand are not those loaded: they were not parsed anew."
     return dg.AssetCheckResult(
         passed=lost.ok,
-        severity=ERROR if lost.known else WARN,
-        description=told,
+        severity=ERROR if lost.is_known else WARN,
+        description=message,
         metadata={
             "expected": lost.expected,
             "stored": lost.stored,
@@ -46,8 +46,8 @@ def no_record_lost(corpus: Corpus, source: Source, *, parse_again: bool = False)
     )
 
 
-def _compared(lost: checks.Lost, *, anew: bool) -> str:
-    if not lost.known:
+def _comparison(lost: checks.Lost, *, anew: bool) -> str:
+    if not lost.is_known:
         return (
             f"{lost.stored:,} records are stored; what was parsed is not known, as after an upgrade: load "
             "the source again."
@@ -60,8 +60,8 @@ def _compared(lost: checks.Lost, *, anew: bool) -> str:
 def loaded_archives(corpus: Corpus, source: Source) -> list[Archive]:
     """The archives at hand where they are those that the records were parsed from, else none."""
     settings, folder = corpus.settings, corpus.settings.root / "downloads" / source.name
-    loaded = corpus.database.transact(partial(checks.loaded_from, source=source.name))
-    if loaded is None:
+    fingerprint = corpus.database.transact(partial(checks.loaded_from, source=source.name))
+    if fingerprint is None:
         return []
     if settings.data == "official" and not all((folder / remote.filename).exists() for remote in source.remotes):
         return []  # they would be downloaded
@@ -69,14 +69,14 @@ def loaded_archives(corpus: Corpus, source: Source) -> list[Archive]:
         archives = locate.fetch(settings, source)
     except PermanentError:  # no such folder, nothing in it, a damaged file
         return []
-    return archives if reading.fingerprint_of(source, _options(corpus, source), archives) == loaded else []
+    return archives if reading.fingerprint_of(source, _options(corpus, source), archives) == fingerprint else []
 
 
 def manifest(corpus: Corpus, source: Source, archives: Sequence[Archive]) -> dict[UUID, str]:
     """The records that archives hold: ids and source ids."""
     entries = source.parse([archive.path for archive in archives], _options(corpus, source))
-    parsed = (entry for entry in entries if isinstance(entry, ParsedDocument))
-    return {record.id: record.source_id for document in parsed for record in document.records}
+    documents = (entry for entry in entries if isinstance(entry, ParsedDocument))
+    return {record.id: record.source_id for document in documents for record in document.records}
 
 
 def offsets_exact(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
@@ -85,21 +85,21 @@ def offsets_exact(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not offsets.wrong,
         severity=ERROR,
-        description=f"{len(offsets.wrong):,} of {offsets.checked:,} records are not what stands at their place.",
+        description=f"{len(offsets.wrong):,} of {offsets.checked:,} records differ from the text at their place.",
         metadata={"checked": offsets.checked, **_offenders("wrong", offsets.wrong)},
     )
 
 
 def labels_present(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
     """Labels that no record carries: an error in the official data, a warning in other data."""
-    expected = source.labels
-    labels = corpus.database.transact(partial(checks.labels, source=source.name, expected=expected))
+    known_labels = source.labels
+    labels = corpus.database.transact(partial(checks.labels, source=source.name, expected=known_labels))
     origin = corpus.database.transact(overview.invented).get(source.name)
     official = origin is None and corpus.settings.data == "official"
     return dg.AssetCheckResult(
         passed=not labels.missing,
         severity=ERROR if official else WARN,
-        description=f"{len(expected) - len(labels.missing)} of {len(expected)} labels occur"
+        description=f"{len(known_labels) - len(labels.missing)} of {len(known_labels)} labels occur"
         + ("." if official else f" ({origin or 'the data of a folder'}, which may rightly hold fewer)."),
         metadata={"labels": len(labels.records), **_offenders("missing", labels.missing)},
     )
@@ -109,10 +109,10 @@ def vectors_complete(
     corpus: Corpus, source: Source, batches: Collection[int] | None = None
 ) -> dg.AssetCheckResult:
     """Records without vector or dead letter: an error in the batches of the run, else a warning."""
-    asked = partial(
-        completeness.coverage, space=corpus.space, source=source.name, count=len(KEYS), batches=batches
+    read_coverage = partial(
+        completeness.coverage, space=corpus.space, source=source.name, count=count(), batches=batches
     )
-    coverage = corpus.database.transact(asked)
+    coverage = corpus.database.transact(read_coverage)
     return dg.AssetCheckResult(
         passed=coverage.ok,
         severity=ERROR if coverage.missing else WARN,
@@ -151,7 +151,7 @@ def error_rate(corpus: Corpus, source: Source) -> dg.AssetCheckResult:
         passed=errors.rate <= completeness.WARN_ABOVE,
         severity=ERROR if errors.rate > completeness.ERROR_ABOVE else WARN,
         description=f"{len(errors.letters):,} of {errors.records:,} records are dead letters ({errors.rate:.2%})."
-        + (f" `bootstrap failures list --source {source.name}` tells why." if errors.letters else ""),
+        + (f" `bootstrap failures list --source {source.name}` says why." if errors.letters else ""),
         metadata={
             "error_rate": errors.rate,
             "dead_letters": len(errors.letters),
@@ -185,14 +185,14 @@ def index_complete(corpus: Corpus) -> dg.AssetCheckResult:
 
 def recall(corpus: Corpus) -> dg.AssetCheckResult:
     """Recall of the index against an exact search."""
-    found = corpus.database.transact(partial(measure_recall, space=corpus.space))
-    worst = [f"{digest.hex()[:16]}…: {share:.0%}" for digest, share in found.worst]
+    result = corpus.database.transact(partial(measure_recall, space=corpus.space))
+    worst = [f"{digest.hex()[:16]}…: {share:.0%}" for digest, share in result.worst]
     return dg.AssetCheckResult(
-        passed=found.mean >= MIN_RECALL,
+        passed=result.mean >= MIN_RECALL,
         severity=ERROR,
-        description=f"Recall@{found.k} is {found.mean:.3f} over {len(found.found)} queries; "
+        description=f"Recall@{result.k} is {result.mean:.3f} over {len(result.shares)} queries; "
         f"{MIN_RECALL} is wanted.",
-        metadata={"recall": found.mean, "queries": len(found.found), **_offenders("worst", worst)},
+        metadata={"recall": result.mean, "queries": len(result.shares), **_offenders("worst", worst)},
     )
 
 
@@ -200,9 +200,9 @@ def _offenders(what: str, names: Sequence[str]) -> dict[str, dg.MetadataValue]:
     """How many, and the first of them, as a list; nothing where there are none."""
     if not names:
         return {}
-    more = f"\n* … and {len(names) - checks.SHOWN:,} more" if len(names) > checks.SHOWN else ""
-    listed = "\n".join(f"* `{name}`" for name in names[: checks.SHOWN])
-    return {what: dg.MetadataValue.md(listed + more), f"{what}_count": dg.MetadataValue.int(len(names))}
+    more = f"\n* … and {len(names) - checks.EXAMPLES:,} more" if len(names) > checks.EXAMPLES else ""
+    items = "\n".join(f"* `{name}`" for name in names[: checks.EXAMPLES])
+    return {what: dg.MetadataValue.md(items + more), f"{what}_count": dg.MetadataValue.int(len(names))}
 
 
 def _options(corpus: Corpus, source: Source) -> dict[str, object]:

@@ -3,7 +3,7 @@
 One changed record touches one batch, and identical texts share theirs. Pure functions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 HASH_SPACE = 1 << 16
@@ -11,8 +11,8 @@ HASH_SPACE = 1 << 16
 
 
 LEASE_BUCKETS = 256
-"""What is leased: a range of hashes of its own, so that processes set to different numbers of batches exclude
-each other all the same."""
+"""What is leased: ranges of hashes that do not depend on the batches, so that processes set to different numbers
+of batches still exclude one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,12 @@ class Text:
 def batch_of(content_hash: bytes, count: int) -> int:
     """The batch, 0 ≤ batch < count, that a text belongs to. `reference_batch` in SQL is the same function."""
     return int.from_bytes(content_hash[:2], "big") * count // HASH_SPACE
+
+
+def bounds(batch: int, count: int) -> tuple[bytes, bytes | None]:
+    """The first hash that a batch may hold, and the first that is beyond it; None after the last batch."""
+    first, end = (-(-number * HASH_SPACE // count) for number in (batch, batch + 1))
+    return first.to_bytes(2, "big"), end.to_bytes(2, "big") if end < HASH_SPACE else None
 
 
 def batch_key(batch: int, count: int) -> str:
@@ -57,13 +63,30 @@ def pack(texts: Iterable[Text], *, max_texts: int, max_tokens: int) -> Iterator[
 
 
 def ranges(batches: Sequence[int]) -> str:
-    """Batches for people: `0-4, 7, 9-12`."""
+    """Batches as people write them: `0-4, 7, 9-12`."""
     parts: list[str] = []
-    ordered = sorted(set(batches))
+    numbers = sorted(set(batches))
     start = 0
-    for position, batch in enumerate(ordered):
-        if position + 1 == len(ordered) or ordered[position + 1] != batch + 1:
-            first = ordered[start]
+    for position, batch in enumerate(numbers):
+        if position + 1 == len(numbers) or numbers[position + 1] != batch + 1:
+            first = numbers[start]
             parts.append(str(first) if first == batch else f"{first}-{batch}")
             start = position + 1
     return ", ".join(parts)
+
+
+def groups(counts: Mapping[int, int], most: int) -> Iterator[list[int]]:
+    """Lease buckets that are read together: no more than `most` texts, unless it is a single bucket.
+
+    `counts`: the texts in each bucket.
+    """
+    group: list[int] = []
+    texts = 0
+    for bucket, count in counts.items():
+        if group and texts + count > most:
+            yield group
+            group, texts = [], 0
+        group.append(bucket)
+        texts += count
+    if group:
+        yield group

@@ -48,14 +48,14 @@ def take(connection: Connection, names: Sequence[str]) -> None:
 
 
 def give_back(connection: Connection, names: Sequence[str]) -> int:
-    """Free probes that brought nothing; returns how many."""
+    """Free probes that got no answer; returns how many."""
     return connection.execute(statement("give_back_probes"), {"names": list(names)}).rowcount
 
 
 def _explain(name: str, reason: str, seconds: float) -> str:
     when = f"or wait {_duration(seconds)}: then one request may try" if seconds else "one request is trying now"
     return (
-        f"the circuit breaker of {name} is open: {reason.rstrip('.')}. Nothing is sent meanwhile. Mend the cause, "
+        f"the circuit breaker of {name} is open: {reason.rstrip('.')}. Nothing is sent meanwhile. Fix the cause, "
         f"then `bootstrap breaker reset {name}`, {when}"
     )
 

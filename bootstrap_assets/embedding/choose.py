@@ -5,126 +5,79 @@ leaves a space, and a model that was not set is the space's own.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from bootstrap_assets import web
-from bootstrap_assets.embedding.providers.local import LocalEmbedder
-from bootstrap_assets.embedding.providers.models import (
-    DEFAULT_MODEL,
-    LOCAL,
-    is_legacy,
-    replacement,
-    voyage_model,
-    with_limits,
-)
-from bootstrap_assets.embedding.providers.protocol import Embedder, Model
-from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder
-from bootstrap_assets.embedding.providers.voyage_errors import host_of
+from bootstrap_assets.embedding.providers.protocol import Embedder, Model, Provider, SpaceModel
+from bootstrap_assets.embedding.providers.registry import FALLBACK, PROVIDERS
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import MAX_INDEXED, Settings
-
-
-class SpaceModel(Protocol):
-    """Of a space of vectors, the model that made it."""
-
-    @property
-    def provider(self) -> str:
-        """`local` or `voyage`."""
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-
-    @property
-    def dimensions(self) -> int:
-        """Dimensions of its vectors."""
+from bootstrap_assets.settings import AUTO, Settings
 
 
 def choose_embedder(settings: Settings, spaces: Sequence[SpaceModel] = ()) -> Embedder:
     """The embedder for a database that has these spaces (see `choose_model`)."""
     model = choose_model(settings, spaces)
-    return LocalEmbedder() if model.provider == "local" else _voyage(settings, model)
+    return PROVIDERS[model.provider].embedder(settings, model, None)
 
 
 def choose_model(settings: Settings, spaces: Sequence[SpaceModel] = ()) -> Model:
     """The model for a database, with its limits; ConfigurationError where there is none.
 
-    `spaces` are those that hold vectors, the one that is searched first. Needs no key, unless `auto` is to go on
-    with a space of Voyage AI.
+    `spaces` are those that hold vectors, the active one first. Needs no key, unless `auto` is to go on
+    with a space whose provider needs one.
     """
-    if _provider(settings, spaces) == "local":
-        return LOCAL
-    own = next((space for space in spaces if space.provider == "voyage"), None)
-    name = settings.voyage_model or (own.model if own else DEFAULT_MODEL)
-    dimensions = settings.voyage_dimensions
-    if dimensions is None and own and own.model == name and own.dimensions <= MAX_INDEXED:
-        dimensions = own.dimensions
-    return _model(settings, name, dimensions)
+    provider = choose_provider(settings, spaces)
+    own = next((space for space in spaces if space.provider == provider.name), None)
+    return provider.choose(settings, own)
+
+
+def choose_provider(settings: Settings, spaces: Sequence[SpaceModel] = ()) -> Provider:
+    """The provider that the settings name; for `auto` the one of the space that is searched.
+
+    Where there is none yet, the first that lacks nothing.
+    """
+    if settings.embedder != AUTO:
+        return provider_named(settings.embedder)
+    if spaces:
+        return _provider_of(settings, spaces[0])
+    return next((provider for provider in PROVIDERS.values() if not provider.missing(settings)), FALLBACK)
+
+
+def provider_named(name: str) -> Provider:
+    """A provider by its name; ConfigurationError with all names for another."""
+    if name not in PROVIDERS:
+        names = ", ".join([AUTO, *PROVIDERS])
+        raise ConfigurationError(f"BOOTSTRAP_EMBEDDER: there is no provider {name!r}; there are {names}")
+    return PROVIDERS[name]
 
 
 def embedder_of(
-    settings: Settings, provider: str, model: str, dimensions: int, fitted: bytes | None = None
+    settings: Settings, provider: str, model: str, dimensions: int, statistics: bytes | None = None
 ) -> Embedder:
-    """The embedder of a space, with what it learnt of the corpus; ConfigurationError where we lack it."""
-    if provider == "voyage":
-        return _voyage(settings, _model(settings, model, dimensions))
-    if (provider, model, dimensions) == (LOCAL.provider, LOCAL.name, LOCAL.dimensions):
-        return LocalEmbedder(fitted)
-    raise ConfigurationError(f"the vectors are of {provider}'s {model}, which this version does not know")
+    """The embedder of a space, with what it learnt from the corpus; ConfigurationError for unknown ones."""
+    if provider not in PROVIDERS:
+        raise ConfigurationError(f"the vectors are of {provider}'s {model}, which this version does not know")
+    maker = PROVIDERS[provider]
+    return maker.embedder(settings, maker.model(settings, model, dimensions), statistics)
 
 
 def remarks(settings: Settings, model: Model) -> list[str]:
-    """What a person should know of a model before texts are sent to it, or of one that is kept."""
-    if model.provider == "local":
-        key = settings.voyage_api_key and settings.embedder == "auto"
-        kept = "VOYAGE_API_KEY is set, but this database's vectors are the local model's, and stay until "
-        return (
-            [f"{kept}BOOTSTRAP_EMBEDDER=voyage is set: the next run then embeds anew beside them"] if key else []
-        )
-    told = [
-        "what is sent may be used to train the provider's models unless your organisation has opted out in its "
-        "settings at Voyage AI (MongoDB): do that before texts of customers are sent"
+    """What a person should know about a model before texts are sent to it, or about one that stays."""
+    own = PROVIDERS[model.provider]
+    notes = [
+        f"{other.key} is set, but this database's vectors are of {own.title}, and stay until "
+        f"BOOTSTRAP_EMBEDDER={other.name} is set: the next run then embeds anew beside them"
+        for other in PROVIDERS.values()
+        if settings.embedder == AUTO and other.key and other is not own and not other.missing(settings)
     ]
-    if is_legacy(model.name):
-        other = replacement(model.name)
-        told.append(
-            f"{model.name} is a legacy model, which Voyage AI will retire: its replacement is {other} "
-            f"(BOOTSTRAP_VOYAGE_MODEL={other}; the next run then embeds anew beside it)"
-        )
-    return told
+    return [*own.remarks(model), *notes]
 
 
-def _provider(settings: Settings, spaces: Sequence[SpaceModel]) -> str:
-    if settings.embedder != "auto" or not spaces:
-        return settings.provider
-    space = spaces[0]
-    if space.provider == "voyage" and settings.voyage_api_key is None:
-        raise ConfigurationError(
-            f"this database's vectors are of Voyage AI's {space.model}, and there is no key: set VOYAGE_API_KEY, "
-            "or BOOTSTRAP_EMBEDDER=local to embed the corpus anew with the local model"
-        )
-    if space.provider not in ("local", "voyage"):
+def _provider_of(settings: Settings, space: SpaceModel) -> Provider:
+    provider = PROVIDERS.get(space.provider)
+    if provider is None:
         raise ConfigurationError(f"the vectors are of {space.provider}'s {space.model}, which this version lacks")
-    return space.provider
-
-
-def _model(settings: Settings, model: str, dimensions: int | None) -> Model:
-    chosen = voyage_model(model, dimensions)
-    return with_limits(chosen, tier=settings.voyage_tier, rpm=settings.voyage_rpm, tpm=settings.voyage_tpm)
-
-
-def _voyage(settings: Settings, model: Model) -> Embedder:
-    if settings.voyage_api_key is None:
+    if variable := provider.missing(settings):
         raise ConfigurationError(
-            f"{model.name} is a model of Voyage AI: set VOYAGE_API_KEY (a search with `--mode text` needs none)"
+            f"this database's vectors are of {provider.title}'s {space.model}, and it lacks a setting: set "
+            f"{variable}, or BOOTSTRAP_EMBEDDER={FALLBACK.name} to embed the corpus anew with {FALLBACK.title}"
         )
-    key = settings.voyage_api_key.get_secret_value()
-    obstacle = web.obstacle(settings.voyage_base_url or f"https://{host_of(key)}/v1")
-    if obstacle:
-        raise ConfigurationError(f"Voyage AI cannot be asked: {obstacle}")
-    return VoyageEmbedder(
-        model,
-        key,
-        settings.voyage_base_url,
-        timeout=settings.voyage_timeout,
-    )
+    return provider

@@ -18,7 +18,7 @@ WARN_ABOVE, ERROR_ABOVE = 0.01, 0.10
 class Coverage:
     """Records of a source, those with a vector, and source ids of those with neither vector nor dead letter.
 
-    `elsewhere`: the same, of batches that were not asked about.
+    `elsewhere`: the latter in batches that were not asked about.
     """
 
     records: int
@@ -36,21 +36,21 @@ def coverage(
     connection: Connection, space: Space, source: str, *, count: int, batches: Collection[int] | None = None
 ) -> Coverage:
     """Which records lack a vector in a space; `batches`, out of `count`: those that ought to be complete."""
-    counted = connection.execute(statement("count_covered").format(vectors=space.vectors), {"source": source})
-    records, embedded = counted.fetchone() or (0, 0)
+    query = statement("count_covered").format(vectors=space.vectors)
+    records, embedded = connection.execute(query, {"source": source}).fetchone() or (0, 0)
     query = statement("records_without_vector").format(vectors=space.vectors)
     rows = connection.execute(query, {"source": source, "space": space.id, "count": count}).fetchall()
-    asked = [batches is None or batch in batches for _, batch in rows]
+    is_expected = [batches is None or batch in batches for _, batch in rows]
     return Coverage(
         records,
         embedded,
-        tuple(name for (name, _), here in zip(rows, asked, strict=True) if here),
-        tuple(name for (name, _), here in zip(rows, asked, strict=True) if not here),
+        tuple(name for (name, _), here in zip(rows, is_expected, strict=True) if here),
+        tuple(name for (name, _), here in zip(rows, is_expected, strict=True) if not here),
     )
 
 
 def insane(connection: Connection, space: Space, source: str) -> dict[str, float]:
-    """Records of a source whose vector is not of unit length, with its length. Every vector is looked at."""
+    """Records of a source whose vector is not of unit length, with its length. Every vector is checked."""
     query = statement("insane_vectors").format(vectors=space.vectors)
     return dict(connection.execute(query, {"source": source, "tolerance": NORM_TOLERANCE}).fetchall())
 
@@ -70,8 +70,15 @@ class Errors:
 
 def errors(connection: Connection, space: Space, source: str) -> Errors:
     """The dead letters that nobody has resolved or chosen to ignore: those of the parse, and those of a space."""
-    named = {"source": source, "space": space.id}
-    rows = connection.execute(statement("open_failures"), named).fetchall()
-    counted = connection.execute(statement("count_covered").format(vectors=space.vectors), named).fetchone()
+    parameters = {"source": source, "space": space.id}
+    rows = connection.execute(statement("open_failures"), parameters).fetchall()
+    query = statement("count_covered").format(vectors=space.vectors)
+    records, _ = connection.execute(query, parameters).fetchone() or (0, 0)
     unparsed = sum(parse for *_, parse in rows)  # these are not among the records
-    return Errors((counted[0] if counted else 0) + unparsed, tuple((row[0], row[1], row[2]) for row in rows))
+    return Errors(records + unparsed, tuple((row[0], row[1], row[2]) for row in rows))
+
+
+def coverage_version(connection: Connection, space: Space) -> str:
+    """A text that is another one as soon as something came or went that `spaces.uncovered` counts."""
+    row = connection.execute(statement("coverage_version"), {"space": space.id}).fetchone()
+    return str(row[0]) if row else ""

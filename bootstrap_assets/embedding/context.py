@@ -36,7 +36,7 @@ class Corpus:
 
     @property
     def payer(self) -> Payer:
-        """On whose account this run's requests go."""
+        """Who pays for this run's requests."""
         return Payer(limiter_of(self.embedder), self.run_id, self.max_cost)
 
     @property
@@ -61,8 +61,8 @@ class Corpus:
 def open_corpus(
     settings: Settings, *, run_id: str | None = None, max_cost: float | None = None, stop: Stop | None = None
 ) -> Iterator[Corpus]:
-    """Open the database, started and migrated if need be, and the space of the embedder for it."""
-    choose_embedder(settings)  # what is wrong in any case is said before a server is started
+    """Open the database (started and migrated if need be), its embedder and that embedder's space."""
+    choose_embedder(settings)  # what is wrong in any case is reported before a server is started
     url = database_url(settings)
     schema.upgrade(url)
     with Database(url, size=settings.embed_workers + 4) as database:
@@ -71,11 +71,16 @@ def open_corpus(
             embedder = embedder_for(connection, settings)
             model = embedder.model
             space = spaces.ensure(
-                connection, model.provider, model.name, model.dimensions, feedback=model.feedback
+                connection,
+                model.provider,
+                model.name,
+                model.dimensions,
+                element_type=settings.element_type,
+                feedback=model.feedback,
             )
         yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
 
 
 def embedder_for(connection: Connection, settings: Settings) -> Embedder:
     """The embedder for a database, by its settings and the vectors that it has: see embedding/choose.py."""
-    return choose_embedder(settings, spaces.known(connection))
+    return choose_embedder(settings, spaces.with_vectors(connection))

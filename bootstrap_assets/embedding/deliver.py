@@ -14,7 +14,7 @@ from functools import partial
 import psycopg
 
 from bootstrap_assets.database.connection import Connection, Database
-from bootstrap_assets.embedding import failures, stages, vectors
+from bootstrap_assets.embedding import failures, parts, stages, vectors
 from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of
 from bootstrap_assets.embedding.leases import Leases
 from bootstrap_assets.embedding.send import Answer, Sender
@@ -48,12 +48,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Share:
-    """What a batch has had of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
+    """A batch's share of the requests so far: tokens, dollars, texts embedded, when the last answer came."""
 
     tokens: float = 0.0
     cost: float = 0.0
     embedded: int = 0
-    answered: datetime | None = None
+    last_answer: datetime | None = None
 
 
 class Delivery:
@@ -66,24 +66,23 @@ class Delivery:
         work: Work,
         *,
         retries: int,
-        context: int,
-        on_lengthened: Callable[[Text], None],
+        on_cut: Callable[[Text], None],
     ) -> None:
         self._database = database
         self._sender = sender
         self._work = work
         self._retries = retries
-        self._context = context
-        self._on_lengthened = on_lengthened
+        self._on_cut = on_cut
         self._lock = threading.Lock()  # guards what follows
         self._dead: set[bytes] = set()
         self._shares: dict[int, Share] = {}
         self._records_stored = 0
         self._records_failed = 0
 
-    def is_dead(self, digest: bytes) -> bool:
-        """Whether a text became a dead letter in this run."""
-        return digest in self._dead
+    def dead(self) -> list[bytes]:
+        """Hashes of the texts that became dead letters in this run."""
+        with self._lock:
+            return list(self._dead)
 
     @property
     def records_stored(self) -> int:
@@ -91,7 +90,7 @@ class Delivery:
         return self._records_stored
 
     def take_share(self, batch: int) -> Share:
-        """What a batch has had, to be entered with it."""
+        """A batch's share so far, to be recorded with it; from then on it starts at nothing."""
         with self._lock:
             return self._shares.pop(batch, Share())
 
@@ -103,7 +102,7 @@ class Delivery:
         try:
             return self._deliver(request, leases)
         finally:
-            self._sender.done()
+            self._sender.finish()
 
     def _deliver(self, request: Sequence[Text], leases: Leases) -> Outcome:
         outcome = Outcome()
@@ -152,9 +151,9 @@ class Delivery:
         with self._lock:
             self._dead.add(digest)
             self._records_failed += records
-            failed, seen = self._records_failed, self._records_failed + self._records_stored
-        if seen >= BREAKER_RECORDS and failed > BREAKER_SHARE * seen:
-            self._give_up(f"{failed} of {seen} records failed, the last one with: {' '.join(str(error).split())}")
+            failed, total = self._records_failed, self._records_failed + self._records_stored
+        if total >= BREAKER_RECORDS and failed > BREAKER_SHARE * total:
+            self._give_up(f"{failed} of {total} records failed, the last one with: {' '.join(str(error).split())}")
 
     def pool(self, text: Text) -> bool:
         """Give a long text the mean of its parts' vectors; a dead letter where one of them has none."""
@@ -173,16 +172,16 @@ class Delivery:
         outcome.tokens += answer.tokens
         outcome.cost += answer.cost
         good = vectors.sound(answer.vectors)
-        kept = [text for text, sound in zip(texts, good, strict=True) if sound]
-        self._divide(texts, {text.content_hash for text in kept}, answer)
-        outcome.stored += self._store(kept, answer.vectors[good], answer)
+        sound_texts = [text for text, sound in zip(texts, good, strict=True) if sound]
+        self._divide(texts, {text.content_hash for text in sound_texts}, answer)
+        outcome.stored += self._store(sound_texts, answer.vectors[good], answer)
         lost = [text for text, sound in zip(texts, good, strict=True) if not sound]
         return dict(zip(lost, answer.vectors[~good], strict=True))
 
-    def _store(self, texts: Sequence[Text], found: Vectors, answer: Answer | None) -> int:
+    def _store(self, texts: Sequence[Text], embeddings: Vectors, answer: Answer | None) -> int:
         """Store vectors in a transaction of their own, or in several; returns how many were new."""
         try:
-            merge = partial(self._merge, texts=texts, found=found, answer=answer)
+            merge = partial(self._merge, texts=texts, embeddings=embeddings, answer=answer)
             new, records = self._database.transact(merge)
         except psycopg.Error as error:
             if not is_of_a_row(error) or not texts:
@@ -193,14 +192,14 @@ class Delivery:
                 self.bury(texts[0], "store", error)
                 return 0
             middle = len(texts) // 2
-            first = self._store(texts[:middle], found[:middle], None)
-            return first + self._store(texts[middle:], found[middle:], None)
+            first = self._store(texts[:middle], embeddings[:middle], None)
+            return first + self._store(texts[middle:], embeddings[middle:], None)
         with self._lock:
             self._records_stored += records
         return new
 
     def _merge(
-        self, connection: Connection, texts: Sequence[Text], found: Vectors, answer: Answer | None
+        self, connection: Connection, texts: Sequence[Text], embeddings: Vectors, answer: Answer | None
     ) -> tuple[int, int]:
         if answer:
             answer.settle(connection)
@@ -208,22 +207,17 @@ class Delivery:
             return 0, 0
         space, source = self._work.space, self._work.source
         hashes = [text.content_hash for text in texts]
-        new = vectors.store(connection, space, texts, found)
+        new = vectors.store(connection, space, texts, embeddings)
         failures.resolve(connection, space, hashes)
         return new, stages.advance(connection, source, hashes, self._batch(hashes[-1]))
 
     def _refuse(self, text: Text, error: RefusedError) -> None:
-        """A text that is refused alone: too long after all, so that it is to be pooled; or a dead letter."""
-        if isinstance(error, TooLargeError) and self._database.transact(partial(self._lengthen, text=text)):
-            self._on_lengthened(text)
+        """Cut a text that is refused by itself for being too long after all; make any other a dead letter."""
+        divide = partial(parts.divide, space=self._work.space, text=text)
+        if isinstance(error, TooLargeError) and self._database.transact(divide):
+            self._on_cut(text)
         else:
             self.bury(text, "embed", error)
-
-    def _lengthen(self, connection: Connection, text: Text) -> bool:
-        if text.tokens > self._work.limit or not vectors.has_parts(connection, text):
-            return False
-        vectors.raise_tokens(connection, text, self._context + 1)
-        return True
 
     def _pool(self, connection: Connection, text: Text) -> tuple[bool, int]:
         if not vectors.pool(connection, self._work.space, text):
@@ -236,7 +230,7 @@ class Delivery:
         source, reason = self._work.source, reason[:300]
         self._sender.trip(reason)
         raise BreakerOpenError(
-            f"{source}: {reason}. Nothing more is sent for it: look at `bootstrap failures list`, mend the cause, "
+            f"{source}: {reason}. Nothing more is sent for it: look at `bootstrap failures list`, fix the cause, "
             f"then `bootstrap breaker reset {source}` and `bootstrap failures retry --source {source}`"
         )
 
@@ -249,7 +243,7 @@ class Delivery:
                 share = self._share(digest)
                 share.tokens += answer.tokens * weight / whole
                 share.cost += answer.cost * weight / whole
-                share.answered = now
+                share.last_answer = now
                 share.embedded += digest in sound
 
     def _share(self, digest: bytes) -> Share:

@@ -18,7 +18,7 @@ MAX_MESSAGE = 500
 
 def bury(connection: Connection, space: Space, source: str, digest: bytes, stage: str, error: Exception) -> int:
     """Make a text a dead letter, one for each of its records in a source; returns how many records that are."""
-    named = {
+    parameters = {
         "space": space.id,
         "source": source,
         "hash": digest,
@@ -26,7 +26,7 @@ def bury(connection: Connection, space: Space, source: str, digest: bytes, stage
         "class": type(error).__name__,
         "message": clean_text(" ".join(str(error).split())[:MAX_MESSAGE]),
     }
-    row = connection.execute(statement("bury_text"), named).fetchone()
+    row = connection.execute(statement("bury_text"), parameters).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -53,16 +53,16 @@ def listing(
 
     `space`: without those of other spaces.
     """
-    named: dict[str, Any] = {"source": source, "class": error_class, "id": number, "closed": closed}
-    named["space"] = space.id if space else None
+    parameters: dict[str, Any] = {"source": source, "class": error_class, "id": number, "closed": closed}
+    parameters["space"] = space.id if space else None
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement("list_failures"), named).fetchall()
+        return cursor.execute(statement("list_failures"), parameters).fetchall()
 
 
 def text_of(connection: Connection, source: str, digest: bytes) -> tuple[str, str | None, str | None] | None:
     """A dead letter's text, the title of its document and its place there."""
-    named = {"source": source, "hash": digest}
-    row = connection.execute(statement("failed_text"), named).fetchone()
+    parameters = {"source": source, "hash": digest}
+    row = connection.execute(statement("failed_text"), parameters).fetchone()
     return (row[0], row[1], row[2]) if row else None
 
 
@@ -74,19 +74,19 @@ def ignore(
     error_class: str | None = None,
 ) -> int:
     """Leave dead letters as they are from now on; returns how many."""
-    named = {"ids": list(numbers) if numbers else None, "source": source, "class": error_class}
-    return connection.execute(statement("ignore_failures"), named).rowcount
+    parameters = {"ids": list(numbers) if numbers else None, "source": source, "class": error_class}
+    return connection.execute(statement("ignore_failures"), parameters).rowcount
 
 
 def hashes_by_source(
     connection: Connection, space: Space, *, source: str | None = None, error_class: str | None = None
 ) -> dict[str, list[bytes]]:
     """Texts of the open dead letters of a space, by source."""
-    named = {"space": space.id, "source": source, "class": error_class}
-    return {name: list(hashes) for name, hashes in connection.execute(statement("failed_hashes"), named)}
+    parameters = {"space": space.id, "source": source, "class": error_class}
+    return {name: list(hashes) for name, hashes in connection.execute(statement("failed_hashes"), parameters)}
 
 
 def by_batch(connection: Connection, space: Space, source: str, count: int) -> dict[int, int]:
     """The dead texts of a source, by batch out of `count`."""
-    named = {"space": space.id, "source": source, "count": count}
-    return dict(connection.execute(statement("failures_by_batch"), named).fetchall())
+    parameters = {"space": space.id, "source": source, "count": count}
+    return dict(connection.execute(statement("failures_by_batch"), parameters).fetchall())

@@ -1,7 +1,7 @@
 """Fills the vectors a source lacks: leases, packing across batches, requests in flight, storing at once.
 
-What is missing is asked of the database; whatever interrupted an earlier run, the same question gives what is
-left. No provider call happens inside a transaction, and every answer is committed by itself.
+The database says what is missing; whatever interrupted an earlier run, the same query gives what is left.
+No provider call happens inside a transaction, and every answer is committed by itself.
 """
 
 import time
@@ -14,8 +14,8 @@ from functools import partial
 import psycopg
 
 from bootstrap_assets.database.connection import Connection
-from bootstrap_assets.embedding import failures, stages, vectors
-from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, pack
+from bootstrap_assets.embedding import failures, parts, stages, vectors
+from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, batch_of, groups, pack
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.deliver import Delivery, Outcome
 from bootstrap_assets.embedding.dispatch import dispatch
@@ -28,7 +28,7 @@ MARGIN = 0.9
 """Share of a provider's token limits that we fill, because we estimate tokens."""
 
 _READ_TEXTS = 500
-_LOCAL_WORKERS = 2  # one request is computed while the one before is stored
+_WORKERS_OF_ONE = 2  # one request is computed while the one before is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Filler:
         self._database = corpus.database
         self._model = model
         self._work = work
-        self._workers = corpus.settings.embed_workers if model.parallel else _LOCAL_WORKERS
+        self._workers = corpus.settings.embed_workers if model.parallel else _WORKERS_OF_ONE
         self._on_batch = on_batch
         self._stop = corpus.stop.child()
         self._delivery = Delivery(
@@ -77,15 +77,14 @@ class Filler:
             corpus.sender(work.source, self._stop),
             work,
             retries=corpus.settings.retries,
-            context=model.context,
-            on_lengthened=self._pool_too,
+            on_cut=self._pool_too,
         )
         self._outstanding: Counter[int] = Counter()  # texts read and not yet done with, by lease bucket
         self._left: set[int] = set()  # buckets with texts that have to be tried again
         self._waiting: dict[int, set[int]] = {}  # the buckets that a batch still waits for
         self._unfinished: dict[int, BatchPlan] = {}
         self._pooling: Counter[int] = Counter()
-        self._filled = Filled()
+        self._result = Filled()
 
     @property
     def embedded(self) -> int:
@@ -94,8 +93,9 @@ class Filler:
 
     def run(self) -> Filled:
         """Embed and store whatever is missing; raises the first error once the requests in flight have ended."""
-        started = time.monotonic()
+        start = time.monotonic()
         try:
+            self._cut()
             self._plan()
             with leasing(self._database, self._work.space.id) as leases:
                 while missing := self._missing():
@@ -106,40 +106,57 @@ class Filler:
             self._release(error)
             raise
         self._count()
-        self._filled.seconds = time.monotonic() - started
-        return self._filled
+        self._result.seconds = time.monotonic() - start
+        return self._result
+
+    def _cut(self) -> None:
+        """Cut what does not fit the model: one text per transaction, so that a load waits for no more than one."""
+        size = parts.size_for(self._work.limit)
+        for digest in self._database.transact(partial(parts.uncut, work=self._work)):
+            if self._stop.is_set():
+                raise StoppedError
+            self._database.transact(partial(parts.cut, space=self._work.space, digest=digest, size=size))
 
     def _plan(self) -> None:
-        plans, oversized = self._database.transact(self._read_plan)
-        self._filled.already = sum(plan.texts - plan.missing - plan.failed for plan in plans)
+        plans, long_texts = self._database.transact(self._read_plan)
+        self._result.already = sum(plan.texts - plan.missing - plan.failed for plan in plans)
         if self._work.only is not None:
             return  # single texts: no batch begins or ends with them
-        self._pooling.update(self._batch(text.content_hash) for text in oversized)
+        self._pooling.update(self._batch(text.content_hash) for text in long_texts)
         for plan in plans:
             if plan.missing:
                 self._unfinished[plan.batch] = plan
             else:
                 self._on_batch(BatchDone(plan.batch, plan.texts, 0, plan.failed))
-        for bucket, hashes in self._missing().items():
-            for digest in hashes:
-                self._waiting.setdefault(self._batch(digest), set()).add(bucket)
+        for bucket, batch, _texts in self._count_missing():
+            self._waiting.setdefault(batch, set()).add(bucket)
 
     def _read_plan(self, connection: Connection) -> tuple[list[BatchPlan], list[Text]]:
+        if self._work.bounded:
+            return [], []
         failures.spread(connection, self._work.space, self._work.source)
         plans = vectors.plan(connection, self._work)
         stages.plan_batches(connection, self._work, plans)
         stages.count_embedded(connection, self._work.space, self._work.source)
-        return plans, vectors.oversized(connection, self._work)
+        return plans, vectors.long_texts(connection, self._work)
 
-    def _missing(self) -> Mapping[int, Sequence[bytes]]:
-        """Hashes of the texts that are left to be sent, by lease bucket."""
-        found = self._database.transact(partial(vectors.missing, work=self._work))
-        dead = self._delivery.is_dead
-        left = {bucket: [digest for digest in hashes if not dead(digest)] for bucket, hashes in found.items()}
-        return {bucket: hashes for bucket, hashes in left.items() if hashes}
+    def _missing(self) -> Mapping[int, int]:
+        """How many texts are left to be sent, by lease bucket."""
+        left = Counter[int]()
+        for bucket, _batch, texts in self._count_missing():
+            left[bucket] += texts
+        return left
 
-    def _round(self, leases: Leases, missing: Mapping[int, Sequence[bytes]]) -> None:
-        """Work on every bucket whose lease is free. Raises where nothing is left but what does not pass."""
+    def _count_missing(self) -> list[tuple[int, int, int]]:
+        return self._database.transact(partial(vectors.count_missing, work=self._work, dead=self._delivery.dead()))
+
+    def _hashes(self, bucket: int) -> list[bytes]:
+        return self._database.transact(
+            partial(vectors.missing, work=self._work, bucket=bucket, dead=self._delivery.dead())
+        )
+
+    def _round(self, leases: Leases, missing: Mapping[int, int]) -> None:
+        """Work on every bucket whose lease is free. Raises the last error where nothing gets through."""
         if self._stop.is_set():
             raise StoppedError
         self._left.clear()
@@ -151,55 +168,55 @@ class Filler:
             max_tokens=int(model.request_tokens * MARGIN),
         )
         deliver = partial(self._delivery.deliver, leases=leases)
-        done = failed_in_a_row = 0
+        successes = failed_in_a_row = 0
         error: TransientError | None = None
         with closing(dispatch(requests, deliver, workers=self._workers, stop=self._stop)) as outcomes:
             for request, outcome in outcomes:
                 self._tally(outcome)
                 self._settle(leases, request, outcome.left)
-                done += bool(outcome.stored) or not outcome.left
+                successes += bool(outcome.stored) or not outcome.left
                 failed_in_a_row = failed_in_a_row + 1 if outcome.left else 0
                 error = outcome.error or error
                 if error and failed_in_a_row > self._workers:
-                    raise error  # no use in trying it with all the others
-        if error and not done:
+                    raise error  # no point in trying it with all the others
+        if error and not successes:
             raise error
-        if busy and not done:  # another process has these: wait for one, holding nothing
+        if busy and not successes:  # another process has these: wait for one, holding nothing
             leases.wait(busy[0], self._stop)
 
-    def _read(self, leases: Leases, missing: Mapping[int, Sequence[bytes]], busy: list[int]) -> Iterator[Text]:
-        for group in _groups(missing):
-            held = leases.acquire(group)
-            busy += [bucket for bucket in group if bucket not in held]
-            reading = Counter(held)  # one on top for each, until all its texts are read
+    def _read(self, leases: Leases, missing: Mapping[int, int], busy: list[int]) -> Iterator[Text]:
+        for group in groups(missing, _READ_TEXTS):
+            ours = leases.acquire(group)
+            busy += [bucket for bucket in group if bucket not in ours]
+            reading = Counter(ours)  # one on top for each, until all its texts are read
             self._outstanding.update(reading)
-            hashes = [digest for bucket in held for digest in missing[bucket]]
+            hashes = [digest for bucket in ours for digest in self._hashes(bucket)]
             # A batch that is not among the unfinished only lends parts to a long text of another one.
             self._enter({self._batch(digest) for digest in hashes} & self._unfinished.keys(), "embedding")
             for start in range(0, len(hashes), _READ_TEXTS):
-                wanted = hashes[start : start + _READ_TEXTS]
-                read = partial(vectors.still_missing, space=self._work.space, hashes=wanted)
+                chunk = hashes[start : start + _READ_TEXTS]
+                read = partial(vectors.still_missing, space=self._work.space, hashes=chunk)
                 texts = self._database.transact(read)
                 self._outstanding.update(_bucket(text) for text in texts)
                 yield from texts
             self._settle_buckets(leases, reading)
 
     def _tally(self, outcome: Outcome) -> None:
-        self._filled.texts += outcome.stored
-        self._filled.tokens += outcome.tokens
-        self._filled.requests += outcome.requests
-        self._filled.cost += outcome.cost
+        self._result.texts += outcome.stored
+        self._result.tokens += outcome.tokens
+        self._result.requests += outcome.requests
+        self._result.cost += outcome.cost
 
     def _settle(self, leases: Leases, request: Sequence[Text], left: Sequence[Text]) -> None:
         self._left.update(_bucket(text) for text in left)
         self._settle_buckets(leases, Counter(_bucket(text) for text in request))
 
-    def _settle_buckets(self, leases: Leases, settled: Counter[int]) -> None:
-        self._outstanding.subtract(settled)
-        done = {bucket for bucket in settled if not self._outstanding[bucket]}
-        leases.release(list(done))
+    def _settle_buckets(self, leases: Leases, texts: Counter[int]) -> None:
+        self._outstanding.subtract(texts)
+        empty = {bucket for bucket in texts if not self._outstanding[bucket]}
+        leases.release(list(empty))
         for waiting in self._waiting.values():
-            waiting -= done - self._left
+            waiting -= empty - self._left
         ready = [batch for batch, waiting in self._waiting.items() if not waiting]
         for batch in ready:
             del self._waiting[batch]
@@ -211,8 +228,8 @@ class Filler:
 
     def _pool(self) -> None:
         """Texts too long for the model get the mean of their parts, which are all there now or dead letters."""
-        for text in self._database.transact(partial(vectors.oversized, work=self._work)):
-            self._filled.pooled += self._delivery.pool(text)
+        for text in self._database.transact(partial(vectors.long_texts, work=self._work)):
+            self._result.pooled += self._delivery.pool(text)
         self._complete(list(self._unfinished))
 
     def _complete(self, batches: Sequence[int]) -> None:
@@ -220,22 +237,23 @@ class Filler:
         if not plans:
             return
         shares = {plan.batch: self._delivery.take_share(plan.batch) for plan in plans}
-        stored = [
-            BatchStored(batch, round(share.tokens), share.cost, share.answered) for batch, share in shares.items()
+        entries = [
+            BatchStored(batch, round(share.tokens), share.cost, share.last_answer)
+            for batch, share in shares.items()
         ]
-        self._database.transact(partial(stages.stored, source=self._work.source, batches=stored))
+        self._database.transact(partial(stages.mark_stored, source=self._work.source, batches=entries))
         self._enter([plan.batch for plan in plans], "complete")
-        failed = self._database.transact(
+        dead_letters = self._database.transact(
             partial(failures.by_batch, space=self._work.space, source=self._work.source, count=self._work.count)
         )
         for plan in plans:
             embedded = min(plan.missing, shares[plan.batch].embedded)
-            self._on_batch(BatchDone(plan.batch, plan.texts, embedded, failed.get(plan.batch, 0)))
+            self._on_batch(BatchDone(plan.batch, plan.texts, embedded, dead_letters.get(plan.batch, 0)))
 
     def _release(self, error: BaseException) -> None:
         """Give back the batches that were begun: failed, or planned where the work was stopped on purpose."""
-        begun = {bucket for bucket, texts in self._outstanding.items() if texts} | self._left
-        batches = {batch for batch, waiting in self._waiting.items() if waiting & begun}
+        in_hand = {bucket for bucket, texts in self._outstanding.items() if texts} | self._left
+        batches = {batch for batch, waiting in self._waiting.items() if waiting & in_hand}
         batches |= {batch for batch in self._unfinished if not self._waiting.get(batch)}  # it waited to be pooled
         stopped = isinstance(error, StoppedError) or not isinstance(error, Exception)
         stage, reason = ("planned", None) if stopped else ("failed", f"{type(error).__name__}: {error}")
@@ -258,11 +276,13 @@ class Filler:
             )
 
     def _count(self) -> None:
-        counted = self._database.transact(self._read_counts)
-        self._filled.records, self._filled.embedded_records = counted.records, counted.embedded
-        self._filled.errors, self._filled.status = counted.errors, counted.status
+        counts = self._database.transact(self._read_counts)
+        self._result.records, self._result.embedded_records = counts.records, counts.embedded
+        self._result.errors, self._result.status = counts.errors, counts.status
 
     def _read_counts(self, connection: Connection) -> stages.Counted:
+        if self._work.bounded:
+            return stages.sum_up(connection, self._work.space, self._work.source)
         stages.plan_batches(connection, self._work, vectors.plan(connection, self._work))
         return stages.count_embedded(connection, self._work.space, self._work.source)
 
@@ -272,17 +292,3 @@ class Filler:
 
 def _bucket(text: Text) -> int:
     return batch_of(text.content_hash, LEASE_BUCKETS)
-
-
-def _groups(missing: Mapping[int, Sequence[bytes]]) -> Iterator[list[int]]:
-    """Buckets that are leased and read together: no more than `_READ_TEXTS` texts, unless it is a single one."""
-    group: list[int] = []
-    texts = 0
-    for bucket, hashes in missing.items():
-        if group and texts + len(hashes) > _READ_TEXTS:
-            yield group
-            group, texts = [], 0
-        group.append(bucket)
-        texts += len(hashes)
-    if group:
-        yield group

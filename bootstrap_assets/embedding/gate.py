@@ -1,4 +1,4 @@
-"""Whether a request may be sent now: circuit breakers, budget, rate limit, asked of PostgreSQL by everyone."""
+"""Whether a request may be sent now: circuit breakers, budget, rate limit, in PostgreSQL for all processes."""
 
 import random
 import threading
@@ -17,7 +17,7 @@ _LOOK_AGAIN = 0.05
 
 
 def limiter_of(embedder: Embedder) -> str:
-    """What rate limits are counted by: an account and a model."""
+    """What a rate limit applies to: an account and a model."""
     return f"{embedder.account}/{embedder.model.name}"
 
 
@@ -66,15 +66,17 @@ class Gate:
                 return admission.request
             if admission.wait is None:
                 raise BudgetError(self._over_budget(admission.spent or 0.0))
-            if self._stop.wait(admission.wait + random.uniform(0, _LOOK_AGAIN)):  # not all threads at one moment
+            if self._stop.wait(
+                admission.wait + random.uniform(0, _LOOK_AGAIN)
+            ):  # so that not all threads ask at once
                 raise StoppedError
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """A request was answered: the breakers it probed are closed."""
         self._end_probe(breakers.close)
 
     def give_up(self) -> None:
-        """A probe brought nothing: another request may try."""
+        """A probe got no answer: another request may try."""
         self._end_probe(breakers.give_back)
 
     def trip_account(self, reason: str) -> str:
@@ -94,9 +96,9 @@ class Gate:
         with self._lock:  # of two threads one takes the probe, the other sees that it did
             if self._probing and self._prober != threading.get_ident():
                 return Admission(None, _LOOK_AGAIN, None)
-            admission, taken = self._database.transact(partial(self._reserve, texts=texts, tokens=tokens))
-            if taken:
-                self._probing |= set(taken)
+            admission, probes = self._database.transact(partial(self._reserve, texts=texts, tokens=tokens))
+            if probes:
+                self._probing |= set(probes)
                 self._prober = threading.get_ident()
             return admission
 
@@ -133,6 +135,6 @@ class Gate:
 
     def _over_budget(self, spent: float) -> str:
         return (
-            f"the next request would pass the budget of ${self._payer.max_cost:.4f} (${spent:.4f} spent or in "
+            f"the next request would exceed the budget of ${self._payer.max_cost:.4f} (${spent:.4f} spent or in "
             "flight). What was embedded is kept; the next run goes on from there"
         )

@@ -20,18 +20,18 @@ _EVERY = 0.1  # seconds between two attempts at a lease that another process has
 
 
 class Leases:
-    """The leases this process holds in one space. Taken and given back by one thread, looked at by several.
+    """The leases this process holds in one space. Acquired and released by one thread, read by several.
 
-    When the connection breaks, all are lost; they are taken anew on another one, as far as no other process was
-    quicker. Only what is in flight at that moment can then be paid for twice: `holds` says so just before.
-    What is lost is not held until the server has said that it is taken anew.
+    When the connection breaks, all are lost; they are taken again on a new one, unless another process was
+    quicker. Only what is in flight at that moment can then be paid for twice: `holds` says so just before. A lost
+    lease is not held until the server has confirmed that it is taken again.
     """
 
     def __init__(self, url: str, space_id: int) -> None:
         self._url = url
         self._key = _CLASS | space_id
-        self._held: set[int] = set()
-        self._lost: set[int] = set()  # to be taken anew
+        self._ours: set[int] = set()
+        self._to_retake: set[int] = set()
         self._lock = threading.RLock()
         self._connection = connect(url, autocommit=True)
         self._backend = backend(self._connection)
@@ -39,22 +39,22 @@ class Leases:
     def acquire(self, buckets: Sequence[int]) -> list[int]:
         """Take the leases of buckets; returns those it got, without those another process has."""
         with self._lock:
-            got = self._again(self._try, buckets)
-            self._held.update(got)
-            return got
+            new = self._again(self._try, buckets)
+            self._ours.update(new)
+            return new
 
     def release(self, buckets: Sequence[int]) -> None:
         """Give the leases of buckets back."""
         with self._lock:
-            self._held.difference_update(buckets)
-            self._lost.difference_update(buckets)
+            self._ours.difference_update(buckets)
+            self._to_retake.difference_update(buckets)
             self._again(self._unlock, buckets)
 
     def holds(self, buckets: Collection[int]) -> bool:
-        """Whether all these leases are still held; asks the server, for a broken connection does not tell."""
+        """Whether all these leases are still held; asks the server, since a broken connection does not show."""
         with self._lock:
             self._again(self._ping, [])
-            return self._held.issuperset(buckets)
+            return self._ours.issuperset(buckets)
 
     def wait(self, bucket: int, stop: Stop) -> None:
         """Wait until no other process has the lease of a bucket, or `stop` is set. Hold no lease meanwhile."""
@@ -85,16 +85,16 @@ class Leases:
 
     def _reconnect(self) -> None:
         self._connection.close()
-        self._lost |= self._held
-        self._held = set()
+        self._to_retake |= self._ours
+        self._ours = set()
         with suppress(psycopg.Error, BootstrapError):
             connection = connect(self._url, autocommit=True)
             try:
                 self._backend = backend(connection)
                 self._connection = connection
-                self._held, self._lost = set(self._try(list(self._lost))), set()
+                self._ours, self._to_retake = set(self._try(list(self._to_retake))), set()
             except BaseException:
-                connection.close()  # with whatever it had taken: the next attempt begins anew
+                connection.close()  # with whatever it had taken: the next attempt starts over
                 raise
 
 

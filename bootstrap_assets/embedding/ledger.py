@@ -85,25 +85,19 @@ def settle(
     cost: float | None = None,
 ) -> None:
     """Enter how a request ended. Without `tokens` and `cost` (dollars) the estimate stays: it may be charged."""
-    named = {"request": request, "outcome": outcome, "seconds": seconds, "tokens": tokens, "cost": cost}
-    connection.execute(statement("settle"), named)
+    parameters = {"request": request, "outcome": outcome, "seconds": seconds, "tokens": tokens, "cost": cost}
+    connection.execute(statement("settle"), parameters)
 
 
 def pause(connection: Connection, limiter: str, seconds: float) -> None:
-    """Let no process send on this account for so many seconds."""
+    """Keep every process from sending on this account for some seconds."""
     connection.execute(statement("pause_limiter"), {"limiter": limiter, "seconds": seconds})
-
-
-def paused(connection: Connection, limiter: str) -> float:
-    """Seconds for which the provider asked this account to be silent; 0 where it did not."""
-    row = connection.execute(statement("paused"), {"limiter": limiter}).fetchone()
-    return float(row[0]) if row else 0.0
 
 
 def costs(connection: Connection) -> list[dict[str, Any]]:
     """The ledger by day (UTC), model and source.
 
-    `unsure_dollars`: the estimated cost of requests that no whole answer came to, and that may be charged.
+    `unsure_dollars`: the estimated cost of requests that got no complete answer, and that may be charged.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement("costs")).fetchall()

@@ -100,9 +100,9 @@ class Sender:
     ) -> Answer:
         """The answer to a request of `tokens` estimated tokens, after as many attempts as it takes.
 
-        `before` is called when it may be sent, just before it is, and may raise. Raises RefusedError, AccessError,
+        `before` is called once it may be sent, just before it is, and may raise. Raises RefusedError, AccessError,
         BreakerOpenError, BudgetError, StoppedError, or the TransientError of the last attempt. A 429 is waited out
-        and is no attempt.
+        and does not count as an attempt.
         """
         trying = Retrying(
             retry=retry_if_exception_type(TransientError),
@@ -121,62 +121,62 @@ class Sender:
         """Wait as before the next attempt after `times` failed ones."""
         self._sleep(self._patience.first_wait * 2 ** (times - 1) * random.uniform(0.75, 1.25))
 
-    def done(self) -> None:
-        """This thread sends nothing more for now: a breaker's probe that it holds and nothing answered is free."""
+    def finish(self) -> None:
+        """This thread sends nothing more for now: give up the breaker's probe that it may still hold."""
         self._gate.give_up()
 
     def _attempt(
         self, texts: Sequence[str], tokens: int, input_type: InputType, before: Callable[[], None]
     ) -> Answer:
-        limited = 0
+        rate_limits = 0
         since = time.monotonic()
         while True:
             request = self._gate.admit(len(texts), tokens)
             try:
                 answer = self._ask(request, texts, input_type, before)
             except RateLimitedError as error:
-                limited += 1
-                self._gate.pause(self._pause(error, limited))
+                rate_limits += 1
+                self._gate.pause(self._pause(error, rate_limits))
                 if time.monotonic() - since > LIMITED_FOR:
                     raise
             else:
-                self._gate.answered()
+                self._gate.record_answer()
                 return answer
 
     def _ask(
         self, request: int, texts: Sequence[str], input_type: InputType, before: Callable[[], None]
     ) -> Answer:
-        started = time.monotonic()
+        start = time.monotonic()
         try:
             before()
             answer = self._embedder.embed(texts, input_type)
             check(answer.vectors, texts=len(texts), dimensions=self._dimensions)
         except BootstrapError as error:
-            self._close_row(request, error, time.monotonic() - started)
+            self._close_row(request, error, time.monotonic() - start)
             if isinstance(error, AccessError):
                 name = self._gate.trip_account(str(error))
                 raise AccessError(
-                    f"{str(error).rstrip('.')}. Nothing more is sent on this account: mend that, then "
+                    f"{str(error).rstrip('.')}. Nothing more is sent on this account: fix that, then "
                     f"`bootstrap breaker reset {name}`"
                 ) from None
             raise
         cost = self._embedder.model.cost(answer.tokens)
-        return Answer(answer.vectors, answer.tokens, cost, time.monotonic() - started, request)
+        return Answer(answer.vectors, answer.tokens, cost, time.monotonic() - start, request)
 
     def _close_row(self, request: int, error: BootstrapError, seconds: float) -> None:
-        # What no whole answer came to may be charged: its estimate stays in the ledger.
-        nothing = None if isinstance(error, (NoAnswerError, AnswerError)) else 0
+        # What got no complete answer may have been charged: its estimate stays in the ledger.
+        charge = None if isinstance(error, (NoAnswerError, AnswerError)) else 0
         self._database.transact(
             lambda connection: ledger.settle(
-                connection, request, _outcome(error), seconds=seconds, tokens=nothing, cost=nothing
+                connection, request, _outcome(error), seconds=seconds, tokens=charge, cost=charge
             )
         )
 
     def _pause(self, error: RateLimitedError, times: int) -> float:
         """As long as the provider asks; where it does not say, or says the same again and again, ever longer."""
         growing = min(MAX_PAUSE, self._patience.first_wait * 2 ** min(times - 1, 10))
-        asked = error.retry_after or 0.0
-        return (asked if asked and times <= 5 else max(asked, growing)) * random.uniform(1, 1.05)
+        delay = error.retry_after or 0.0
+        return (delay if delay and times <= 5 else max(delay, growing)) * random.uniform(1, 1.05)
 
     def _backoff(self, state: RetryCallState) -> float:
         """About 1, 2, 4 … times the first wait, a quarter more or less, so that not all come back at once.
@@ -184,9 +184,9 @@ class Sender:
         Never sooner than the provider asked for.
         """
         error = state.outcome.exception() if state.outcome else None
-        asked = (error.retry_after if isinstance(error, TransientError) else None) or 0.0
+        delay = (error.retry_after if isinstance(error, TransientError) else None) or 0.0
         wait = wait_exponential(multiplier=self._patience.first_wait)(state)
-        return max(asked, wait * random.uniform(0.75, 1.25))
+        return max(delay, wait * random.uniform(0.75, 1.25))
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -11,8 +11,9 @@ from psycopg import sql
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.locks import patiently
 from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding import views
 from bootstrap_assets.errors import ConfigurationError, SchemaError, SpaceError, VectorError
-from bootstrap_assets.settings import MAX_INDEXED
+from bootstrap_assets.settings import MAX_INDEXED, ElementType
 
 statement = statements_of(__name__)
 
@@ -35,48 +36,82 @@ class Space:
     element_type: str
 
     @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What distinguishes it: provider, model, dimensions and element type."""
+        return self.provider, self.model, self.dimensions, self.element_type
+
+    @property
     def vectors(self) -> sql.Identifier:
         """The table, as it stands in a statement."""
         return sql.Identifier(self.table)
 
 
-def find(connection: Connection, provider: str, model: str, dimensions: int) -> Space | None:
-    """The space of a model, None where it was never made. Waits for nobody."""
-    return _one(connection, "find_space", {"provider": provider, "model": model, "dimensions": dimensions})
+def find(
+    connection: Connection, provider: str, model: str, dimensions: int, element_type: str | None = None
+) -> Space | None:
+    """The space of a model, None where it was never made. Waits for no other process.
+
+    Where no element type is asked for: of several the one that is searched, else the one made last.
+    """
+    parameters = {"provider": provider, "model": model, "dimensions": dimensions, "element_type": element_type}
+    return _one(connection, "find_space", parameters)
 
 
-def ensure(connection: Connection, provider: str, model: str, dimensions: int, *, feedback: bool = False) -> Space:
+def ensure(
+    connection: Connection,
+    provider: str,
+    model: str,
+    dimensions: int,
+    *,
+    element_type: ElementType | None = None,
+    feedback: bool = False,
+) -> Space:
     """The space of a model, made where it does not exist. VectorError where its table has other dimensions.
 
-    `feedback`: whether the vector of a query gains by those of its best texts (see `Model`).
+    `element_type`: None for that of the space if there is one, else `vector`. `feedback`: whether a query's vector
+    gains from those of its best texts (see `Model`).
 
     Where there is nothing to make, no lock is taken that could be waited for.
     ConfigurationError for vectors that no index takes: they could be paid for, and never be searched.
     """
-    if not 1 <= dimensions <= MAX_INDEXED:
-        raise ConfigurationError(
-            f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {MAX_INDEXED}, so they "
-            "could be paid for and never be searched; ask for fewer (BOOTSTRAP_VOYAGE_DIMENSIONS)"
-        )
-    space = find(connection, provider, model, dimensions)
+    space = find(connection, provider, model, dimensions, element_type)
     if space is None or not _has_table(connection, space):
-        make = partial(_make, provider=provider, model=model, dimensions=dimensions, feedback=feedback)
+        key = (provider, model, dimensions, element_type or (space.element_type if space else "vector"))
+        _require_indexable(*key)
+        make = partial(_make, key=key, feedback=feedback)
         space = patiently(connection, make, what=f"make the space of {provider}'s {model}")
     return space
 
 
-def _make(connection: Connection, provider: str, model: str, dimensions: int, *, feedback: bool) -> Space:
+def _require_indexable(provider: str, model: str, dimensions: int, element_type: str) -> None:
+    most = MAX_INDEXED[element_type]
+    if 1 <= dimensions <= most:
+        return
+    half = MAX_INDEXED["halfvec"]
+    other = f", or store them as halfvec, of which it takes {half} (BOOTSTRAP_ELEMENT_TYPE=halfvec)"
+    raise ConfigurationError(
+        f"{provider}'s {model} with {dimensions} dimensions: an index takes 1 to {most} of the type "
+        f"{element_type}, so they could be paid for and never be searched; ask for fewer "
+        f"(BOOTSTRAP_VOYAGE_DIMENSIONS){other if most < dimensions <= half else ''}"
+    )
+
+
+def _make(connection: Connection, key: tuple[str, str, int, str], *, feedback: bool) -> Space:
     lock(connection)
-    space = find(connection, provider, model, dimensions)
+    provider, model, dimensions, element_type = key
+    space = find(connection, *key)
     if space is None:
-        named: dict[str, object] = {"provider": provider, "model": model, "dimensions": dimensions}
-        named |= {
+        parameters: dict[str, object] = {
+            "provider": provider,
+            "model": model,
+            "dimensions": dimensions,
+            "element_type": element_type,
             "feedback": feedback,
-            "name": f"{provider}/{model}/{dimensions}",
-            "table_name": table_of(provider, model, dimensions),
+            "name": f"{provider}/{model}/{dimensions}" + ("/halfvec" if element_type == "halfvec" else ""),
+            "table_name": table_of(*key),
         }
-        connection.execute(statement("add_space"), named)
-        space = find(connection, provider, model, dimensions)
+        connection.execute(statement("add_space"), parameters)
+        space = find(connection, *key)
         assert space is not None
         query = "SELECT WHERE to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%s)) IS NOT NULL"
         if connection.execute(query, (space.table,)).rowcount:
@@ -86,19 +121,26 @@ def _make(connection: Connection, provider: str, model: str, dimensions: int, *,
             )
     if not _has_table(connection, space):
         connection.execute(
-            statement("create_vectors").format(vectors=space.vectors, dimensions=sql.Literal(space.dimensions))
+            statement("create_vectors").format(
+                vectors=space.vectors,
+                table=sql.Literal(space.table),
+                element_type=sql.Identifier(space.element_type),
+                dimensions=sql.Literal(space.dimensions),
+            )
         )
     return space
 
 
-def table_of(provider: str, model: str, dimensions: int) -> str:
+def table_of(provider: str, model: str, dimensions: int, element_type: str = "vector") -> str:
     """What the table of a model's vectors is called: two models never share a name."""
-    told = f"{provider}_{model}"
-    slug = re.sub(r"[^a-z0-9]+", "_", told.lower())
-    if len(slug) > _SLUG or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", told):
+    half = "_half" if element_type == "halfvec" else ""
+    longest = _SLUG - len(half)
+    label = f"{provider}_{model}"
+    slug = re.sub(r"[^a-z0-9]+", "_", label.lower())
+    if len(slug) > longest or not re.fullmatch(r"[a-z0-9]+_[a-z0-9]+(-[a-z0-9]+)*", label):
         # Cut, or with characters that became others: another model may come to the same.
-        slug = f"{slug[: _SLUG - 9]}_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    return f"reference_vectors_{slug}_{dimensions}"
+        slug = f"{slug[: longest - 9]}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return f"reference_vectors_{slug}_{dimensions}{half}"
 
 
 def lock(connection: Connection) -> None:
@@ -107,7 +149,7 @@ def lock(connection: Connection) -> None:
 
 
 def refill(connection: Connection, space: Space) -> None:
-    """Tell that a space that was retired is being filled again."""
+    """Record that a retired space is being filled again."""
     connection.execute(statement("refill_space"), {"id": space.id})
 
 
@@ -125,7 +167,7 @@ def numbered(connection: Connection, number: int) -> Space:
     """The space of that number; SpaceError where there is none."""
     space = _one(connection, "numbered_space", {"id": number})
     if space is None:
-        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` names those that there are")
+        raise SpaceError(f"there is no space {number}: `bootstrap spaces list` lists those there are")
     return space
 
 
@@ -139,14 +181,19 @@ def every(connection: Connection) -> list[Space]:
     return [Space(*row) for row in connection.execute(statement("every_space"))]
 
 
-def held(connection: Connection) -> Space | None:
-    """The space that is searched, and that stays it until this transaction ends."""
-    connection.execute(statement("hold_views"))
+def hold_active(connection: Connection) -> Space | None:
+    """The active space, which stays active until this transaction ends."""
+    hold(connection, sql.Identifier("reference_vectors"))
     return active(connection)
 
 
+def hold(connection: Connection, vectors: sql.Identifier) -> None:
+    """Keep a table or view of vectors as it is until this transaction ends."""
+    connection.execute(statement("hold_vectors").format(vectors=vectors))
+
+
 def settle(connection: Connection, space: Space, *, ready: bool) -> None:
-    """Tell whether a space that is not searched, and was not retired, could be."""
+    """Record whether a space that is neither active nor retired is ready to be searched."""
     connection.execute(statement("settle_space"), {"id": space.id, "ready": ready})
 
 
@@ -159,7 +206,7 @@ def quality(connection: Connection, space: Space) -> dict[str, Any]:
 def drop(connection: Connection, number: int) -> Space:
     """Drop a space's vectors and dead letters; the ledger keeps what they cost. SpaceError where it is searched.
 
-    Writers of `reference_texts` have to be done: to be called `patiently`.
+    Waits for writers of `reference_texts`: call it through `patiently`.
     """
     lock(connection)
     space = numbered(connection, number)
@@ -169,8 +216,8 @@ def drop(connection: Connection, number: int) -> Space:
     return space
 
 
-def known(connection: Connection) -> list[Space]:
-    """The spaces that hold vectors: the active one, those being built, retired ones; each the newest first."""
+def with_vectors(connection: Connection) -> list[Space]:
+    """The spaces that hold vectors: the active one, those being built, the retired ones; each newest first."""
     spaces = [Space(*row) for row in connection.execute(statement("known_spaces"))]
     return [space for space in spaces if _holds_any(connection, space)]
 
@@ -193,8 +240,8 @@ def uncovered(connection: Connection, space: Space) -> int:
     return int(row[0]) if row else 0
 
 
-def fitted(connection: Connection, space: Space) -> bytes | None:
-    """What the space's embedder learnt of the corpus for its queries; None where it learns nothing."""
+def statistics(connection: Connection, space: Space) -> bytes | None:
+    """What the space's embedder learnt from the corpus for its queries; None where it learns nothing."""
     row = connection.execute(statement("fitted"), {"id": space.id}).fetchone()
     return bytes(row[0]) if row and row[0] is not None else None
 
@@ -205,15 +252,15 @@ def is_fitted(connection: Connection, space: Space) -> bool:
     return bool(row and row[0])
 
 
-def fit(connection: Connection, space: Space, learnt: bytes, of: str) -> None:
-    """Keep what the space's embedder learnt, and of which corpus."""
-    connection.execute(statement("fit"), {"id": space.id, "fitted": learnt, "of": of})
+def fit(connection: Connection, space: Space, statistics: bytes, of: str) -> None:
+    """Keep what the space's embedder learnt, and from which corpus."""
+    connection.execute(statement("fit"), {"id": space.id, "fitted": statistics, "of": of})
 
 
 def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:
-    """As many texts of the corpus, as good as drawn by lot and the same each time; no whole documents.
+    """At most `limit` texts of the corpus, as good as random yet the same each time; no whole documents.
 
-    Before them the version of the corpus that they were read from.
+    They come after the version of the corpus that they were read from.
     """
     row = connection.execute(statement("some_texts"), {"limit": limit}).fetchone()
     return (str(row[0]), list(row[1])) if row else ("", [])
@@ -222,13 +269,13 @@ def some_texts(connection: Connection, limit: int) -> tuple[str, list[str]]:
 def promote(connection: Connection, space: Space) -> None:
     """Make a space the one that is searched, in one transaction: readers see the old or the new, never none.
 
-    The views are replaced, for which readers of them have to be done: to be called `patiently`.
+    Replaces the views, which waits for their readers: call it through `patiently`. SpaceError where somebody
+    else's views are in the way.
     """
     lock(connection)
     connection.execute(statement("retire_others"), {"id": space.id})
     connection.execute(statement("activate_space"), {"id": space.id})
-    connection.execute(statement("replace_vectors").format(vectors=space.vectors))
-    connection.execute(statement("replace_view").format(vectors=space.vectors))
+    views.replace(connection, space.vectors, space.element_type)
 
 
 def _holds_any(connection: Connection, space: Space) -> bool:

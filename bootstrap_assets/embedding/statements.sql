@@ -51,7 +51,7 @@ FROM reference_records r WHERE r.source = %(source)s
 -- name: insane_vectors
 -- The vector type takes neither NaN nor infinity; a norm can still overflow. NaN is above every tolerance.
 SELECT r.source_id, n.norm FROM (
-    SELECT v.content_hash, vector_norm(v.embedding) AS norm FROM {vectors} v
+    SELECT v.content_hash, vector_norm(v.embedding::vector) AS norm FROM {vectors} v
     WHERE EXISTS (SELECT 1 FROM reference_records o WHERE o.content_hash = v.content_hash AND o.source = %(source)s)
 ) n JOIN reference_records r USING (content_hash)
 WHERE r.source = %(source)s AND abs(n.norm - 1) > %(tolerance)s ORDER BY r.source_id
@@ -127,6 +127,7 @@ WITH letters AS (
     UNION
     SELECT l.source, l.content_hash FROM letters l JOIN reference_text_parts p USING (content_hash)
     JOIN chosen c ON c.source = l.source AND c.content_hash = p.part_hash
+    WHERE p.space_id = %(space)s
 )
 SELECT source, array_agg(content_hash) FROM wanted GROUP BY source ORDER BY source
 
@@ -151,10 +152,6 @@ WHERE id = %(request)s
 UPDATE embedding_limiters
 SET paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => %(seconds)s))
 WHERE name = %(limiter)s
-
--- name: paused
-SELECT extract(epoch FROM paused_until - now())::double precision FROM embedding_limiters
-WHERE name = %(limiter)s AND paused_until > now()
 
 -- name: costs
 -- The rows that are there, and the sums of those that were pruned.
@@ -197,11 +194,15 @@ FROM reference_texts t WHERE t.content_hash = ANY(%(hashes)s)
 -- What a source holds, for people, and versions of its content.
 
 -- name: batch_versions
-SELECT reference_batch(content_hash, %(count)s), string_agg(content_hash, ''::bytea ORDER BY content_hash)
+-- Number and exclusive or of the hashes, 128 bits of each: it takes the memory of one row, and no order.
+SELECT reference_batch(content_hash, %(count)s),
+       concat_ws(' ', count(*), bit_xor(('x' || substr(encode(content_hash, 'hex'), 1, 16))::bit(64)::bigint),
+                 bit_xor(('x' || substr(encode(content_hash, 'hex'), 17, 16))::bit(64)::bigint))
 FROM (SELECT DISTINCT content_hash FROM reference_records WHERE source = %(source)s) t GROUP BY 1
 
 -- name: vectors_version
-SELECT encode(sha256(coalesce(string_agg(content_hash, ''::bytea ORDER BY content_hash), ''::bytea)), 'hex')
+SELECT concat_ws(' ', count(*), bit_xor(('x' || substr(encode(content_hash, 'hex'), 1, 16))::bit(64)::bigint),
+                 bit_xor(('x' || substr(encode(content_hash, 'hex'), 17, 16))::bit(64)::bigint))
 FROM {vectors}
 
 -- ----------------------------------------------------------------------------------------------------
@@ -222,6 +223,30 @@ RETURNING total_records, embedded_records, error_count, (
       AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
       AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                       AND f.space_id = %(space)s AND f.source = p.source AND f.resolved_at IS NULL))
+
+-- name: texts_of_documents
+-- Those that have neither vector nor dead letter.
+SELECT DISTINCT r.content_hash FROM reference_records r WHERE r.document_id = ANY(%(documents)s)
+  AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
+                  AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
+
+-- name: embedded_of_documents
+SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash) WHERE r.document_id = ANY(%(documents)s)
+
+-- name: add_embedded
+UPDATE bootstrap_progress SET embedded_records = embedded_records + %(records)s WHERE source = %(source)s
+
+-- name: sum_up_embedded
+-- By what was added and taken away so far: nothing of the source is counted but its dead letters.
+WITH letters AS (
+    SELECT count(*) FILTER (WHERE stage <> 'parse') AS dead, count(*) FILTER (WHERE ignored_at IS NULL) AS errors
+    FROM bootstrap_failures WHERE source = %(source)s AND resolved_at IS NULL
+      AND (stage = 'parse' OR space_id = %(space)s AND source_id IS NOT NULL)
+)
+UPDATE bootstrap_progress p SET error_count = l.errors, heartbeat_at = now(), updated_at = now()
+FROM letters l WHERE p.source = %(source)s
+RETURNING p.total_records, p.embedded_records, p.error_count, greatest(p.total_records - p.embedded_records - l.dead, 0)
 
 -- name: advance_source
 WITH stored AS (
@@ -338,8 +363,9 @@ FROM bootstrap_progress WHERE started_at >= %(since)s
 
 -- name: find_space
 SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces
-WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimensions)s AND element_type = 'vector'
-  AND state <> 'dropped'
+WHERE provider = %(provider)s AND model = %(model)s AND dimensions = %(dimensions)s AND state <> 'dropped'
+  AND (%(element_type)s::text IS NULL OR element_type = %(element_type)s)
+ORDER BY state = 'active' DESC, id DESC LIMIT 1
 
 -- name: active_space
 SELECT id, name, provider, model, dimensions, table_name, state, element_type FROM embedding_spaces WHERE state = 'active'
@@ -360,15 +386,15 @@ SELECT id, name, provider, model, dimensions, table_name, state, element_type FR
 WHERE state <> 'dropped' ORDER BY state = 'active' DESC, id DESC LIMIT 1
 
 -- name: add_space
-INSERT INTO embedding_spaces (name, provider, model, dimensions, table_name, feedback)
-VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(table_name)s, %(feedback)s)
+INSERT INTO embedding_spaces (name, provider, model, dimensions, element_type, table_name, feedback)
+VALUES (%(name)s, %(provider)s, %(model)s, %(dimensions)s, %(element_type)s, %(table_name)s, %(feedback)s)
 ON CONFLICT (name) DO UPDATE SET  -- it was dropped
     state = 'building', promoted_at = NULL, fitted = NULL, fitted_of = NULL, index_parameters = '{}', quality = '{}'
 
 -- name: create_vectors
 CREATE TABLE {vectors} (
     content_hash bytea PRIMARY KEY REFERENCES reference_texts ON DELETE CASCADE,
-    embedding    vector({dimensions}) NOT NULL,
+    embedding    {element_type}({dimensions}) NOT NULL,
     tokens       integer NOT NULL,
     pooled       boolean NOT NULL DEFAULT false,
     created_at   timestamptz NOT NULL DEFAULT now()
@@ -376,7 +402,21 @@ CREATE TABLE {vectors} (
 -- parallel_workers: a long vector is TOASTed, so the heap is small and PostgreSQL would plan no parallel worker
 -- for the index build; the build honours this setting. Not before: the primary key of the empty table would be built
 -- by workers too, over temporary files, which a role's temp_file_limit may not allow.
-ALTER TABLE {vectors} SET (parallel_workers = 2)
+ALTER TABLE {vectors} SET (parallel_workers = 2);
+-- A vector is for whoever may see a record with its text; those who may read the records may read it.
+ALTER TABLE {vectors} ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON {vectors} FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.content_hash = {vectors}.content_hash));
+DO $$
+DECLARE reader name;
+BEGIN
+    FOR reader IN
+        SELECT pg_get_userbyid(a.grantee) FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+        WHERE c.oid = 'reference_records'::regclass AND a.privilege_type = 'SELECT' AND a.grantee NOT IN (0, c.relowner)
+    LOOP
+        EXECUTE format('GRANT SELECT ON %I TO %I', {table}, reader);
+    END LOOP;
+END $$
 
 -- name: column_dimensions
 SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(table)s))
@@ -390,6 +430,12 @@ SELECT count(*) FROM reference_records r
 WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                   AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
+
+-- name: coverage_version
+-- Another text as soon as texts, records or dead letters came or went: a few rows, however large the corpus.
+SELECT concat_ws(' ', reference_corpus_version(),
+    (SELECT concat_ws(' ', sum(total_records), bit_xor(parsed_digest)) FROM bootstrap_progress),
+    (SELECT concat_ws(' ', count(*), max(id)) FROM bootstrap_failures WHERE space_id = %(space)s AND resolved_at IS NULL))
 
 -- name: retire_others
 UPDATE embedding_spaces SET state = 'retired' WHERE state = 'active' AND id <> %(id)s
@@ -416,10 +462,14 @@ SELECT quality FROM embedding_spaces WHERE id = %(id)s
 -- name: drop_space
 DROP TABLE {vectors};
 DELETE FROM bootstrap_failures WHERE space_id = {id};
+DELETE FROM reference_text_parts WHERE space_id = {id};
+DELETE FROM reference_texts t
+WHERE NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash);
 UPDATE embedding_spaces SET state = 'dropped' WHERE id = {id}
 
--- name: hold_views
-LOCK TABLE reference_vectors IN ACCESS SHARE MODE
+-- name: hold_vectors
+LOCK TABLE {vectors} IN ACCESS SHARE MODE
 
 -- name: refill_space
 UPDATE embedding_spaces SET state = 'building' WHERE id = %(id)s AND state = 'retired'
@@ -427,14 +477,50 @@ UPDATE embedding_spaces SET state = 'building' WHERE id = %(id)s AND state = 're
 -- name: activate_space
 UPDATE embedding_spaces SET state = 'active', promoted_at = clock_timestamp() WHERE id = %(id)s AND state <> 'active'
 
+-- name: views_element_type
+SELECT format_type(atttypid, NULL) FROM pg_attribute
+WHERE attrelid = to_regclass(quote_ident(current_schema()) || '.reference_vectors') AND attname = 'embedding'
+
+-- name: drop_views
+-- A view's column cannot get another type. Owner, grants and comments are kept for those that follow.
+CREATE TEMP TABLE pg_temp.views_kept AS
+WITH view AS (
+    SELECT c.oid, format('%I', c.relname) AS name, c.relowner, c.relacl FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname IN ('reference_vectors', 'reference_embeddings')
+), granted AS (
+    SELECT v.name, g.*, '' AS columns FROM view v CROSS JOIN aclexplode(v.relacl) g
+    UNION ALL
+    SELECT v.name, g.*, format(' (%I)', a.attname) FROM view v JOIN pg_attribute a ON a.attrelid = v.oid CROSS JOIN aclexplode(a.attacl) g
+)
+SELECT format('ALTER VIEW %s OWNER TO %I', name, pg_get_userbyid(relowner)) AS command FROM view
+UNION ALL
+SELECT format('GRANT %s%s ON %s TO %s%s', privilege_type, columns, name,
+              CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+              CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM granted
+UNION ALL
+SELECT CASE WHEN a.attname IS NULL THEN format('COMMENT ON VIEW %s IS %L', v.name, d.description)
+            ELSE format('COMMENT ON COLUMN %s.%I IS %L', v.name, a.attname, d.description) END
+FROM view v JOIN pg_description d ON d.objoid = v.oid AND d.classoid = 'pg_class'::regclass
+LEFT JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = d.objsubid AND d.objsubid > 0;
+DROP VIEW reference_embeddings, reference_vectors
+
+-- name: dress_views
+DO $$
+DECLARE command text;
+BEGIN
+    FOR command IN SELECT k.command FROM pg_temp.views_kept k LOOP EXECUTE command; END LOOP;
+END $$;
+DROP TABLE pg_temp.views_kept
+
 -- name: replace_vectors
-CREATE OR REPLACE VIEW reference_vectors AS SELECT content_hash, embedding::vector AS embedding FROM {vectors}
+CREATE OR REPLACE VIEW reference_vectors WITH (security_invoker = true) AS SELECT content_hash, embedding::{element_type} AS embedding FROM {vectors}
 
 -- name: replace_view
-CREATE OR REPLACE VIEW reference_embeddings AS
-SELECT r.id, r.document_id, r.source, t.content, v.embedding::vector AS embedding, r.granularity,
+CREATE OR REPLACE VIEW reference_embeddings WITH (security_invoker = true) AS
+SELECT r.id, r.document_id, r.source, t.content, v.embedding::{element_type} AS embedding, r.granularity,
        r.section_path, r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
 FROM reference_records r JOIN reference_texts t USING (content_hash) JOIN {vectors} v USING (content_hash)
+WHERE reference_is_visible(r.tenant_id)
 
 -- name: fitted
 SELECT fitted FROM embedding_spaces WHERE id = %(id)s
@@ -450,13 +536,14 @@ WHERE id = %(id)s AND (fitted, fitted_of) IS DISTINCT FROM (%(fitted)s, %(of)s)
 -- One statement, so that the version is that of these texts.
 SELECT reference_corpus_version(), ARRAY(
     SELECT t.content FROM reference_texts t WHERE EXISTS (
-        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
+        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash AND r.tenant_id IS NULL
           AND r.granularity NOT IN ('document', 'template'))
     ORDER BY t.content_hash LIMIT %(limit)s)
 
 -- ----------------------------------------------------------------------------------------------------
 -- Which texts have no vector yet, and the vectors that fill the answer. {vectors} is the space's table.
--- A text above the model's context (%(limit)s tokens) is never sent: its parts are, and it is pooled from them.
+-- A text above the model's context (%(limit)s tokens) is never sent: it is cut, which gives it rows in
+-- reference_text_parts; what has such rows is pooled from its parts, which are sent.
 
 -- Dead letters are left alone, but for those that are asked for (%(only)s).
 
@@ -475,29 +562,39 @@ WHERE %(requested)s::int[] IS NULL OR reference_batch(o.content_hash, %(count)s)
 GROUP BY 1 ORDER BY 1
 
 -- name: missing
--- Hashes of what must be sent for the wanted batches, by what is leased: own texts that fit, parts of those that
--- do not.
+-- Hashes of what must be sent for the wanted batches, from one hash on and before another one (NULL: all): own texts
+-- that were not cut, parts of those that were.
 WITH own AS (
     SELECT DISTINCT content_hash FROM reference_records
     WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
       AND (%(requested)s::int[] IS NULL OR reference_batch(content_hash, %(count)s) = ANY(%(requested)s))
 ), wanted AS (
-    SELECT t.content_hash FROM own JOIN reference_texts t USING (content_hash) WHERE t.tokens <= %(limit)s
+    SELECT o.content_hash FROM own o WHERE NOT EXISTS (
+        SELECT 1 FROM reference_text_parts p WHERE p.content_hash = o.content_hash AND p.space_id = %(space)s)
+      AND (%(first)s::bytea IS NULL OR o.content_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR o.content_hash < %(end)s)
     UNION
-    SELECT p.part_hash FROM own JOIN reference_texts t USING (content_hash)
-    JOIN reference_text_parts p USING (content_hash)
+    SELECT p.part_hash FROM own JOIN reference_text_parts p USING (content_hash)
     LEFT JOIN {vectors} v USING (content_hash)
-    WHERE t.tokens > %(limit)s AND v.content_hash IS NULL
+    WHERE p.space_id = %(space)s AND v.content_hash IS NULL
+      AND (%(first)s::bytea IS NULL OR p.part_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR p.part_hash < %(end)s)
     UNION
-    SELECT part_hash FROM reference_text_parts WHERE part_hash = ANY(%(only)s)
+    SELECT part_hash FROM reference_text_parts WHERE space_id = %(space)s AND part_hash = ANY(%(only)s)
+      AND (%(first)s::bytea IS NULL OR part_hash >= %(first)s) AND (%(end)s::bytea IS NULL OR part_hash < %(end)s)
 )
-SELECT reference_batch(w.content_hash, %(buckets)s), array_agg(w.content_hash ORDER BY w.content_hash)
-FROM wanted w
+SELECT w.content_hash FROM wanted w
 WHERE NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = w.content_hash)
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = w.content_hash
-                  AND f.space_id = %(space)s AND f.source = %(source)s AND f.resolved_at IS NULL
+                  AND f.source = %(source)s AND f.space_id = %(space)s AND f.resolved_at IS NULL
                   AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
-GROUP BY 1 ORDER BY 1
+  AND NOT w.content_hash = ANY(%(dead)s)
+ORDER BY w.content_hash
+
+-- name: count_missing
+-- By what is leased, and by batch.
+SELECT reference_batch(m.content_hash, %(buckets)s), reference_batch(m.content_hash, %(count)s), count(*)
+FROM ({missing}) m GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: still_missing
 SELECT t.content_hash, t.content, t.tokens FROM reference_texts t
@@ -519,7 +616,9 @@ ON CONFLICT (content_hash) DO NOTHING
 
 -- name: oversized
 SELECT t.content_hash, t.tokens FROM reference_texts t
-WHERE t.tokens > %(limit)s AND (%(only)s::bytea[] IS NULL OR t.content_hash = ANY(%(only)s))
+WHERE EXISTS (SELECT 1 FROM reference_text_parts p
+              WHERE p.content_hash = t.content_hash AND p.space_id = %(space)s)
+  AND (%(only)s::bytea[] IS NULL OR t.content_hash = ANY(%(only)s))
   AND EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash AND r.source = %(source)s)
   AND (%(requested)s::int[] IS NULL OR reference_batch(t.content_hash, %(count)s) = ANY(%(requested)s))
   AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = t.content_hash)
@@ -528,15 +627,97 @@ WHERE t.tokens > %(limit)s AND (%(only)s::bytea[] IS NULL OR t.content_hash = AN
                   AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
 ORDER BY t.content_hash
 
--- name: has_parts
-SELECT count(*) FROM reference_text_parts WHERE content_hash = %(hash)s
+-- name: uncut
+-- Parts too: those of a space whose limit was a higher one.
+WITH own AS (
+    SELECT DISTINCT content_hash FROM reference_records
+    WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
+      AND (%(requested)s::int[] IS NULL OR reference_batch(content_hash, %(count)s) = ANY(%(requested)s))
+), wanted AS (
+    SELECT content_hash FROM own
+    UNION
+    SELECT p.part_hash FROM own JOIN reference_text_parts p USING (content_hash) WHERE p.space_id = %(space)s
+)
+SELECT t.content_hash FROM wanted JOIN reference_texts t USING (content_hash)
+WHERE t.tokens > %(limit)s
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p
+                  WHERE p.content_hash = t.content_hash AND p.space_id = %(space)s)
+  AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = t.content_hash
+                  AND f.space_id = %(space)s AND f.source = %(source)s AND f.resolved_at IS NULL
+                  AND (%(only)s::bytea[] IS NULL OR NOT f.content_hash = ANY(%(only)s)))
+ORDER BY t.content_hash
 
--- name: raise_tokens
--- The provider counts more tokens than we thought: from now on this text counts as too long for the model.
-UPDATE reference_texts SET tokens = greatest(tokens, %(tokens)s) WHERE content_hash = %(hash)s
+-- name: text_to_cut
+SELECT content FROM reference_texts WHERE content_hash = %(hash)s
+
+-- name: contents
+SELECT content_hash, content FROM reference_texts WHERE content_hash = ANY(%(hashes)s)
+
+-- name: add_part_texts
+INSERT INTO reference_texts (content_hash, content, tokens, created_at)
+SELECT hash, content, tokens, statement_timestamp()
+FROM unnest(%(parts)s::bytea[], %(contents)s::text[], %(tokens)s::int[]) AS part (hash, content, tokens) ORDER BY hash
+ON CONFLICT (content_hash) DO NOTHING
+
+-- name: hold_part_texts
+-- In the order of their hashes. Those that nothing had were perhaps being deleted a moment ago.
+SELECT content_hash FROM reference_texts WHERE content_hash = ANY (%(parts)s) ORDER BY content_hash FOR KEY SHARE
+
+-- name: add_parts
+-- Of a text that records have, and in its place of longer ones that it is a part of.
+WITH replaced AS (
+    DELETE FROM reference_text_parts WHERE space_id = %(space)s AND part_hash = %(hash)s RETURNING content_hash
+), wholes AS (
+    SELECT content_hash FROM replaced
+    UNION
+    SELECT %(hash)s WHERE EXISTS (SELECT 1 FROM reference_records WHERE content_hash = %(hash)s)
+      AND NOT EXISTS (SELECT 1 FROM reference_text_parts WHERE content_hash = %(hash)s AND space_id = %(space)s)
+), places AS (
+    SELECT w.content_hash, coalesce(max(p.ordinal) + 1, 0) AS first FROM wholes w LEFT JOIN reference_text_parts p
+        ON p.content_hash = w.content_hash AND p.space_id = %(space)s GROUP BY 1
+)
+INSERT INTO reference_text_parts (content_hash, space_id, ordinal, part_hash)
+SELECT places.content_hash, %(space)s, places.first + part.ordinal - 1, part.hash
+FROM places CROSS JOIN unnest(%(parts)s::bytea[]) WITH ORDINALITY AS part (hash, ordinal)
+
+-- name: forget_part
+DELETE FROM reference_texts t WHERE t.content_hash = %(hash)s
+  AND NOT EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM reference_text_parts p WHERE p.part_hash = t.content_hash)
 
 -- name: part_vectors
-SELECT v.embedding, t.tokens FROM reference_text_parts p
+SELECT v.embedding::vector, t.tokens FROM reference_text_parts p
 JOIN reference_texts t ON t.content_hash = p.part_hash
 LEFT JOIN {vectors} v ON v.content_hash = p.part_hash
-WHERE p.content_hash = %(hash)s ORDER BY p.ordinal
+WHERE p.content_hash = %(hash)s AND p.space_id = %(space)s ORDER BY p.ordinal
+
+-- ----------------------------------------------------------------------------------------------------
+-- Texts that no record has: embedding/loose_texts.py.
+
+-- name: loose_texts_without_vector
+-- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
+SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
+WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
+  AND NOT EXISTS (
+      SELECT FROM evaluation_vectors v
+      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
+  )
+
+-- name: use_loose_vectors
+UPDATE evaluation_vectors SET used_at = now()
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
+  AND used_at < now() - interval '1 day'
+
+-- name: keep_loose_vector
+INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
+VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
+
+-- name: forget_loose_vectors
+-- What no task of an evaluation of everything asked about.
+DELETE FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash NOT IN (SELECT unnest(%(hashes)s::bytea[]))
+
+-- name: loose_vectors
+SELECT content_hash, embedding FROM evaluation_vectors
+WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)

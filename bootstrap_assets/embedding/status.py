@@ -1,4 +1,4 @@
-"""What is in the corpus, in a word: sources, texts, spaces."""
+"""What is in the corpus, in brief: sources, texts, spaces."""
 
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,9 @@ statement = statements_of(__name__)
 
 
 def describe_corpus(connection: Connection) -> dict[str, Any]:
-    """Everything `bootstrap status` tells about sources, texts and vectors, as plain values.
+    """Everything `bootstrap status` says about sources, texts and vectors, as plain values.
 
-    Vectors are those of the space that is searched (before there is one: that is being built).
+    Vectors are those of the space that is searched (before there is one, of the one being built).
     """
     sources: dict[str, Any] = {}
     space = spaces.newest(connection)
@@ -34,7 +34,7 @@ def describe_corpus(connection: Connection) -> dict[str, Any]:
             grains,
             batches,
             findings,
-            took,
+            seconds,
             stale,
             silent,
         ) = row
@@ -48,7 +48,7 @@ def describe_corpus(connection: Connection) -> dict[str, Any]:
             "by_granularity": grains,
             "batches": batches,
             "warnings": findings,
-            "seconds": float(took) if took is not None else None,
+            "seconds": float(seconds) if seconds is not None else None,
             "message": message,
             "stale": stale,
             "heartbeat_seconds": float(silent) if silent is not None else None,
@@ -73,16 +73,16 @@ def _describe(connection: Connection, space: Space) -> dict[str, Any]:
     }
 
 
-def _building(connection: Connection, searched: Space) -> dict[str, Any] | None:
+def _building(connection: Connection, active: Space) -> dict[str, Any] | None:
     """The newest space that is built, or ready, beside the searched one, and what it lacks."""
     space = spaces.building(connection)
-    if space is None or space.id == searched.id:
+    if space is None or space.id == active.id:
         return None
     return _describe(connection, space) | {"uncovered": spaces.uncovered(connection, space)}
 
 
 def server_time(connection: Connection) -> datetime:
-    """What the server's clock says, which is that of all rows."""
+    """The time by the server's clock, which all rows go by."""
     row = connection.execute(statement("server_time")).fetchone()
     assert row is not None
     time: datetime = row[0]
@@ -90,5 +90,5 @@ def server_time(connection: Connection) -> datetime:
 
 
 def sources_since(connection: Connection, limiter: str, since: datetime) -> list[tuple[Any, ...]]:
-    """Sources begun since: name, status, records, parsed, with vectors, seconds that a limiter waits."""
+    """Sources begun since a time: name, status, records, parsed, with vectors, seconds that a limiter waits."""
     return connection.execute(statement("sources_since"), {"limiter": limiter, "since": since}).fetchall()

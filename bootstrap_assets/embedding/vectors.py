@@ -1,4 +1,4 @@
-"""Vectors of a space: what is missing, and storing what came, checked, by binary COPY and merge."""
+"""Vectors of a space: what is missing, and storing what came, once checked, by binary COPY and merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.copy import copy_temporary
 from bootstrap_assets.database.statements import statements_of
-from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text
+from bootstrap_assets.embedding.batches import LEASE_BUCKETS, Text, bounds
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import AnswerError, VectorError
 
@@ -36,24 +36,26 @@ class BatchPlan:
 class Work:
     """The share of the corpus to be embedded: batches of a source (None: all) out of `count`, in a space.
 
-    Texts above `limit` estimated tokens do not fit the model: they are pooled from their parts. `only`: these
-    texts and no others, dead letters though they are.
+    Texts above `limit` estimated tokens do not fit the model: they are cut, and pooled from their parts. `only`:
+    these texts and no others, even where they are dead letters. `bounded`: they are what some documents lack, and
+    nothing is asked over the whole source.
     """
 
     space: Space
     source: str
     count: int
     limit: int
-    requested: list[int] | None = None
+    batches: list[int] | None = None
     only: list[bytes] | None = None
+    bounded: bool = False
 
-    def named(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, object]:
         """As parameters of the statements."""
         return {
             "source": self.source,
             "count": self.count,
             "limit": self.limit,
-            "requested": self.requested,
+            "requested": self.batches,
             "only": self.only,
             "space": self.space.id,
         }
@@ -62,14 +64,22 @@ class Work:
 def plan(connection: Connection, work: Work) -> list[BatchPlan]:
     """The batches that hold texts, with what is missing."""
     query = statement("plan").format(vectors=work.space.vectors)
-    return [BatchPlan(*row) for row in connection.execute(query, work.named())]
+    return [BatchPlan(*row) for row in connection.execute(query, work.parameters())]
 
 
-def missing(connection: Connection, work: Work) -> dict[int, list[bytes]]:
-    """Hashes of the texts to be sent, by lease bucket. Parts of long texts may lie in batches not asked for."""
+def count_missing(connection: Connection, work: Work, dead: Sequence[bytes]) -> list[tuple[int, int, int]]:
+    """Texts to be sent, except the `dead`: lease bucket, batch, number. Parts may lie in batches not asked for."""
+    query = statement("count_missing").format(missing=statement("missing").format(vectors=work.space.vectors))
+    parameters = work.parameters() | {"first": None, "end": None, "dead": list(dead), "buckets": LEASE_BUCKETS}
+    return connection.execute(query, parameters).fetchall()
+
+
+def missing(connection: Connection, work: Work, bucket: int, dead: Sequence[bytes]) -> list[bytes]:
+    """Hashes of the texts to be sent that lie in a lease bucket, in order."""
+    first, end = bounds(bucket, LEASE_BUCKETS)
     query = statement("missing").format(vectors=work.space.vectors)
-    named = work.named() | {"buckets": LEASE_BUCKETS}
-    return {bucket: list(hashes) for bucket, hashes in connection.execute(query, named)}
+    parameters = work.parameters() | {"first": first, "end": end, "dead": list(dead)}
+    return [row[0] for row in connection.execute(query, parameters)]
 
 
 def still_missing(connection: Connection, space: Space, hashes: Sequence[bytes]) -> list[Text]:
@@ -119,16 +129,16 @@ def store(
     return connection.execute(statement("merge_vectors").format(vectors=space.vectors)).rowcount
 
 
-def oversized(connection: Connection, work: Work) -> list[Text]:
-    """Texts (without their content) that do not fit the model and have no vector yet."""
+def long_texts(connection: Connection, work: Work) -> list[Text]:
+    """Texts (without their content) that were cut into parts and have no vector yet."""
     query = statement("oversized").format(vectors=work.space.vectors)
-    return [Text(digest, "", tokens) for digest, tokens in connection.execute(query, work.named())]
+    return [Text(digest, "", tokens) for digest, tokens in connection.execute(query, work.parameters())]
 
 
 def pool(connection: Connection, space: Space, text: Text) -> bool:
     """Store the token-weighted mean of a long text's part vectors; False while one of them is missing."""
     query = statement("part_vectors").format(vectors=space.vectors)
-    parts = connection.execute(query, {"hash": text.content_hash}).fetchall()
+    parts = connection.execute(query, {"hash": text.content_hash, "space": space.id}).fetchall()
     if not parts or any(vector is None for vector, _ in parts):
         return False
     mean = weighted_mean(np.stack([vector.to_numpy() for vector, _ in parts]), [tokens for _, tokens in parts])
@@ -141,14 +151,3 @@ def weighted_mean(vectors: Vectors, tokens: Sequence[int]) -> Vectors:
     mean = np.average(vectors, axis=0, weights=np.asarray(tokens, dtype=np.float64))
     unit: Vectors = (mean / np.linalg.norm(mean)).astype(np.float32)
     return unit
-
-
-def has_parts(connection: Connection, text: Text) -> bool:
-    """Whether a text has parts from which it could be pooled."""
-    row = connection.execute(statement("has_parts"), {"hash": text.content_hash}).fetchone()
-    return bool(row and row[0])
-
-
-def raise_tokens(connection: Connection, text: Text, tokens: int) -> None:
-    """Correct the estimate of a text's tokens upwards."""
-    connection.execute(statement("raise_tokens"), {"hash": text.content_hash, "tokens": tokens})

@@ -9,13 +9,13 @@ statement = statements_of(__name__)
 
 
 def batch_versions(connection: Connection, space: Space, source: str, count: int) -> list[str]:
-    """A version for each of `count` batches: of the sorted hashes of the source's texts in it, and the space.
+    """A version for each of `count` batches: of the hashes of the source's texts in it, and the space.
 
     It changes with a text that comes or goes, and with the model; a batch without texts has one too.
     """
     rows = connection.execute(statement("batch_versions"), {"source": source, "count": count})
-    hashes: dict[int, bytes] = dict(rows.fetchall())
-    return [version_of(space.name.encode() + b"\n" + hashes.get(batch, b"")) for batch in range(count)]
+    digests: dict[int, str] = dict(rows.fetchall())
+    return [version_of(f"{space.name}\n{digests.get(batch, '')}".encode()) for batch in range(count)]
 
 
 def vectors_version(connection: Connection, space: Space) -> str:

@@ -65,8 +65,8 @@ def stored(connection: Connection) -> Baseline | None:
 
 def store(connection: Connection, space: Space, tasks: Mapping[str, Task]) -> None:
     """Make these scores the baseline."""
-    named = {"space": space.name, "search": search_functions(connection), "scores": Jsonb(_scores(tasks))}
-    connection.execute(statement("set_baseline"), named)
+    parameters = {"space": space.name, "search": search_functions(connection), "scores": Jsonb(_scores(tasks))}
+    connection.execute(statement("set_baseline"), parameters)
 
 
 def corpus_version(connection: Connection) -> str:
@@ -89,40 +89,40 @@ def falls(baseline: Baseline, tasks: Mapping[str, Task]) -> list[Fall]:
     return [
         fall
         for name, task in tasks.items()
-        for listed in LISTS
-        for fall in _compare(name, listed, task, baseline.scores.get(name, {}).get(listed, {}))
+        for which in LISTS
+        for fall in _compare(name, which, task, baseline.scores.get(name, {}).get(which, {}))
         if fall.difference.high < 0 and fall.difference.mean < -TOLERATED
     ]
 
 
 def shared(baseline: Baseline, tasks: Mapping[str, Task]) -> int:
     """How many contracts both have."""
-    known = {contract for name in tasks for by in baseline.scores.get(name, {}).values() for contract in by}
-    return len(known & {query.contract for task in tasks.values() for query in task.queries})
+    before = {contract for name in tasks for by in baseline.scores.get(name, {}).values() for contract in by}
+    return len(before & {query.contract for task in tasks.values() for query in task.queries})
 
 
 def _compare(
-    name: str, listed: str, task: Task, before: Mapping[str, Mapping[str, Mapping[str, float]]]
+    name: str, which: str, task: Task, before: Mapping[str, Mapping[str, Mapping[str, float]]]
 ) -> Sequence[Fall]:
     rows = [row for row, query in enumerate(task.queries) if query.label in before.get(query.contract, {})]
-    asked = [task.queries[row] for row in rows]
-    metrics = [metric for metric in task.metrics if all(metric in before[q.contract][q.label] for q in asked)]
-    if not metrics or len({query.contract for query in asked}) < FEWEST:
+    queries = [task.queries[row] for row in rows]
+    metrics = [metric for metric in task.metrics if all(metric in before[q.contract][q.label] for q in queries)]
+    if not metrics or len({query.contract for query in queries}) < FEWEST:
         return []
-    old = np.array([[before[query.contract][query.label][metric] for metric in metrics] for query in asked])
-    new = task.scores[listed][rows][:, [task.metrics.index(metric) for metric in metrics]]
-    changed = intervals(new - old, [query.contract for query in asked])
-    means = zip(metrics, old.mean(axis=0), new.mean(axis=0), changed, strict=True)
-    return [Fall(name, listed, metric, float(was), float(now), by) for metric, was, now, by in means]
+    old = np.array([[before[query.contract][query.label][metric] for metric in metrics] for query in queries])
+    new = task.scores[which][rows][:, [task.metrics.index(metric) for metric in metrics]]
+    changes = intervals(new - old, [query.contract for query in queries])
+    means = zip(metrics, old.mean(axis=0), new.mean(axis=0), changes, strict=True)
+    return [Fall(name, which, metric, float(was), float(now), by) for metric, was, now, by in means]
 
 
 def _scores(tasks: Mapping[str, Task]) -> dict[str, Any]:
-    return {name: {listed: _by_contract(task, listed) for listed in LISTS} for name, task in tasks.items()}
+    return {name: {which: _by_contract(task, which) for which in LISTS} for name, task in tasks.items()}
 
 
-def _by_contract(task: Task, listed: str) -> dict[str, dict[str, dict[str, float]]]:
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for query, values in zip(task.queries, task.scores[listed], strict=True):
-        named = {metric: round(float(value), 4) for metric, value in zip(task.metrics, values, strict=True)}
-        found.setdefault(query.contract, {})[query.label] = named
-    return found
+def _by_contract(task: Task, which: str) -> dict[str, dict[str, dict[str, float]]]:
+    contracts: dict[str, dict[str, dict[str, float]]] = {}
+    for query, values in zip(task.queries, task.scores[which], strict=True):
+        scores = {metric: round(float(value), 4) for metric, value in zip(task.metrics, values, strict=True)}
+        contracts.setdefault(query.contract, {})[query.label] = scores
+    return contracts

@@ -1,9 +1,9 @@
 """How good the search is, measured on labels, and whether it is as good as it was.
 
     index           recall against an exact search, by effort               evaluation/ann.py
-    contract_nli    hypothesis -> evidence, among a contract's spans        evaluation/labelled.py, shadow.py
+    contract_nli    hypothesis -> evidence, among a contract's spans        evaluation/labels.py, shadow.py
                     and among all contracts' spans together
-    cuad            category -> clauses, among a contract's sections        evaluation/labelled.py
+    cuad            category -> clauses, among a contract's sections        evaluation/labels.py
 
 What ranks is the search's own SQL functions (evaluation/ranking.py), and some questions are asked of the whole
 `search_reference`. Only the search of labels is not measured: they are the answers.
@@ -13,8 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
 from uuid import uuid4
 
 from psycopg.types.json import Jsonb
@@ -26,11 +25,23 @@ from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.evaluation import baseline as baselines
-from bootstrap_assets.evaluation.ann import QUERIES, WANTED, Curve, curve
-from bootstrap_assets.evaluation.comparison import Compared, compare, describe
-from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions, Scope
+from bootstrap_assets.evaluation.ann import QUERIES, TARGET_RECALL, Curve, curve
+from bootstrap_assets.evaluation.comparison import Comparison, compare
+from bootstrap_assets.evaluation.document import (
+    CategoryScores,
+    CuadScores,
+    Document,
+    HypothesisScores,
+    NliScores,
+    Scope,
+    TaskScores,
+    WholeSearches,
+    document_of,
+)
+from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
+from bootstrap_assets.search import promotion
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
 
@@ -41,9 +52,8 @@ statement = statements_of(__name__)
 class Evaluation:
     """An evaluation of the space that is searched.
 
-    `version` is the corpus' (reference_corpus_version). `whole_searches`: how many questions `search_reference`
-    was asked, and for how many it gave other hits than the functions that are measured. `corpus` is ContractNLI
-    over all contracts together. `invented`: the sources that hold the sample, with what to say of them.
+    `version` is the corpus' (reference_corpus_version). `corpus` is ContractNLI over all contracts together.
+    `invented`: the sources that hold the sample, with what to say of them.
     """
 
     at: datetime
@@ -51,11 +61,11 @@ class Evaluation:
     version: str
     scope: Scope
     curve: Curve
-    whole_searches: tuple[int, int]
+    whole_searches: WholeSearches
     tasks: Mapping[str, Task]
     corpus: Task | None
     hypotheses: Mapping[str, str]
-    compared: Compared
+    comparison: Comparison
     left_out: tuple[str, ...]
     invented: Mapping[str, str]
     embedded: int
@@ -65,12 +75,15 @@ class Evaluation:
     def failures(self) -> list[str]:
         """What is not as it should be, in words; empty where the search is as good as it was."""
         low = [
-            f"the index finds {self.curve.chosen.recall_10:.1%} of the nearest 10 at ef_search "
-            f"{self.curve.chosen.ef_search}, the greatest tried; {WANTED:.0%} is wanted"
+            f"the index finds {self.curve.operating_point.recall_10:.1%} of the nearest 10 at ef_search "
+            f"{self.curve.operating_point.ef_search}, the greatest tried; {TARGET_RECALL:.0%} is wanted"
         ]
-        asked, differ = self.whole_searches
-        other = [f"search_reference gave other hits than its parts, for {differ} of {asked} questions"]
-        falls = [str(fall) for fall in self.compared.falls if not self.compared.accepted]
+        differ = self.whole_searches.differ
+        other = [
+            f"search_reference gave other hits than its parts, for {differ} of {self.whole_searches.questions} "
+            "questions"
+        ]
+        falls = [str(fall) for fall in self.comparison.falls if not self.comparison.accepted]
         return (low if not self.curve.ok else []) + (other if differ else []) + falls
 
     @property
@@ -78,58 +91,69 @@ class Evaluation:
         """Whether the search is as good as it was, and the index good enough."""
         return not self.failures
 
-    def document(self) -> dict[str, Any]:
-        """As it is stored, printed with --json, and read by the report."""
-        document = self._figures()
-        return document | {"verdict": verdict(document)}
+    @cached_property
+    def document(self) -> Document:
+        """As it is kept, printed with --json, and read."""
+        nli, cuad = self._nli(), self._cuad()
+        baseline, failures = self.comparison.document(), self.failures
+        tasks = {name: task for name, task in ((NLI, nli), (CUAD, cuad)) if task}
+        return Document(
+            evaluated_at=self.at,
+            space=self.space,
+            corpus=self.version,
+            invented=self.invented,
+            scope=self.scope,
+            ann=self.curve.points,
+            ann_queries=self.curve.queries,
+            ef_search=self.curve.operating_point.ef_search,
+            whole_searches=self.whole_searches,
+            contract_nli=nli,
+            cuad=cuad,
+            baseline=baseline,
+            passed=self.ok,
+            failures=tuple(failures),
+            left_out=self.left_out,
+            texts_embedded=self.embedded,
+            seconds=round(self.seconds, 1),
+            verdict=verdict(tasks, baseline, failures),
+        )
 
-    def _figures(self) -> dict[str, Any]:
-        return {
-            "evaluated_at": self.at.isoformat(timespec="seconds"),
-            "space": self.space,
-            "corpus": self.version,
-            "invented": dict(self.invented),
-            "scope": {"limit": self.scope.limit, "split": self.scope.split},
-            "ann": [point.document() for point in self.curve.points],
-            "ann_queries": self.curve.queries,
-            "ef_search": self.curve.chosen.ef_search,
-            "whole_searches": dict(zip(("asked", "differ"), self.whole_searches, strict=True)),
-            **({NLI: self._nli(self.tasks[NLI])} if NLI in self.tasks else {}),
-            **({CUAD: self._cuad(self.tasks[CUAD])} if CUAD in self.tasks else {}),
-            "baseline": describe(self.compared),
-            "passed": self.ok,
-            "failures": self.failures,
-            "left_out": list(self.left_out),
-            "texts_embedded": self.embedded,
-            "seconds": round(self.seconds, 1),
-        }
-
-    def _nli(self, task: Task) -> dict[str, Any]:
-        splits = task.by(lambda query: query.split)
-        return task.document() | {
-            "by_split": {
-                split: {
-                    name: {metric: by.rounded() for metric, by in task.means(name, rows).items()}
-                    for name in task.scores
-                }
-                | {"queries": len(rows)}
-                for split, rows in splits.items()
+    def _nli(self) -> NliScores | None:
+        task = self.tasks.get(NLI)
+        if task is None:
+            return None
+        return NliScores(
+            **dict(task.scores_of_task()),
+            by_split={
+                split or "null": task.list_scores(rows) for split, rows in task.by(lambda q: q.split).items()
             },
-            "by_hypothesis": [
-                {"hypothesis_id": int(row.pop("label")), "hypothesis": self.hypotheses[label], **row}
+            by_hypothesis=tuple(
+                HypothesisScores(
+                    queries=row.queries,
+                    scores=row.scores,
+                    hypothesis_id=int(row.label),
+                    hypothesis=self.hypotheses[row.label],
+                )
                 for row in task.labels()
-                for label in [row["label"]]
-            ],
-            **(
-                {"corpus": self.corpus.document() | {"contracts": len(task.by(lambda query: query.contract))}}
-                if self.corpus
-                else {}
             ),
-        }
+            corpus=self._corpus(task),
+        )
 
-    def _cuad(self, task: Task) -> dict[str, Any]:
-        rows = [{"category": row.pop("label"), **row} for row in task.labels()]
-        return task.document() | {"by_category": rows}
+    def _corpus(self, task: Task) -> TaskScores | None:
+        """Over all contracts together; those contracts are counted, as its questions have none."""
+        if self.corpus is None:
+            return None
+        contracts = len({query.contract for query in task.queries})
+        return self.corpus.scores_of_task().model_copy(update={"contracts": contracts})
+
+    def _cuad(self) -> CuadScores | None:
+        task = self.tasks.get(CUAD)
+        if task is None:
+            return None
+        rows = (
+            CategoryScores(queries=row.queries, scores=row.scores, category=row.label) for row in task.labels()
+        )
+        return CuadScores(**dict(task.scores_of_task()), by_category=tuple(rows))
 
 
 def evaluate(
@@ -138,35 +162,47 @@ def evaluate(
     *,
     scope: Scope | None = None,
     accept: bool = False,
+    space: int | None = None,
     run_id: str | None = None,
     max_cost: float | None = None,
     stop: Stop | None = None,
 ) -> Evaluation:
-    """Evaluate the search over the active space, and keep the figures with the space.
+    """Evaluate the search over a space (an id; None: the active one), and keep the figures with the space.
 
-    `accept`: what is measured becomes the baseline, whatever it is. What has to be embedded is entered in the
+    One that is not active is compared with the baseline, and never becomes it. `accept`: what is measured
+    becomes the baseline, whatever it is. What has to be embedded is entered in the
     ledger under `run_id` and costs at most `max_cost` dollars. Raises ConfigurationError where nothing is
-    searched yet, SchemaError where there is no index, and what a Sender raises.
+    searched yet, SpaceError where there is no such space or it is not complete, SchemaError where there is no
+    index, and what a Sender raises.
     """
     started, at = time.monotonic(), datetime.now(UTC)
     scope, stop = scope or Scope(), stop or Stop()
-    work = Questions(database, settings, _searched(database), scope, run_id or uuid4().hex, max_cost, stop)
-    measured = curve(database, work.space, queries=min(QUERIES, scope.limit or QUERIES))
+    candidate, searched = _space(database, space)
+    work = Questions(database, settings, searched, scope, run_id or uuid4().hex, max_cost, stop)
+    points = curve(database, work.space, queries=min(QUERIES, scope.limit or QUERIES))
     tasks, corpus, hypotheses = work.tasks()
-    compared = database.transact(
-        partial(compare, space=work.space, tasks=tasks, corpus=corpus, accept=accept, whole=scope.whole)
+    comparison = database.transact(
+        partial(
+            compare,
+            space=work.space,
+            tasks=tasks,
+            corpus=corpus,
+            accept=accept,
+            whole=scope.whole,
+            candidate=candidate,
+        )
     )
     evaluation = Evaluation(
         at=at,
         space=work.space.name,
         version=database.transact(baselines.corpus_version),
         scope=scope,
-        curve=measured,
+        curve=points,
         whole_searches=work.whole_searches(),
         tasks=tasks,
         corpus=corpus,
         hypotheses=hypotheses,
-        compared=compared,
+        comparison=comparison,
         left_out=tuple(
             f"{name}: no labelled contract of it is in the corpus" for name in (NLI, CUAD) if name not in tasks
         ),
@@ -175,20 +211,28 @@ def evaluate(
         seconds=time.monotonic() - started,
     )
     if scope.whole:
-        named = {"id": work.space.id, "quality": Jsonb(evaluation.document()), "tasks": [NLI, CUAD]}
-        database.transact(lambda connection: connection.execute(statement("keep_quality"), named))
+        work.forget_others()
+        parameters = {
+            "id": work.space.id,
+            "quality": Jsonb(evaluation.document.for_json()),
+            "tasks": [NLI, CUAD],
+        }
+        database.transact(lambda connection: connection.execute(statement("keep_quality"), parameters))
     return evaluation
 
 
-def kept(connection: Connection) -> dict[str, Any] | None:
-    """The document of the last evaluation of everything; None where the searched space has had none."""
-    [document] = connection.execute(statement("kept_quality")).fetchone() or ({},)
-    return document if document.get("evaluated_at") else None
+def last_evaluation(connection: Connection, space: Space | None = None) -> Document | None:
+    """The last evaluation of everything in a space (None: in the active one); None where there was none.
+
+    SchemaError where another version of the package kept it, in a form that is not read here.
+    """
+    row = connection.execute(statement("kept_quality"), {"space": space.id if space else None}).fetchone()
+    return document_of(row[0]) if row else None
 
 
-def is_of_this_corpus(connection: Connection, document: Mapping[str, Any]) -> bool:
+def is_of_this_corpus(connection: Connection, document: Document) -> bool:
     """Whether that evaluation was of the texts that are there now."""
-    return document.get("corpus") == baselines.corpus_version(connection)
+    return document.corpus == baselines.corpus_version(connection)
 
 
 def measured_on(invented: Mapping[str, str]) -> str:
@@ -196,12 +240,18 @@ def measured_on(invented: Mapping[str, str]) -> str:
     by_origin: dict[str, list[str]] = {}
     for source, origin in invented.items():
         by_origin.setdefault(origin, []).append(source)
-    told = "; ".join(f"{origin}: {', '.join(sources)}" for origin, sources in by_origin.items())
-    return f"Measured on what is no real contract ({told}): it shows that the search runs, not how good it is."
+    origins = "; ".join(f"{origin}: {', '.join(sources)}" for origin, sources in by_origin.items())
+    return f"Measured on what is no real contract ({origins}): it shows that the search runs, not how good it is."
 
 
-def _searched(database: Database) -> Space:
-    space = database.transact(spaces.active)
-    if space is None:
+def _space(database: Database, number: int | None) -> tuple[bool, Space]:
+    """Whether it is a candidate, which is not searched, and the space."""
+    if number is not None:
+        space = database.transact(partial(spaces.numbered, number=number))
+        if space.state != "active":
+            database.transact(partial(promotion.require_complete, space=space))
+        return space.state != "active", space
+    active = database.transact(spaces.active)
+    if active is None:
         raise ConfigurationError("there is nothing to evaluate yet: run `bootstrap run` first")
-    return space
+    return False, active

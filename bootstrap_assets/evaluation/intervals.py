@@ -5,7 +5,7 @@ narrow (Efron and Tibshirani 1993, section 8; Sakai 2006 for its use on rankings
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,9 @@ class Interval:
     low: float
     high: float
 
-    def rounded(self) -> dict[str, float]:
-        """As a JSON document."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+    def rounded(self) -> "Interval":
+        """As it is kept: to four digits."""
+        return Interval(round(self.mean, 4), round(self.low, 4), round(self.high, 4))
 
 
 def intervals(values: Values, groups: Sequence[str]) -> list[Interval]:
@@ -42,8 +42,8 @@ def intervals(values: Values, groups: Sequence[str]) -> list[Interval]:
     rows = np.bincount(members)
     sums = np.zeros((len(rows), values.shape[1]))
     np.add.at(sums, members, values)
-    drawn = np.random.default_rng(SEED).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=DRAWS)
-    means = (drawn @ sums) / (drawn @ rows)[:, np.newaxis]
+    draws = np.random.default_rng(SEED).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=DRAWS)
+    means = (draws @ sums) / (draws @ rows)[:, np.newaxis]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(means, [tail, 100 - tail], axis=0)
     ends = zip(values.mean(axis=0), low, high, strict=True)

@@ -33,6 +33,6 @@ def measure(
     }
     columns = {METRICS[name]: column for column, name in enumerate(metrics)}
     values = np.zeros((len(relevant), len(metrics)))
-    for found in ir_measures.iter_calc(list(columns), qrels, run):
-        values[int(found.query_id), columns[found.measure]] = found.value
+    for metric in ir_measures.iter_calc(list(columns), qrels, run):
+        values[int(metric.query_id), columns[metric.measure]] = metric.value
     return values

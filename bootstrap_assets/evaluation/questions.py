@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding.choose import embedder_of
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.loose_texts import LooseTexts
 from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Vectors
-from bootstrap_assets.evaluation import labelled
-from bootstrap_assets.evaluation.kept import Keeper
-from bootstrap_assets.evaluation.labelled import Query
+from bootstrap_assets.evaluation import labels
+from bootstrap_assets.evaluation.document import Scope, WholeSearches
+from bootstrap_assets.evaluation.labels import Query
 from bootstrap_assets.evaluation.ranking import Question, question, rank, whole_search
-from bootstrap_assets.evaluation.shadow import shadowed
+from bootstrap_assets.evaluation.shadow import shadow
 from bootstrap_assets.evaluation.tasks import Task, score
 from bootstrap_assets.search.query import embed_query
 from bootstrap_assets.settings import Settings
@@ -31,7 +31,7 @@ CUAD_METRICS = ("R@5", "R@10", "P@5", "MRR", "nDCG@10")
 
 
 CORPUS_METRICS = (*NLI_METRICS, "P@10")
-"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision tells more."""
+"""Over all contracts together dozens of spans are right, and no list of 10 can hold them: precision says more."""
 
 
 CORPUS_DEPTH = 100
@@ -47,19 +47,6 @@ WHOLE_SEARCHES = 20
 
 SOURCE = "evaluate"
 """What is embedded for an evaluation is entered as in the ledger."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What is evaluated: so many queries of each kind (None: all), contracts of one split of ContractNLI."""
-
-    limit: int | None = None
-    split: str | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is all. A part is compared with the baseline, and kept nowhere."""
-        return self.limit is None and self.split is None
 
 
 class Questions:
@@ -84,6 +71,7 @@ class Questions:
         self._max_cost = max_cost
         self._questions: dict[str, Question] = {}
         self._vectors: dict[str, Vectors] = {}
+        self._spans: set[str] = set()
         self._embedded: list[int] = []
 
     @property
@@ -100,65 +88,74 @@ class Questions:
             except BaseException:
                 self._stop.set()
                 raise
-        found = {NLI: nli, CUAD: cuad}
-        return {name: task for name, task in found.items() if task}, corpus, hypotheses
+        return {name: task for name, task in {NLI: nli, CUAD: cuad}.items() if task}, corpus, hypotheses
 
     def _contract_nli(self) -> tuple[Task | None, Task | None, dict[str, str]]:
-        read = partial(labelled.contract_nli, split=self._scope.split)
+        read = partial(labels.contract_nli, split=self._scope.split)
         every, spans = self._database.transact(read)
-        queries = labelled.some(every, self._scope.limit)
+        queries = labels.some(every, self._scope.limit)
         if not queries:
             return None, None, {}
-        chosen = {query.document for query in queries}
-        spans = [span for span in spans if span.document in chosen]
-        together = labelled.over_all([query for query in every if query.document in chosen])
+        documents = {query.document for query in queries}
+        spans = [span for span in spans if span.document in documents]
+        together = labels.over_all([query for query in every if query.document in documents])
         questions = self._ask([*queries, *together])
-        self._embedded.append(self._keeper(InputType.DOCUMENT).embed(span.content for span in spans))
+        self._spans = {span.content for span in spans}
+        self._embedded.append(self._loose(InputType.DOCUMENT).embed(self._spans))
         ranked = partial(rank, questions=questions, granularity="span", stop=self._stop)
-        with shadowed(self._database, self.space, spans) as connection:
+        with shadow(self._database, self.space, spans) as connection:
             task = score(NLI_METRICS, queries, ranked(connection, queries))
             over_all = ranked(connection, together, within=False, depth=CORPUS_DEPTH)
         corpus = score(CORPUS_METRICS, together, over_all)
         return task, corpus, {query.label: query.text for query in together}
 
     def _cuad(self) -> Task | None:
-        queries = labelled.some(self._database.transact(labelled.cuad), self._scope.limit)
+        queries = labels.some(self._database.transact(labels.cuad), self._scope.limit)
         if not queries:
             return None
         questions = self._ask(queries)
         with self._database.connection() as connection:
-            ranked = rank(connection, queries, questions, granularity="section", stop=self._stop)
+            ranked = rank(
+                connection, queries, questions, granularity="section", stop=self._stop, space=self.space.id
+            )
         return score(CUAD_METRICS, queries, ranked)
 
     def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
         """What the search makes of each text, on the corpus as it is."""
         texts = [text for text in dict.fromkeys(query.text for query in queries) if text not in self._questions]
-        kept = self._paid_once(texts)
+        vectors = self._paid_once(texts)
         for text in texts:
-            vector = kept.get(text)
+            vector = vectors.get(text)
             if vector is None:
                 vector = embed_query(self._database, self._settings, self.space, text)
             self._vectors[text] = vector
-            self._questions[text] = self._database.transact(partial(question, text=text, vector=vector))
+            self._questions[text] = self._database.transact(
+                partial(question, space=self.space.id, text=text, vector=vector)
+            )
         return self._questions
 
-    def whole_searches(self) -> tuple[int, int]:
-        """How many questions `search_reference` was asked, and for how many it gave other hits than its parts."""
-        asked = list(self._vectors.items())[:: max(1, len(self._vectors) // WHOLE_SEARCHES)][:WHOLE_SEARCHES]
+    def whole_searches(self) -> WholeSearches:
+        """Ask some of the questions of `search_reference` too."""
+        some = list(self._vectors.items())[:: max(1, len(self._vectors) // WHOLE_SEARCHES)][:WHOLE_SEARCHES]
         with self._database.connection() as connection:
-            found = [whole_search(connection, text, vector) for text, vector in asked]
-        return len(found), sum(whole != parts for whole, parts in found)
+            hits = [whole_search(connection, self.space.id, text, vector) for text, vector in some]
+        return WholeSearches(questions=len(hits), differ=sum(whole != parts for whole, parts in hits))
+
+    def forget_others(self) -> None:
+        """Drop the vectors kept for evaluations before that these tasks, which have to be all, no longer need."""
+        self._loose(InputType.DOCUMENT).forget_others(self._spans)
+        self._loose(InputType.QUERY).forget_others(self._vectors)
 
     def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        """Vectors of questions, where they cost: those of a local model follow the corpus, and are made anew."""
-        keeper = self._keeper(InputType.QUERY)
-        if not keeper.embedder.model.dollars:
+        """Vectors of questions, where they cost: those of a free model follow the corpus, and are made anew."""
+        questions = self._loose(InputType.QUERY)
+        if questions.corpus.embedder.model.is_free:
             return {}
-        self._embedded.append(keeper.embed(texts))
-        return keeper.vectors(texts)
+        self._embedded.append(questions.embed(texts))
+        return questions.vectors(texts)
 
-    def _keeper(self, input_type: InputType) -> Keeper:
+    def _loose(self, input_type: InputType) -> LooseTexts:
         settings, space = self._settings, self.space
         embedder = embedder_of(settings, space.provider, space.model, space.dimensions)
         corpus = Corpus(settings, self._database, embedder, space, self._run_id, self._max_cost, self._stop)
-        return Keeper(self._database, space, embedder, corpus.sender(SOURCE), input_type)
+        return LooseTexts(corpus, SOURCE, input_type)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.errors import StoppedError
-from bootstrap_assets.evaluation.labelled import Query
+from bootstrap_assets.evaluation.labels import Query
 from bootstrap_assets.search.query import Ranking
 from bootstrap_assets.stopping import Stop
 
@@ -39,18 +40,20 @@ class Question:
     widened: str
 
 
-def question(connection: Connection, text: str, vector: npt.NDArray[np.float32]) -> Question:
+def question(connection: Connection, space: int, text: str, vector: npt.NDArray[np.float32]) -> Question:
     """What the search makes of a query, with feedback from the corpus as it is."""
-    row = connection.execute(statement("questions"), {"text": text, "vector": vector}).fetchone()
+    row = connection.execute(statement("questions"), {"text": text, "vector": vector, "space": space}).fetchone()
     assert row is not None
     return Question(*row)
 
 
 def whole_search(
-    connection: Connection, text: str, vector: npt.NDArray[np.float32]
+    connection: Connection, space: int, text: str, vector: npt.NDArray[np.float32]
 ) -> tuple[list[bytes] | None, list[bytes] | None]:
     """The hits of `search_reference` among all sections, and those of the functions that are measured."""
-    row = connection.execute(statement("whole_search"), {"text": text, "vector": vector}).fetchone()
+    row = connection.execute(
+        statement("whole_search"), {"text": text, "vector": vector, "space": space}
+    ).fetchone()
     assert row is not None
     return row[0], row[1]
 
@@ -62,24 +65,28 @@ def rank(
     *,
     granularity: str,
     stop: Stop,
+    space: int | None = None,
     within: bool = True,
     depth: int = DEPTH,
 ) -> Ranked:
     """Rank the records of one granularity for each query: of its contract, or (not `within`) of all contracts.
 
+    `space`: the id of the one that is searched, None for the active one.
+
     The plain lists are read off one call of `reference_rank`, which gives the rank in each of the two beside the
     fused one, and so are the hybrid and its text list.
     """
     documents = [query.document if within else None for query in queries]
-    plain = _rows(connection, [questions[q.text].plain for q in queries], documents, granularity, depth, stop, 0.0)
-    widened = _rows(connection, [questions[q.text].widened for q in queries], documents, granularity, depth, stop)
-    found: dict[str, list[list[bytes]]] = {name: [] for name in LISTS}
+    rows = partial(_rows, connection, space, documents, granularity, depth, stop)
+    plain = rows([questions[q.text].plain for q in queries], 0.0)
+    widened = rows([questions[q.text].widened for q in queries])
+    lists: dict[str, list[list[bytes]]] = {name: [] for name in LISTS}
     for bare, full in zip(plain, widened, strict=True):
-        found["vector"].append(_by_rank(bare, "vector"))
-        found["text"].append(_by_rank(bare, "text"))
-        found["text_widened"].append(_by_rank(full, "text"))
-        found["hybrid"].append([row.text for row in full])
-    return found
+        lists["vector"].append(_by_rank(bare, "vector"))
+        lists["text"].append(_by_rank(bare, "text"))
+        lists["text_widened"].append(_by_rank(full, "text"))
+        lists["hybrid"].append([row.text for row in full])
+    return lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +103,27 @@ def _by_rank(rows: Sequence[_Row], which: str) -> list[bytes]:
 
 def _rows(
     connection: Connection,
-    questions: Sequence[str],
+    space: int | None,
     documents: Sequence[UUID | None],
     granularity: str,
     depth: int,
     stop: Stop,
+    questions: Sequence[str],
     context: float | None = None,
 ) -> Iterator[list[_Row]]:
     ranking = asdict(Ranking())
-    named: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         name: ranking[name] for name in ("vector_weight", "text_weight", "fusion_constant", "context")
     }
-    named |= {"granularity": granularity, "k": depth} | ({} if context is None else {"context": context})
+    parameters |= {"granularity": granularity, "k": depth, "space": space} | (
+        {} if context is None else {"context": context}
+    )
     pairs = iter(zip(questions, documents, strict=True))
     while some := list(islice(pairs, _AT_ONCE)):
         if stop.is_set():
             raise StoppedError
-        asked = {"questions": [pair[0] for pair in some], "documents": [pair[1] for pair in some]}
+        parameters |= {"questions": [pair[0] for pair in some], "documents": [pair[1] for pair in some]}
         rows: list[list[_Row]] = [[] for _ in some]
-        for place, text, vector, text_rank in connection.execute(statement("rank_pairs"), named | asked):
+        for place, text, vector, text_rank in connection.execute(statement("rank_pairs"), parameters):
             rows[place - 1].append(_Row(bytes(text), vector, text_rank))
         yield from rows

@@ -13,14 +13,14 @@ from bootstrap_assets.database.connection import Connection, Database, connect
 from bootstrap_assets.database.copy import copy_temporary
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding.spaces import Space
-from bootstrap_assets.evaluation.labelled import Span
+from bootstrap_assets.evaluation.labels import Span
 from bootstrap_assets.texts.content import estimate_tokens
 
 statement = statements_of(__name__)
 
 
 @contextmanager
-def shadowed(database: Database, space: Space, spans: Sequence[Span]) -> Iterator[Connection]:
+def shadow(database: Database, space: Space, spans: Sequence[Span]) -> Iterator[Connection]:
     """A connection of its own on which the spans are the records, with their vectors and their sections' texts.
 
     A function of the search must not have been called on it before: it would go on with the tables it met first.

@@ -1,22 +1,6 @@
 -- ----------------------------------------------------------------------------------------------------
 -- Evaluation of the search: evaluation/evaluation.py. {vectors} is the space's table.
 
--- name: create_nearest
--- The index as the search uses it, timed by the server's own clock. Lives as long as the session.
-CREATE FUNCTION pg_temp.nearest(asked vector, k integer, OUT hashes bytea[], OUT distances double precision[], OUT ms double precision)
-LANGUAGE plpgsql AS $$
-DECLARE started timestamptz := clock_timestamp();
-BEGIN
-    SELECT array_agg(content_hash), array_agg(distance) INTO hashes, distances FROM (
-        SELECT content_hash, embedding <=> asked AS distance FROM reference_vectors ORDER BY embedding <=> asked LIMIT k
-    ) n;
-    ms := extract(epoch FROM clock_timestamp() - started) * 1000;
-END $$
-
--- name: nearest
-SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
-JOIN reference_vectors v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding, %(k)s) n ORDER BY q.place
-
 -- name: cuad_questions
 -- Contract, category, the question that goes with it, and the sections that share characters with one of its clauses.
 SELECT d.source_id, d.id, r.category, coalesce(min(r.metadata ->> 'question'), ''), array_agg(DISTINCT s.content_hash)
@@ -42,28 +26,6 @@ FROM reference_records
 WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT NULL
   AND coalesce(hypothesis, category) IS NOT NULL
 GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
-
--- name: unembedded
--- Which of these texts have a vector neither in the space, where they are documents, nor from an evaluation before.
-SELECT t.hash FROM unnest(%(hashes)s::bytea[]) t (hash)
-WHERE NOT (%(input_type)s = 'document' AND EXISTS (SELECT FROM {vectors} v WHERE v.content_hash = t.hash))
-  AND NOT EXISTS (
-      SELECT FROM evaluation_vectors v
-      WHERE v.space_id = %(space)s AND v.input_type = %(input_type)s AND v.content_hash = t.hash
-  )
-
--- name: use_evaluation_vectors
-UPDATE evaluation_vectors SET used_at = now()
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
-  AND used_at < now() - interval '1 day'
-
--- name: keep_evaluation_vector
-INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding)
-VALUES (%(space)s, %(input_type)s, %(hash)s, %(embedding)s) ON CONFLICT DO NOTHING
-
--- name: kept
-SELECT content_hash, embedding FROM evaluation_vectors
-WHERE space_id = %(space)s AND input_type = %(input_type)s AND content_hash = ANY(%(hashes)s)
 
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.
@@ -98,12 +60,16 @@ INSERT INTO pg_temp.reference_records
 SELECT gen_random_uuid(), document_id, content_hash, 'contract_nli', source_id, 'span', char_start, char_end, section_hash
 FROM pg_temp.evaluation_spans;
 ALTER TABLE pg_temp.evaluation_nearby RENAME TO reference_vectors;
+-- The space is searched in them as if it were the active one.
+CREATE TEMP TABLE pg_temp.evaluation_space AS SELECT * FROM embedding_spaces WHERE id = {space};
+UPDATE pg_temp.evaluation_space SET state = 'active';
+ALTER TABLE pg_temp.evaluation_space RENAME TO embedding_spaces;
 ANALYZE pg_temp.reference_texts, pg_temp.reference_records, pg_temp.reference_vectors
 
 -- name: questions
 -- A query as it is searched for, without feedback and with the search's own.
-SELECT reference_question(%(text)s, %(vector)s::vector, feedback_texts => 0)::text,
-       reference_question(%(text)s, %(vector)s::vector)::text
+SELECT reference_question(%(text)s, %(vector)s::vector, feedback_texts => 0, space => %(space)s)::text,
+       reference_question(%(text)s, %(vector)s::vector, space => %(space)s)::text
 
 -- name: rank_pairs
 -- Each question among the records of its document (NULL: of all), ranked by the search's own function. Labels are
@@ -115,15 +81,17 @@ CROSS JOIN LATERAL reference_rank(
     ROW (NULL, NULL, ARRAY[%(granularity)s::text], NULL,
          CASE WHEN p.document IS NOT NULL THEN ARRAY[p.document] END, NULL)::reference_filters,
     k => %(k)s, vector_weight => %(vector_weight)s, text_weight => %(text_weight)s,
-    fusion_constant => %(fusion_constant)s, context => %(context)s, search_labels => false) r
+    fusion_constant => %(fusion_constant)s, context => %(context)s, search_labels => false, space => %(space)s) r
 
 -- name: whole_search
 -- What a search gives, in the order in which it gives it, and what the parts give that are measured.
 SELECT (SELECT array_agg(s.content_hash) FROM search_reference(
-            %(text)s, %(vector)s::vector, granularities => '{section}', search_labels => false, fold => false) s),
+            %(text)s, %(vector)s::vector, granularities => '{section}', search_labels => false, fold => false,
+            space => %(space)s) s),
        (SELECT array_agg(r.content_hash) FROM reference_rank(
-            reference_question(%(text)s, %(vector)s::vector),
-            ROW (NULL, NULL, '{section}', NULL, NULL, NULL)::reference_filters, search_labels => false) r)
+            reference_question(%(text)s, %(vector)s::vector, space => %(space)s),
+            ROW (NULL, NULL, '{section}', NULL, NULL, NULL)::reference_filters, search_labels => false,
+            space => %(space)s) r)
 
 -- name: corpus_version
 SELECT reference_corpus_version()
@@ -147,4 +115,5 @@ ON CONFLICT (one) DO UPDATE SET
 UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality)s WHERE id = %(id)s
 
 -- name: kept_quality
-SELECT quality FROM embedding_spaces WHERE state = 'active'
+SELECT quality FROM embedding_spaces
+WHERE CASE WHEN %(space)s::integer IS NULL THEN state = 'active' ELSE id = %(space)s END

@@ -1,1 +1,1 @@
-"""What is told while the work goes on, and what was asked for: progress, requests, events."""
+"""Between the pipeline and other programs: requests, events, progress, and how long they are kept."""

@@ -1,6 +1,6 @@
-"""Events: what is asked of the pipeline and what it tells, for other programs. One model for each name.
+"""Events: what other programs ask of the pipeline, and what it reports to them. One model for each name.
 
-They live in the table bootstrap_events, written in the transaction of the change they tell of.
+They live in the table bootstrap_events, written in the transaction of the change they report.
 """
 
 from typing import ClassVar
@@ -51,7 +51,7 @@ class SourceProcess(Event):
 
 
 class SourceProgress(Event):
-    """How far the work on a source is, told at every tenth."""
+    """How far the work on a source is, reported at every tenth."""
 
     name: ClassVar[str] = "bootstrap/source.progress"
     source: str
@@ -125,5 +125,5 @@ def parse(name: str, payload: dict[str, object]) -> Event:
         return kind.model_validate(payload)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        told = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
-        raise ConfigurationError(f"{name}: {told}") from None
+        reasons = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
+        raise ConfigurationError(f"{name}: {reasons}") from None

@@ -13,7 +13,7 @@ from bootstrap_assets.operations import progress
 
 @contextmanager
 def beating(database: Database, source: str, *, every: float) -> Iterator[None]:
-    """Renew the heartbeat of a source and of this process's batches every so many seconds, in a thread.
+    """Renew the heartbeat of a source and of this process's batches every `every` seconds, in a thread.
 
     A database that does not answer is no reason to stop: whether the work goes on is for the work to say.
     """

@@ -1,4 +1,4 @@
-"""The outbox: events in the order they happened, and listeners that are told of them."""
+"""The outbox: events in the order they happened, and how listeners follow them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -28,9 +28,9 @@ class Row(NamedTuple):
 
 
 def emit(connection: Connection, event: Event) -> int:
-    """Write an event in the transaction of the change it tells of; returns its id."""
-    named = {"name": event.name, "payload": Jsonb(storable(event.model_dump(), []))}
-    row = connection.execute(statement("add_event"), named).fetchone()
+    """Write an event in the transaction of the change it reports; returns its id."""
+    parameters = {"name": event.name, "payload": Jsonb(storable(event.model_dump(), []))}
+    row = connection.execute(statement("add_event"), parameters).fetchone()
     assert row
     return int(row[0])
 
@@ -39,16 +39,16 @@ def listing(
     connection: Connection, *, after: int = 0, names: Sequence[str] | None = None, limit: int = 1_000
 ) -> list[Row]:
     """The newest events with a higher id than `after`, in order."""
-    named = {"after": after, "names": list(names) if names else None, "limit": limit}
-    return [Row(*row) for row in connection.execute(statement("list_events"), named)]
+    parameters = {"after": after, "names": list(names) if names else None, "limit": limit}
+    return [Row(*row) for row in connection.execute(statement("list_events"), parameters)]
 
 
 def follow(url: str, *, after: int, names: Sequence[str] | None = None, every: float = 5.0) -> Iterator[Row]:
-    """Events as they are committed, for ever; `every` so many seconds it looks without being told, too.
+    """Events as they are committed, for ever; looks every `every` seconds without a notification, too.
 
-    Behind a proxy that pools transactions nobody can be told: there it looks every second at the latest.
+    A proxy that pools transactions lets no notification through: there it looks at least every second.
     """
-    seen: set[int] = set()
+    ids: set[int] = set()
     with connect(url, autocommit=True) as connection:
         connection.prepare_threshold = None  # no proxy need keep a prepared statement for so rare a query
         if is_pooled_by_transaction(connection):
@@ -56,11 +56,11 @@ def follow(url: str, *, after: int, names: Sequence[str] | None = None, every: f
         else:
             connection.execute(f"LISTEN {CHANNEL}")
         while True:
-            newest = max(seen, default=after)
+            newest = max(ids, default=after)
             for row in listing(connection, after=max(after, newest - _OVERLAP), names=names, limit=100_000):
-                if row.id not in seen:
-                    seen.add(row.id)
+                if row.id not in ids:
+                    ids.add(row.id)
                     yield row
-            seen = {number for number in seen if number > newest - _OVERLAP}
+            ids = {number for number in ids if number > newest - _OVERLAP}
             for _ in connection.notifies(timeout=every, stop_after=1):
                 pass

@@ -1,4 +1,4 @@
-"""What is told while the work goes on: bootstrap_progress, one row per source, and bootstrap_batches."""
+"""How the work goes on: bootstrap_progress, one row per source, and bootstrap_batches."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ statement = statements_of(__name__)
 
 
 def owner() -> str:
-    """This process, as others know it. Asked for each time: a forked child is another one."""
+    """This process, as others know it. Never cached: a forked child is another one."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -37,8 +37,8 @@ class Tally:
 def working_on(database: Database, source: str, *, afresh: bool = False) -> Iterator[Tally]:
     """Mark a source as in progress; and as failed, with the reason, if the block raises.
 
-    Work that is stopped on purpose leaves the source pending, with the reason: `unfinished` lets it be. `afresh`
-    begins the source's time anew; without it a later stage goes on with the time of the one before.
+    Work that is stopped on purpose leaves the source pending, with the reason: `unfinished_sources` leaves it out.
+    `afresh` begins the source's time anew; without it a later stage goes on with the time of the one before.
     """
     database.transact(partial(_begin, source=source, afresh=afresh))
     tally = Tally()
@@ -90,30 +90,30 @@ def set_status(
     connection: Connection, source: str, status: str, *, ended: bool, message: str | None = None
 ) -> tuple[int, int, int, bool] | None:
     """Set a source's status; returns records parsed, those with vectors, errors, and whether it is invented."""
-    named = {"source": source, "status": status, "message": message, "ended": ended}
-    row = connection.execute(statement("finish_source"), named).fetchone()
+    parameters = {"source": source, "status": status, "message": message, "ended": ended}
+    row = connection.execute(statement("finish_source"), parameters).fetchone()
     return (row[0], row[1], row[2], row[3]) if row else None
 
 
-def parsed(connection: Connection, source: str, records: int) -> None:
-    """Tell how many records were parsed so far."""
+def record_parsed(connection: Connection, source: str, records: int) -> None:
+    """Record how many records were parsed so far."""
     connection.execute(statement("parsed_so_far"), {"source": source, "records": records})
 
 
-def loaded(connection: Connection, source: str, fingerprint: str, result: Loaded) -> None:
-    """Tell that a source's records are in the corpus, and what they were parsed from."""
-    named = {
+def record_load(connection: Connection, source: str, fingerprint: str, result: Loaded) -> None:
+    """Record that a source's records are in the corpus, and what they were parsed from."""
+    parameters = {
         "source": source,
         "fingerprint": fingerprint,
         "records": result.records,
         "parsed": result.parsed,
         "digest": result.digest,
     }
-    connection.execute(statement("loaded_source"), named)
+    connection.execute(statement("loaded_source"), parameters)
 
 
-def documents_loaded(connection: Connection, source: str, result: Loaded) -> None:
-    """Tell that some documents of a source changed; what is known of its last parse changes by the difference."""
+def record_documents(connection: Connection, source: str, result: Loaded) -> None:
+    """Record that some documents of a source changed: the figures of its last parse change by the difference."""
     parameters = {
         "source": source,
         "records": result.records - result.records_before,
@@ -124,7 +124,7 @@ def documents_loaded(connection: Connection, source: str, result: Loaded) -> Non
     connection.execute(statement("documents_loaded"), parameters)
 
 
-class Unfinished(NamedTuple):
+class UnfinishedSource(NamedTuple):
     """A source whose work stopped half way: what its records were parsed from, and its incomplete batches.
 
     Work that gets nowhere changes neither.
@@ -135,6 +135,6 @@ class Unfinished(NamedTuple):
     incomplete: int
 
 
-def unfinished(connection: Connection) -> list[Unfinished]:
+def unfinished_sources(connection: Connection) -> list[UnfinishedSource]:
     """Sources that were begun, are not complete, show no fresh sign of life, and were not stopped on purpose."""
-    return [Unfinished(*row) for row in connection.execute(statement("unfinished_sources"))]
+    return [UnfinishedSource(*row) for row in connection.execute(statement("unfinished_sources"))]

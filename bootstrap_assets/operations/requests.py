@@ -50,17 +50,17 @@ class Request:
 def ask(connection: Connection, event: IngestRequested, *, key: str | None = None) -> tuple[int, bool]:
     """Enter a request; returns its id, and whether it is a new one.
 
-    Who asks with the same key (of itself: for the same sources in the same way) while it is under way gets the one
-    that is; where that has not begun, it becomes as urgent as the more urgent of both.
+    Whoever asks with the same key (by default: for the same sources in the same way) while one is under way gets
+    that one; if it has not begun, it takes the higher of the two priorities.
     """
     event = event.model_copy(update={"sources": sorted(set(event.sources))})
-    named = event.model_dump() | {"key": key or _key(event)}
+    parameters = event.model_dump() | {"key": key or _key(event)}
     while True:
-        row = connection.execute(statement("add_request"), named).fetchone()
+        row = connection.execute(statement("add_request"), parameters).fetchone()
         if row:
             emit(connection, event)
             return int(row[0]), True
-        row = connection.execute(statement("under_way"), named).fetchone()
+        row = connection.execute(statement("under_way"), parameters).fetchone()
         if row:  # else it ended in this very moment
             connection.execute(statement("hasten_request"), {"id": row[0], "priority": event.priority})
             return int(row[0]), False
@@ -75,16 +75,16 @@ def listing(
     connection: Connection, *, number: int | None = None, statuses: Sequence[str] | None = None
 ) -> list[Request]:
     """Requests, the most urgent first."""
-    named = {"id": number, "statuses": list(statuses) if statuses else None}
-    return [Request(*row) for row in connection.execute(statement("requests"), named)]
+    parameters = {"id": number, "statuses": list(statuses) if statuses else None}
+    return [Request(*row) for row in connection.execute(statement("requests"), parameters)]
 
 
 def get(connection: Connection, number: int) -> Request:
     """One request; ConfigurationError where there is none."""
-    found = listing(connection, number=number)
-    if not found:
+    rows = listing(connection, number=number)
+    if not rows:
         raise ConfigurationError(f"there is no request {number}")
-    return found[0]
+    return rows[0]
 
 
 def cancel(connection: Connection, number: int) -> bool:
@@ -117,20 +117,20 @@ def resume(connection: Connection, number: int) -> bool:
 
 
 def start(connection: Connection, number: int, run_id: str) -> None:
-    """A run works on a request."""
+    """Record that a run works on a request."""
     connection.execute(statement("start_request"), {"id": number, "run": run_id})
 
 
 def end(connection: Connection, number: int, status: str, message: str | None = None) -> bool:
-    """A request has ended, with the event that tells of it; False where it had already.
+    """End a request, with the event that reports it; False where it had ended already.
 
     `completed` becomes `completed_with_failures` where one of its sources has dead letters.
     """
     request = get(connection, number)
-    named = {"sources": request.sources, "since": request.started_at or request.requested_at}
-    found = connection.execute(statement("source_totals"), named).fetchone()
-    records, held, errors, failures = found or (0, 0, 0, False)
-    [embedded] = connection.execute(statement("embedded_since"), named).fetchone() or (0,)
+    parameters = {"sources": request.sources, "since": request.started_at or request.requested_at}
+    counts = connection.execute(statement("source_totals"), parameters).fetchone()
+    records, with_vectors, errors, failures = counts or (0, 0, 0, False)
+    [embedded] = connection.execute(statement("embedded_since"), parameters).fetchone() or (0,)
     if status == "completed" and failures:
         status = "completed_with_failures"
     row = connection.execute(
@@ -138,7 +138,12 @@ def end(connection: Connection, number: int, status: str, message: str | None = 
     ).fetchone()
     if row is None:
         return False
-    totals = {"records": records, "embedded_records": embedded, "records_with_vectors": held, "errors": errors}
+    totals = {
+        "records": records,
+        "embedded_records": embedded,
+        "records_with_vectors": with_vectors,
+        "errors": errors,
+    }
     emit(connection, IngestCompleted(request=number, status=status, totals=totals, duration_ms=row[1]))
     return True
 

@@ -1,4 +1,4 @@
-"""What is kept for how long: records of what happened go after a time, their sums stay."""
+"""How long things are kept: records of what happened go after a time, their sums stay."""
 
 import time
 from contextlib import suppress
@@ -19,7 +19,7 @@ BATCH = 1_000
 """Rows that one transaction deletes at most."""
 
 PATIENCE = 10.0
-"""Seconds that a run gives to it at most; what is left is the next run's."""
+"""Seconds that a run spends on it at most; the rest is left to the next run."""
 
 _STEPS = (
     "prune_usage",
@@ -44,9 +44,9 @@ def prune(database: Database, *, patience: float = PATIENCE) -> int:
         with suppress(psycopg.Error, BootstrapError):
             while time.monotonic() < until:
                 with database.connection() as connection:
-                    gone = _prune_batch(connection, step)
-                rows += gone
-                if gone < BATCH:
+                    count = _prune_batch(connection, step)
+                rows += count
+                if count < BATCH:
                     break
     return rows
 

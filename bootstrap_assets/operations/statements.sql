@@ -59,8 +59,8 @@ SELECT coalesce(sum(total_records), 0)::bigint, coalesce(sum(embedded_records), 
 FROM bootstrap_progress WHERE source = ANY(%(sources)s) OR %(sources)s::text[] = '{}'
 
 -- ----------------------------------------------------------------------------------------------------
--- bootstrap_progress and bootstrap_batches: what is told while the work goes on. What is left to do is never
--- read from here, but asked of the vectors themselves.
+-- bootstrap_progress and bootstrap_batches: how the work goes on. What is left to do is never read from here, but
+-- from the vectors themselves.
 
 -- name: begin_source
 INSERT INTO bootstrap_progress (source, status, started_at, heartbeat_at)
@@ -87,7 +87,7 @@ UPDATE bootstrap_progress SET
 WHERE source = %(source)s
 
 -- name: documents_loaded
--- By the difference. A source without anything before has come by documents, whatever archives may give later.
+-- By the difference. A source that held nothing before was filled by documents, whatever archives may give later.
 INSERT INTO bootstrap_progress AS p (source, fingerprint, total_records, processed_records, parsed_records, parsed_digest)
 VALUES (%(source)s, 'documents', %(records)s, %(records)s, %(parsed)s, %(digest)s)
 ON CONFLICT (source) DO UPDATE SET
@@ -118,7 +118,7 @@ WHERE source = %(source)s RETURNING processed_records, embedded_records, error_c
     EXISTS (SELECT 1 FROM reference_documents d WHERE d.source = %(source)s AND d.metadata @> '{"invented": true}')
 
 -- name: unfinished_sources
--- Without those at work: their heartbeat is younger than some of its beats. And without those that were stopped on
+-- Without those at work: their heartbeat is only a few beats old. And without those that were stopped on
 -- purpose, by a budget, a signal or a cancelled request: a pending source with a message, or one that nothing was
 -- done for since the request was cancelled.
 SELECT p.source, p.fingerprint, incomplete.batches
@@ -135,7 +135,7 @@ WHERE coalesce(p.heartbeat_at, '-infinity') < now() - interval '2 minutes'
 ORDER BY p.source
 
 -- ----------------------------------------------------------------------------------------------------
--- What is old goes, a batch at a time. Rows that somebody holds are left for another time.
+-- What is old is deleted, a batch at a time. Rows that are locked are left for another time.
 
 -- name: try_pruning
 SELECT pg_try_advisory_xact_lock(%(key)s)

@@ -33,7 +33,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record that is new, deleted or changed; `pieces` tell how. None of them differs where the label did."""
+    """A record that is new, deleted or changed; `pieces` say how. None of them differs where the label did."""
 
     source_id: str
     change: str
@@ -67,9 +67,9 @@ def read(connection: Connection) -> Changes:
         for source, group in rows.groupby("source")
     }
     some: dict[str, list[Change]] = {source: [] for source in counts}
-    named = {"changed": CHANGED, "others": OTHERS}
+    parameters = {"changed": CHANGED, "others": OTHERS}
     for source, name, change, granularity, category, before, after in connection.execute(
-        statement("report_changed_texts"), named
+        statement("report_changed_texts"), parameters
     ):
         pieces = between(_whole(before), _whole(after))
         some[source].append(Change(name, change, granularity, category, pieces))
@@ -93,23 +93,23 @@ def between(before: str, after: str) -> tuple[Piece, ...]:
 def _joined(pieces: list[Piece]) -> list[Piece]:
     """Differences with nothing but a space or a comma between them are one: word by word is hard to read."""
     joined: list[Piece] = []
-    gone = come = ""
+    old = new = ""
     for number, piece in enumerate(pieces):
         if piece.kind == "gone":
-            gone += piece.text
+            old += piece.text
         elif piece.kind == "come":
-            come += piece.text
-        elif (gone or come) and number < len(pieces) - 1 and not re.search(r"\w", piece.text):
-            gone, come = gone + piece.text, come + piece.text
+            new += piece.text
+        elif (old or new) and number < len(pieces) - 1 and not re.search(r"\w", piece.text):
+            old, new = old + piece.text, new + piece.text
         else:
-            joined += _difference(gone, come)
-            gone = come = ""
+            joined += _difference(old, new)
+            old = new = ""
             joined.append(piece)
-    return joined + _difference(gone, come)
+    return joined + _difference(old, new)
 
 
-def _difference(gone: str, come: str) -> list[Piece]:
-    return [Piece("gone", gone)] * bool(gone) + [Piece("come", come)] * bool(come)
+def _difference(old: str, new: str) -> list[Piece]:
+    return [Piece("gone", old)] * bool(old) + [Piece("come", new)] * bool(new)
 
 
 def _shortened(pieces: list[Piece]) -> Iterator[Piece]:

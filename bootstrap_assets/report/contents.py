@@ -23,7 +23,7 @@ GRANULARITIES = ("document", "template", "section", "clause", "span")
 """From the largest unit to the smallest."""
 
 RUNS = 10
-"""How many of the last runs are told."""
+"""How many of the last runs are shown."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Contents:
     @property
     def covered(self) -> pd.DataFrame:
         """By source: `records`, `embedded`, `dead` and `missing`, which have neither vector nor dead letter."""
-        found = self.records.groupby("source")[["records", "embedded", "dead"]].sum()
-        return found.assign(missing=found["records"] - found["embedded"] - found["dead"])
+        counts = self.records.groupby("source")[["records", "embedded", "dead"]].sum()
+        return counts.assign(missing=counts["records"] - counts["embedded"] - counts["dead"])
 
     @property
     def by_granularity(self) -> pd.DataFrame:
@@ -79,7 +79,7 @@ class Contents:
         table = rows.pivot_table(
             index="category", columns="nli_label", values="records", aggfunc="sum", fill_value=0
         )
-        return table.assign(together=table.sum(axis=1)).sort_values("together", ascending=False, kind="stable")
+        return table.assign(total=table.sum(axis=1)).sort_values("total", ascending=False, kind="stable")
 
     def absent_labels(self, source: str) -> list[str]:
         """Official labels of a source that no record carries; none of a source that is not in the corpus."""
@@ -93,24 +93,24 @@ class Contents:
 
 def read(connection: Connection, space: Space) -> Contents:
     """Read everything that is counted; vectors and dead letters are those of `space`."""
-    named = {"space": space.id, "limit": RUNS}
+    parameters = {"space": space.id, "limit": RUNS}
     return Contents(
-        records=_frame(connection, statement("report_records").format(vectors=space.vectors), named),
-        documents=_frame(connection, statement("report_documents"), named),
-        findings=_frame(connection, statement("report_findings"), named),
-        failures=_frame(connection, statement("report_failures"), named),
+        records=_frame(connection, statement("report_records").format(vectors=space.vectors), parameters),
+        documents=_frame(connection, statement("report_documents"), parameters),
+        findings=_frame(connection, statement("report_findings"), parameters),
+        failures=_frame(connection, statement("report_failures"), parameters),
         ignored=_ignored(connection, space),
-        sources=_frame(connection, statement("report_sources"), named),
-        runs=_frame(connection, statement("report_runs"), named),
+        sources=_frame(connection, statement("report_sources"), parameters),
+        runs=_frame(connection, statement("report_runs"), parameters),
         spent=_spent(connection),
         breakers=[breaker for breaker in breakers.listing(connection) if breaker.state != "closed"],
         invented=overview.invented(connection),
     )
 
 
-def _frame(connection: Connection, query: sql.SQL | sql.Composed, named: Mapping[str, Any]) -> pd.DataFrame:
+def _frame(connection: Connection, query: sql.SQL | sql.Composed, parameters: Mapping[str, Any]) -> pd.DataFrame:
     with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(query, named)
+        cursor.execute(query, parameters)
         columns = [column.name for column in cursor.description or ()]
         return pd.DataFrame(cursor.fetchall(), columns=pd.Index(columns))
 

@@ -31,6 +31,12 @@ divided by the words of both."""
 LEAST_WORDS = 12
 """Shorter texts (dates, names, headings) are alike by chance."""
 
+MOST_TEXTS = 20_000
+"""Texts that are compared, a random sample where there are more: that bounds memory, however large the corpus."""
+
+MOST_PLACES = 100
+"""Places of a text in each source that are looked at; standard wording stands in very many."""
+
 VARIANTS = 4
 """How many texts of a group are compared word by word."""
 
@@ -63,7 +69,7 @@ class Variant:
     places: tuple[Place, ...]
 
 
-class Compared(NamedTuple):
+class Comparison(NamedTuple):
     """A variant beside the first of its group: how alike it is, 0 to 1, and the words that differ."""
 
     variant: Variant
@@ -73,19 +79,23 @@ class Compared(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Texts that are nearly the same, in several documents. The first variant stands for all."""
+    """Texts that are nearly the same, in several documents. The first variant stands for all.
+
+    `more`: whether some stand in more places than were looked at, and maybe in more documents.
+    """
 
     variants: tuple[Variant, ...]
     documents: int
+    more: bool
     sources: tuple[str, ...]
     categories: tuple[str, ...]
 
     @property
-    def compared(self) -> list[Compared]:
+    def comparisons(self) -> list[Comparison]:
         """Some variants, the first among them, word by word with the first. Long texts take a moment."""
         first = self.variants[0].text
         return [
-            Compared(variant, similarity(first, variant.text), between(first, variant.text))
+            Comparison(variant, similarity(first, variant.text), between(first, variant.text))
             for variant in self.variants[:VARIANTS]
         ]
 
@@ -94,10 +104,12 @@ class Group:
 class Duplicates:
     """Groups, those over several sources first; and how many texts are shared word for word.
 
-    `texts`: distinct texts that were compared; `in_groups`: those of them that are in a group.
+    `texts`: distinct texts that were compared; `of`: those that there are; `in_groups`: those of the compared ones
+    that are in a group.
     """
 
     texts: int
+    of: int
     groups: Sequence[Group]
     in_groups: int
     across_sources: int
@@ -106,18 +118,27 @@ class Duplicates:
     shared_sources: int
     shared_labels: int
 
+    @property
+    def is_sample(self) -> bool:
+        """Whether not all texts were compared."""
+        return self.texts < self.of
 
-def find(connection: Connection) -> Duplicates:
-    """Compare every distinct clause, section and span of the corpus with every other."""
-    rows = connection.execute(statement("report_clauses"), binary=True).fetchall()
+
+def find(connection: Connection, *, most: int = MOST_TEXTS) -> Duplicates:
+    """Compare every distinct clause, section and span of the corpus with every other.
+
+    Of more than `most` those with the lowest hashes are taken: in effect a random sample, and the same every time.
+    """
+    rows = connection.execute(statement("report_clauses"), {"most": most}, binary=True)
     texts = {bytes(digest): content for digest, content in rows}
-    found = components(list(texts.values()))
+    [count] = connection.execute(statement("report_clauses_counted")).fetchone() or (0,)
     names = list(texts)
-    members = [[names[position] for position in group] for group in found]
+    members = [[names[position] for position in group] for group in components(list(texts.values()))]
     groups = _placed(connection, members, texts)
     shared = connection.execute(statement("report_shared")).fetchone() or (0, 0, 0)
     return Duplicates(
         texts=len(texts),
+        of=count,
         groups=sorted(groups, key=lambda group: (-len(group.sources), -group.documents, group.variants[0].text)),
         in_groups=sum(len(group.variants) for group in groups),
         across_sources=sum(len(group.sources) > 1 for group in groups),
@@ -172,25 +193,29 @@ def pairs(texts: Sequence[str], *, alike: float = ALIKE) -> Iterator[Pair]:
                 distance = Indel.distance(coded[i], coded[j], score_cutoff=apart)
                 if distance <= apart:
                     yield min(i, j), max(i, j), 1 - distance / both
-        # Those to come are as long or longer, and have to share more: fewer of the rarest tell them.
+        # Those to come are as long or longer, and have to share more: fewer of the rarest words find them.
         for word in _rarest(coded[i], lengths[position] - ceil(lengths[position] * alike - 1e-9) + SHARED):
             holders[word].append(position)
 
 
 def _rarest(code: str, count: int) -> list[str]:
-    """The rarest words; a word that comes again is another word: its second is told from its first."""
-    chosen = sorted(code)[:count]
-    return [word * (number + 1) for word, same in groupby(chosen) for number, _ in enumerate(same)]
+    """The rarest words; a word that comes again is another word: its second occurrence differs from its first."""
+    rarest = sorted(code)[:count]
+    return [word * (number + 1) for word, same in groupby(rarest) for number, _ in enumerate(same)]
 
 
 def _coded(texts: Sequence[str]) -> list[str]:
     """Each text as a string with one character for a word, without case; the rarer a word, the lower it is."""
-    words = [_WORD.findall(text.casefold()) for text in texts]
-    counted = Counter(word for each in words for word in each)
-    ranked = sorted(counted, key=lambda word: (counted[word], word))
+    counts = Counter(word for text in texts for word in _words(text))
+    ranked = sorted(counts, key=lambda word: (counts[word], word))
     # A million different words have characters of their own; further ones share theirs, which finds too much.
     codes = {word: chr(_FIRST + rank % (_LAST - _FIRST + 1)) for rank, word in enumerate(ranked)}
-    return ["".join(codes[word] for word in each) for each in words]
+    return ["".join(codes[word] for word in _words(text)) for text in texts]
+
+
+def _words(text: str) -> list[str]:
+    """Taken from a text twice, so that never those of all texts are held at once."""
+    return _WORD.findall(text.casefold())
 
 
 def similarity(one: str, other: str) -> float:
@@ -202,7 +227,8 @@ def _placed(connection: Connection, groups: Sequence[Sequence[bytes]], texts: Ma
     """The groups that stand in more than one document."""
     hashes = [digest for group in groups for digest in group]
     rows: dict[bytes, list[_Row]] = defaultdict(list)
-    for digest, *row in connection.execute(statement("report_places"), {"hashes": hashes}, binary=True):
+    parameters = {"hashes": hashes, "most": MOST_PLACES}
+    for digest, *row in connection.execute(statement("report_places"), parameters, binary=True):
         rows[bytes(digest)].append(_Row(*row))
     placed = [_group(members, rows, texts) for members in groups]
     return [group for group in placed if group.documents > 1]
@@ -216,6 +242,7 @@ class _Row(NamedTuple):
     category: str | None
     start: int | None
     end: int | None
+    places: int
 
     def overlaps(self, other: "_Row") -> bool:
         """Whether it is the same stretch of the same document, more or less: a clause and the section it is in."""
@@ -226,18 +253,19 @@ class _Row(NamedTuple):
 
 def _group(members: Sequence[bytes], rows: Mapping[bytes, Sequence[_Row]], texts: Mapping[bytes, str]) -> Group:
     """A group with its most frequent text first. A stretch of a document counts once, however it is cut."""
-    ordered = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
-    taken: list[_Row] = []
+    by_frequency = sorted(members, key=lambda digest: (-len(rows[digest]), texts[digest]))
+    stretches: list[_Row] = []
     variants: list[Variant] = []
-    for digest in ordered:
-        own = [row for row in rows[digest] if not any(row.overlaps(other) for other in taken)]
-        taken += own
+    for digest in by_frequency:
+        own = [row for row in rows[digest] if not any(row.overlaps(other) for other in stretches)]
+        stretches += own
         if own:
             places = tuple(Place(row.source, row.title, row.section, row.category) for row in own)
             variants.append(Variant(texts[digest], places))
     return Group(
         variants=tuple(variants),
-        documents=len({row.document_id for row in taken}),
-        sources=tuple(sorted({row.source for row in taken})),
-        categories=tuple(sorted({row.category for row in taken if row.category})),
+        documents=len({row.document_id for row in stretches}),
+        more=any(row.places > MOST_PLACES for row in stretches),
+        sources=tuple(sorted({row.source for row in stretches})),
+        categories=tuple(sorted({row.category for row in stretches if row.category})),
     )

@@ -42,31 +42,20 @@ class Map:
 
 
 def draw(connection: Connection, space: Space, *, sample: int = SAMPLE) -> Map | None:
-    """Lay out a sample of the texts with a vector; None where there are too few. The same corpus, the same map."""
-    query = statement("report_mapped").format(vectors=space.vectors)
-    columns = pd.Index(["content_hash", "source", "granularity", "category"])
-    texts = pd.DataFrame(connection.execute(query, binary=True).fetchall(), columns=columns)
-    chosen = stratified(texts, sample)
-    if len(chosen) < LEAST:
-        return None
-    points = project(_vectors(connection, space, chosen["content_hash"].tolist()))
-    placed = chosen.drop(columns="content_hash").assign(x=points[:, 0], y=points[:, 1])
-    return Map(placed, len(texts))
+    """Lay out at most `sample` of the texts with a vector; None where there are too few.
 
-
-def stratified(texts: pd.DataFrame, size: int) -> pd.DataFrame:
-    """At most `size` rows, each source, granularity and category with its share; ordered by hash.
-
-    Within a stratum those with the lowest hashes: as good as drawn by lot, and the same every time.
+    Each source, granularity and category has its share. The same corpus, the same map.
     """
-    if len(texts) <= size:
-        return texts.sort_values("content_hash", ignore_index=True)
-    ordered = texts.sort_values("content_hash")
-    strata = ordered.groupby(["source", "granularity", "category"], dropna=False)["source"]
-    # Each text by its quantile in its stratum: taking the lowest over all takes a share of each.
-    share = (strata.cumcount() + 0.5) / strata.transform("size")
-    kept = ordered.assign(share=share).nsmallest(size, "share", keep="first")
-    return kept.drop(columns="share").sort_values("content_hash", ignore_index=True)
+    query = statement("report_mapped").format(vectors=space.vectors)
+    columns = pd.Index(["content_hash", "source", "granularity", "category", "of"])
+    selection = pd.DataFrame(
+        connection.execute(query, {"sample": sample}, binary=True).fetchall(), columns=columns
+    )
+    if len(selection) < LEAST:
+        return None
+    points = project(_vectors(connection, space, selection["content_hash"].tolist()))
+    placed = selection.drop(columns=["content_hash", "of"]).assign(x=points[:, 0], y=points[:, 1])
+    return Map(placed, int(selection["of"].iloc[0]))
 
 
 def project(vectors: Points) -> Points:

@@ -14,19 +14,20 @@ from bootstrap_assets.database.connection import Connection, look_at_one_moment
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.evaluation import evaluation, questions
+from bootstrap_assets.evaluation.ann import TARGET_RECALL
+from bootstrap_assets.evaluation.document import TaskScores
 from bootstrap_assets.report import changes, contents, duplicates, pictures, quality
 from bootstrap_assets.report import map as mapping
 from bootstrap_assets.report.changes import Changes
 from bootstrap_assets.report.contents import Contents
 from bootstrap_assets.report.duplicates import Duplicates, Group
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import MODES, Quality, Task
+from bootstrap_assets.report.quality import MODES, Quality
 from bootstrap_assets.report.words import (
     bar,
     code,
     dollars,
     moment,
-    moment_of,
     number,
     picture,
     rows,
@@ -48,7 +49,7 @@ PAGE = "page.html.j2"
 
 @dataclass(frozen=True)
 class Report:
-    """What the page tells. Without a space there is no corpus, and nothing else is there."""
+    """What the page says. Without a space there is no corpus, and nothing else is there."""
 
     made_at: datetime
     database: str
@@ -61,7 +62,7 @@ class Report:
 
 
 def gather(connection: Connection, database: str) -> Report:
-    """Ask the database everything the page tells, of one moment; nothing is changed.
+    """Read from the database everything the page says, as of one moment; nothing is changed.
 
     `database` names it for people, without a password. `connection` knows the vector type.
     """
@@ -101,23 +102,22 @@ def render(report: Report) -> str:
         "words": lambda name: str(name).replace("_", " "),
         "cut": shortened,
         "code": code,
-        "told_moment": moment_of,
     }
     template = environment.from_string(files(__package__).joinpath(PAGE).read_text(encoding="utf-8"))
-    return template.render(_told(report))
+    return template.render(_names(report))
 
 
-def _told(report: Report) -> dict[str, Any]:
+def _names(report: Report) -> dict[str, Any]:
     """The names that the template knows."""
-    told: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": picture, "bar": bar}
-    told["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
+    names: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": picture, "bar": bar}
+    names["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
     if report.space is None or report.contents is None:
-        return told
-    told["titles"] |= {
-        name: f"{told['titles'].get(name, name)} ({origin})" for name, origin in report.contents.invented.items()
+        return names
+    names["titles"] |= {
+        name: f"{names['titles'].get(name, name)} ({origin})" for name, origin in report.contents.invented.items()
     }
     assert report.duplicates is not None
-    return told | {
+    return names | {
         "contents": report.contents,
         "covered": report.contents.covered,
         "glance": _glance(report),
@@ -125,13 +125,13 @@ def _told(report: Report) -> dict[str, Any]:
         "measured_on": evaluation.measured_on,
         "pictures": pictures,
         "retry": _retry,
-        "groups": _chosen(report.duplicates.groups),
+        "groups": _selection(report.duplicates.groups),
         "group_counts": Counter(group.sources for group in report.duplicates.groups).most_common(),
         "rows": rows,
         "tasks": TASKS,
         "modes": MODES,
         "outdated": OUTDATED,
-        "failures_told": _all_failures_told(report.contents),
+        "failures_message": _failures_message(report.contents),
         "excerpt": EXCERPT,
     }
 
@@ -158,18 +158,19 @@ TASKS = {
 def _glance(report: Report) -> list[tuple[str, str]]:
     """What somebody should know first: (`good`, `warn` or `bad`, a sentence)."""
     assert report.contents is not None
-    found = [*_answers_told(report.quality), _coverage_told(report.contents), _failures_told(report.contents)]
+    lines = [*_answer_lines(report.quality), _coverage_line(report.contents), _failures_line(report.contents)]
     absent = sum(len(report.contents.absent_labels(source)) for source in SOURCES)
     if absent:
         labels = "label does" if absent == 1 else "labels do"
-        found.append(("warn", f"{absent:,} official {labels} not occur in the corpus: see Coverage."))
+        lines.append(("warn", f"{absent:,} official {labels} not occur in the corpus: see Coverage."))
     for breaker in report.contents.breakers:
-        found.append(("bad", f"The circuit breaker of {breaker.name} is open: {breaker.reason}"))
-    found += [("bad", failure) for failure in (report.quality.failures if report.quality else ())]
-    return found + _index_told(report.quality)
+        lines.append(("bad", f"The circuit breaker of {breaker.name} is open: {breaker.reason}"))
+    document = report.quality.document if report.quality else None
+    lines += [("bad", failure) for failure in (document.failures if document else ())]
+    return lines + _index_lines(report.quality)
 
 
-def _coverage_told(counted: Contents) -> tuple[str, str]:
+def _coverage_line(counted: Contents) -> tuple[str, str]:
     missing = int(counted.covered["missing"].sum())
     if missing:
         return "warn", f"{missing:,} of {counted.total:,} records have no vector yet: `bootstrap run` goes on."
@@ -178,7 +179,7 @@ def _coverage_told(counted: Contents) -> tuple[str, str]:
     return "good", f"Every one of the {counted.total:,} records can be searched by meaning: each has its vector."
 
 
-def _failures_told(counted: Contents) -> tuple[str, str]:
+def _failures_line(counted: Contents) -> tuple[str, str]:
     failed = int(counted.failures["letters"].sum())
     if failed:
         return (
@@ -186,33 +187,32 @@ def _failures_told(counted: Contents) -> tuple[str, str]:
             f"{failed:,} {'record' if failed == 1 else 'records'} failed and wait for somebody: see Failures.",
         )
     if counted.ignored:
-        return "good", f"No record waits to be retried. {_ignored_told(counted.ignored)}."
+        return "good", f"No record waits to be retried. {_ignored_message(counted.ignored)}."
     return "good", "Nothing failed: no record waits to be retried."
 
 
-def _all_failures_told(counted: Contents) -> str:
+def _failures_message(counted: Contents) -> str:
     """What stands among the failures where no dead letter is open."""
     without = int(counted.covered["records"].sum() - counted.covered["embedded"].sum())
     missing = int(counted.covered["missing"].sum())
     if not without and not counted.ignored:
         return "None. Every record was read, embedded and stored."
-    told = "No dead letters."
+    message = "No dead letters."
     if counted.ignored:
-        told = (
-            f"{_ignored_told(counted.ignored)}, see `bootstrap failures list --all`; no other waits for somebody."
-        )
+        ignored = _ignored_message(counted.ignored)
+        message = f"{ignored}, see `bootstrap failures list --all`; no other waits for somebody."
     if missing:
         have = "record has" if missing == 1 else "records have"
-        told += f" {missing:,} {have} no vector yet: `bootstrap run` goes on with them."
-    return told
+        message += f" {missing:,} {have} no vector yet: `bootstrap run` goes on with them."
+    return message
 
 
-def _ignored_told(ignored: int) -> str:
+def _ignored_message(ignored: int) -> str:
     return f"{ignored:,} {'failure is' if ignored == 1 else 'failures are'} ignored"
 
 
 FOUND_WELL = 0.9
-"""From this share of right passages among the first five on, answers are good: whoever reads five misses few."""
+"""From this share of right passages among the first five on, answers are good: who reads five misses little."""
 
 ANSWERS = {
     "contract_nli": "Of the passages that are evidence for a statement",
@@ -221,53 +221,54 @@ ANSWERS = {
 """What a task looks for, as the beginning of a sentence."""
 
 
-def _answers(found: Quality | None) -> list[tuple[str, str]]:
+def _answers(quality: Quality | None) -> list[tuple[str, str]]:
     """For each task: what it is called on a tile, and the share of what is right among the first five."""
-    tasks = found.tasks if found else {}
+    tasks = quality.tasks if quality else {}
     return [(name, share(_first_five(tasks.get(name)))) for name in TASKS]
 
 
-def _first_five(task: Task | None) -> float | None:
-    score = task.scores.get("hybrid", {}).get("R@5") if task else None
-    return score.mean if score else None
+def _first_five(task: TaskScores | None) -> float | None:
+    return task.hybrid["R@5"].mean if task else None
 
 
-def _answers_told(found: Quality | None) -> list[tuple[str, str]]:
+def _answer_lines(quality: Quality | None) -> list[tuple[str, str]]:
     """How good the answers of the search are, which is what matters most; or that nobody knows."""
-    told = []
-    for name, beginning in ANSWERS.items():
-        task = found.tasks.get(name) if found else None
-        share = _first_five(task)
-        if found is None or task is None or share is None:
-            continue
-        asked = f"{task.questions:,} questions, " if task.questions else ""
-        origin = found.invented.get(name)
-        sentence = f"{beginning}, {share:.0%} are among the first five results ({asked}{SOURCES[name].title}"
-        sentence += f": {origin}, so this says nothing of real contracts)." if origin else ")."
-        kind = "good" if share >= FOUND_WELL and not origin and not found.outdated else "warn"
-        told.append((kind, f"{sentence} {OUTDATED}" if found.outdated else sentence))
-    if told:
-        return told
-    if found and found.evaluated_at:
+    if quality is None or quality.document is None:
+        unreadable = quality.unreadable if quality else None
+        unknown = "How well the search answers was not measured yet: run `bootstrap evaluate`."
+        return [("warn", f"{_sentence(unreadable)}." if unreadable else unknown)]
+    if not quality.tasks:
         return [
             ("warn", "How well the search answers is not known: no labelled contract was there to measure it.")
         ]
-    return [("warn", "How well the search answers was not measured yet: run `bootstrap evaluate`.")]
+    return [_answer_line(name, task, quality) for name, task in quality.tasks.items()]
 
 
-def _index_told(found: Quality | None) -> list[tuple[str, str]]:
+def _answer_line(name: str, task: TaskScores, quality: Quality) -> tuple[str, str]:
+    share, origin = task.hybrid["R@5"].mean, quality.invented.get(name)
+    sentence = f"{ANSWERS[name]}, {share:.0%} are among the first five results ({task.queries:,} questions, "
+    sentence += SOURCES[name].title
+    sentence += f": {origin}, so this says nothing of real contracts)." if origin else ")."
+    kind = "good" if share >= FOUND_WELL and not origin and not quality.outdated else "warn"
+    return kind, f"{sentence} {OUTDATED}" if quality.outdated else sentence
+
+
+def _sentence(message: str) -> str:
+    return message[:1].upper() + message[1:]
+
+
+def _index_lines(quality: Quality | None) -> list[tuple[str, str]]:
     """Whether the index loses anything: that says nothing of the answers."""
-    points = {point.ef_search: point.recall_10 for point in found.curve} if found else {}
-    recall = points.get(found.ef_search) if found and found.ef_search else None
-    if found is None or recall is None:
+    if quality is None or quality.document is None:
         return []
-    told = (
+    recall = quality.document.operating_point.recall_10
+    line = (
         f"For texts of the corpus, the index finds {recall:.1%} of the nearest ten that an exhaustive search "
         "would find."
     )
-    if found.outdated:
-        return [("warn", f"{told} {OUTDATED}")]
-    return [("good" if recall >= 0.99 else "warn", told)]
+    if quality.outdated:
+        return [("warn", f"{line} {OUTDATED}")]
+    return [("good" if recall >= TARGET_RECALL else "warn", line)]
 
 
 def _retry(source: str, stage: str, error_class: str) -> str:
@@ -277,12 +278,12 @@ def _retry(source: str, stage: str, error_class: str) -> str:
     return f"bootstrap failures retry --source {source} --class {error_class}"
 
 
-def _chosen(groups: Sequence[Group]) -> list[Group]:
+def _selection(groups: Sequence[Group]) -> list[Group]:
     """Some groups of each combination of sources, so that one source does not take all the room."""
-    seen: Counter[tuple[str, ...]] = Counter()
-    chosen = []
+    counts: Counter[tuple[str, ...]] = Counter()
+    selection = []
     for group in groups:
-        seen[group.sources] += 1
-        if seen[group.sources] <= GROUPS * (1 + (len(group.sources) > 1)):
-            chosen.append(group)
-    return chosen
+        counts[group.sources] += 1
+        if counts[group.sources] <= GROUPS * (1 + (len(group.sources) > 1)):
+            selection.append(group)
+    return selection

@@ -19,8 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from bootstrap_assets.evaluation.document import Point, Scores
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import MODES, Point, Score
+from bootstrap_assets.report.quality import MODES
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
@@ -59,18 +60,18 @@ _GRAINS = {"document": "whole documents", "template": "templates", "section": "s
 @rc_context(_STYLE)
 def svg(figure: Figure) -> str:
     """The figure as SVG; its text stays text."""
-    written = StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = written.getvalue().replace("'DejaVu Sans'", FONTS)
-    return drawn[drawn.index("<svg") :]
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue().replace("'DejaVu Sans'", FONTS)
+    return text[text.index("<svg") :]
 
 
 @rc_context(_STYLE)
 def png(figure: Figure, *, dpi: int = 110) -> bytes:
     """The figure as PNG."""
-    written = BytesIO()
-    figure.savefig(written, format="png", dpi=dpi, metadata={"Software": None})
-    return written.getvalue()
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def address(figure: Figure) -> str:
@@ -114,12 +115,12 @@ def coverage_bar(covered: pd.DataFrame) -> Figure:
     """
     figure, axes = _figure(7.2, 0.9 + 0.36 * len(covered))
     left = pd.Series(0.0, index=covered.index)
-    told = (
+    shares = (
         ("embedded", "with vector", GREEN, ""),
         ("dead", "failed", RED, "///"),
         ("missing", "none yet", PALE, ".."),
     )
-    for column, label, colour, hatch in told:
+    for column, label, colour, hatch in shares:
         share = covered[column] / covered["records"].clip(lower=1)
         axes.barh(
             covered.index, share, left=left, color=colour, hatch=hatch, edgecolor="white", label=label, height=0.6
@@ -136,63 +137,54 @@ def coverage_bar(covered: pd.DataFrame) -> Figure:
 
 
 @rc_context(_STYLE)
-def recall_curve(points: Sequence[Point], chosen: int | None = None) -> Figure:
-    """What the index finds by effort (ef_search), and the time it takes; `chosen`: the effort in use."""
+def recall_curve(points: Sequence[Point], effort: int | None = None) -> Figure:
+    """What the index finds by effort (ef_search), and the time it takes; `effort`: the one in use."""
     figure, axes = _figure(7.2, 2.9)
-    for name, label, colour, mark in (
-        ("recall_10", "of the nearest 10", BLUE, "o"),
-        ("recall_100", "of the nearest 100", ORANGE, "s"),
-    ):
-        told = [(point.ef_search, value) for point in points if (value := getattr(point, name)) is not None]
-        if told:
-            axes.plot(*zip(*told, strict=True), color=colour, marker=mark, label=label)
+    efforts = [point.ef_search for point in points]
+    shares_10, shares_100 = [point.recall_10 for point in points], [point.recall_100 for point in points]
+    axes.plot(efforts, shares_10, color=BLUE, marker="o", label="of the nearest 10", clip_on=False)
+    axes.plot(efforts, shares_100, color=ORANGE, marker="s", label="of the nearest 100", clip_on=False)
     axes.set_xlabel("effort of the index (ef_search)")
     axes.set_ylabel("share found (recall)")
     axes.set_ylim(top=1.005)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    times = [(point.ef_search, point.milliseconds) for point in points if point.milliseconds is not None]
-    if times:
-        beside = axes.twinx()
-        beside.plot(
-            *zip(*times, strict=True), color=GREY, linestyle=":", marker="^", label="milliseconds a search"
-        )
-        beside.set_ylabel("milliseconds a search", color=GREY)
-        beside.set_ylim(bottom=0)
-        beside.spines["right"].set_visible(True)
-    if chosen:
-        axes.axvline(chosen, color=GREEN, linestyle="--", label=f"in use: {chosen}")
+    beside = axes.twinx()
+    times = [point.ms for point in points]
+    beside.plot(efforts, times, color=GREY, linestyle=":", marker="^", label="milliseconds a search")
+    beside.set_ylabel("milliseconds a search", color=GREY)
+    beside.set_ylim(bottom=0)
+    beside.spines["right"].set_visible(True)
+    if effort:
+        axes.axvline(effort, color=GREEN, linestyle="--", label=f"in use: {effort}")
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     figure.legend(loc="outside upper left", ncols=4)
     return figure
 
 
 @rc_context(_STYLE)
-def scores(by_mode: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -> Figure:
+def scores(by_mode: Mapping[str, Scores], metrics: Sequence[str]) -> Figure:
     """Scores of each way to search, by metric, with confidence intervals as lines."""
     figure, axes = _figure(7.2, 1.1 + 0.6 * len(metrics))
-    for number, (mode, found) in enumerate(by_mode.items()):
+    for number, (mode, of_mode) in enumerate(by_mode.items()):
         for row, metric in enumerate(metrics):
-            if not (score := found.get(metric)):
-                continue
+            score = of_mode[metric]
             y = row + (number - (len(by_mode) - 1) / 2) * 0.2
-            low = score.mean if score.low is None else score.low
-            high = score.mean if score.high is None else score.high
-            axes.plot([low, high], [y, y], color=PALETTE[number], linewidth=2.2, solid_capstyle="butt")
+            axes.plot([score.low, score.high], [y, y], color=PALETTE[number], linewidth=2.2, solid_capstyle="butt")
             label = MODES.get(mode, mode) if row == 0 else None
             axes.plot(score.mean, y, MARKS[number], color=PALETTE[number], label=label, linestyle="none")
             axes.annotate(
-                f"{score.mean:.3f}", (high, y), xytext=(5, 0), textcoords="offset points", va="center", size=8
+                f"{score.mean:.3f}",
+                (score.high, y),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                size=8,
             )
     axes.set_yticks(range(len(metrics)), metrics)
     axes.invert_yaxis()
-    ends = [
-        end
-        for found in by_mode.values()
-        for score in found.values()
-        for end in (score.low, score.mean, score.high)
-    ]
-    known = [end for end in ends if end is not None] or [0.0, 1.0]
-    axes.set_xlim(max(floor(10 * min(known) - 0.5) / 10, 0), ceil(10 * max(known) + 0.5) / 10)
+    of_all = [of_mode[metric] for of_mode in by_mode.values() for metric in metrics]
+    lowest, highest = min(score.low for score in of_all), max(score.high for score in of_all)
+    axes.set_xlim(max(floor(10 * lowest - 0.5) / 10, 0), ceil(10 * highest + 0.5) / 10)
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.tick_params(length=0)
     figure.legend(loc="outside upper left", ncols=2)
@@ -200,20 +192,20 @@ def scores(by_mode: Mapping[str, Mapping[str, Score]], metrics: Sequence[str]) -
 
 
 @rc_context(_STYLE)
-def map_by_source(drawn: Map, titles: Mapping[str, str] | None = None) -> Figure:
+def map_by_source(layout: Map, titles: Mapping[str, str] | None = None) -> Figure:
     """The map, each text in the colour and mark of its source."""
-    sources = drawn.texts["source"].replace(dict(titles or {}))
+    sources = layout.texts["source"].replace(dict(titles or {}))
     names = [str(name) for name in sources.value_counts().index]  # the largest first, so that it hides no other
-    return _map(drawn.texts, sources, names, columns=4)
+    return _map(layout.texts, sources, names, columns=4)
 
 
 @rc_context(_STYLE)
-def map_by_category(drawn: Map, *, named: int = 10) -> Figure:
+def map_by_category(layout: Map, *, most: int = 10) -> Figure:
     """The map, the most frequent categories in a colour and mark of their own, named where most of them lie."""
-    categories = drawn.texts["category"]
-    names = [str(name) for name in categories.value_counts().index[:named]]
-    figure = _map(drawn.texts, categories, names, columns=2)
-    _name_places(figure.axes[0], drawn.texts, names)
+    categories = layout.texts["category"]
+    names = [str(name) for name in categories.value_counts().index[:most]]
+    figure = _map(layout.texts, categories, names, columns=2)
+    _name_places(figure.axes[0], layout.texts, names)
     return figure
 
 
@@ -226,10 +218,10 @@ def _map(texts: pd.DataFrame, of: pd.Series, names: Sequence[str], *, columns: i
             others["x"], others["y"], s=6, color=PALE, linewidths=0, label="other or none", rasterized=True
         )
     for number, name in enumerate(names):
-        chosen = texts[of == name]
+        members = texts[of == name]
         colour, mark = PALETTE[number % len(PALETTE)], MARKS[number % len(MARKS)]
         axes.scatter(
-            chosen["x"], chosen["y"], s=10, color=colour, marker=mark, linewidths=0, label=name, rasterized=True
+            members["x"], members["y"], s=10, color=colour, marker=mark, linewidths=0, label=name, rasterized=True
         )
     axes.set_axis_off()
     axes.margins(0.02)
@@ -239,15 +231,15 @@ def _map(texts: pd.DataFrame, of: pd.Series, names: Sequence[str], *, columns: i
 
 def _name_places(axes: Axes, texts: pd.DataFrame, names: Sequence[str]) -> None:
     """Write each name where its texts are densest; a name that would cover another moves up or down."""
-    taken: list[tuple[float, float, float]] = []
+    boxes: list[tuple[float, float, float]] = []
     for name in names:
         x, y = densest(texts.loc[texts["category"] == name, ["x", "y"]].to_numpy())
         half = 0.0135 * len(name)
         x = min(max(x, half - 1), 1 - half)
         for step in (0, 1, -1, 2, -2, 3, -3):
             height = y + step * 0.075
-            if not any(abs(x - a) < half + b and abs(height - c) < 0.07 for a, b, c in taken):
-                taken.append((x, half, height))
+            if not any(abs(x - a) < half + b and abs(height - c) < 0.07 for a, b, c in boxes):
+                boxes.append((x, half, height))
                 box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
                 axes.text(x, height, name, size=7.5, ha="center", va="center", bbox=box)
                 break

@@ -2,19 +2,20 @@
 -- What the report asks. Nothing here changes anything; {vectors} is the space's table.
 
 -- name: report_records
--- The whole corpus, counted by all that a record may be told apart by.
+-- The whole reference corpus, counted by all that a record may be told apart by.
 SELECT r.source, r.granularity, r.category, r.hypothesis_id, r.nli_label, count(*) AS records,
        count(v.content_hash) AS embedded,
        count(*) FILTER (WHERE v.content_hash IS NULL AND EXISTS (
            SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash AND f.source = r.source
            AND f.space_id = %(space)s AND f.resolved_at IS NULL)) AS dead
 FROM reference_records r LEFT JOIN {vectors} v USING (content_hash)
+WHERE r.tenant_id IS NULL
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 
 -- name: report_documents
 SELECT source, count(*) AS documents,
        string_agg(DISTINCT licence || '; ' || attribution, ' – and: ') AS origin
-FROM reference_documents GROUP BY source ORDER BY source
+FROM reference_documents WHERE tenant_id IS NULL GROUP BY source ORDER BY source
 
 -- name: report_findings
 SELECT source, kind, count(*) AS findings, min(message) AS example, min(place) AS place
@@ -51,9 +52,6 @@ FROM embedding_usage u JOIN embedding_spaces s ON s.id = u.space_id
 WHERE u.run_id IS NOT NULL AND u.source IS DISTINCT FROM 'search'
 GROUP BY u.run_id, s.model ORDER BY 2 DESC LIMIT %(limit)s
 
--- name: report_quality
-SELECT quality FROM embedding_spaces WHERE id = %(space)s
-
 -- name: report_shared
 -- Texts that several records hold word for word: over documents, over sources, under different labels.
 SELECT count(*) FILTER (WHERE documents > 1), count(*) FILTER (WHERE sources > 1),
@@ -69,24 +67,40 @@ FROM (
 SELECT t.content_hash, t.content FROM reference_texts t
 WHERE EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = t.content_hash
               AND r.granularity IN ('clause', 'section', 'span'))
-ORDER BY t.content_hash
+ORDER BY t.content_hash LIMIT %(most)s
+
+-- name: report_clauses_counted
+SELECT count(DISTINCT content_hash) FROM reference_records WHERE granularity IN ('clause', 'section', 'span')
 
 -- name: report_places
-SELECT r.content_hash, r.source, r.document_id, d.title, r.section_path, r.category,
-       r.char_start, r.char_end
-FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
-WHERE r.content_hash = ANY(%(hashes)s) AND r.granularity IN ('clause', 'section', 'span')
-ORDER BY r.content_hash, r.source, r.source_id
+-- Of a text in very many places some of each source, and how many there are.
+SELECT content_hash, source, document_id, title, section_path, category, char_start, char_end, places FROM (
+    SELECT r.*, d.title, row_number() OVER (same ORDER BY r.source_id) AS number, count(*) OVER same AS places
+    FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
+    WHERE r.content_hash = ANY(%(hashes)s) AND r.granularity IN ('clause', 'section', 'span')
+    WINDOW same AS (PARTITION BY r.content_hash, r.source)) numbered
+WHERE number <= %(most)s ORDER BY content_hash, source, source_id
 
 -- name: report_mapped
--- One row for each text that has a vector, told by its record with a label where there is one.
-SELECT DISTINCT ON (r.content_hash) r.content_hash, r.source, r.granularity, r.category
-FROM reference_records r JOIN {vectors} v USING (content_hash)
-WHERE r.granularity IN ('clause', 'section', 'span')
-ORDER BY r.content_hash, r.category IS NULL, r.source, r.source_id
+-- Texts that have a vector, each told by its record with a label where there is one; and how many there are. Each
+-- source, granularity and category has its share: a text by its quantile in its stratum, where the lowest hashes
+-- are as good as drawn by lot.
+WITH mapped AS (
+    SELECT DISTINCT ON (r.content_hash) r.content_hash, r.source, r.granularity, r.category
+    FROM reference_records r JOIN {vectors} v USING (content_hash)
+    WHERE r.granularity IN ('clause', 'section', 'span')
+    ORDER BY r.content_hash, r.category IS NULL, r.source, r.source_id
+), ranked AS (
+    SELECT *, (row_number() OVER (stratum ORDER BY content_hash) - 0.5::float8) / count(*) OVER stratum AS share,
+           count(*) OVER () AS texts
+    FROM mapped WINDOW stratum AS (PARTITION BY source, granularity, category)
+)
+SELECT content_hash, source, granularity, category, texts FROM (
+    SELECT * FROM ranked ORDER BY share, content_hash LIMIT %(sample)s) chosen
+ORDER BY content_hash
 
 -- name: report_vectors
-SELECT content_hash, embedding FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash
+SELECT content_hash, embedding::vector FROM {vectors} WHERE content_hash = ANY(%(hashes)s) ORDER BY content_hash
 
 -- name: report_changes
 SELECT source, change, granularity, count(*) AS records, max(changed_at) AS changed_at

@@ -62,15 +62,6 @@ def moment(value: datetime | None) -> str:
     return "–" if value is None else f"{value.astimezone(UTC):%d %B %Y, %H:%M} UTC"
 
 
-def moment_of(text: str) -> str:
-    """A moment as JSON has it, where it can be read; else as it stands."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return moment(time if time.tzinfo else time.replace(tzinfo=UTC))
-
-
 def code(sentence: str) -> Markup:
     """A sentence with what stands in backticks as code."""
     parts = sentence.split("`")

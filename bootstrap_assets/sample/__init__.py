@@ -1,4 +1,4 @@
-"""A small corpus of our own writing, written out as the four official archives look.
+"""A small corpus of our own writing, in the formats of the four official archives.
 
 `authored/` holds the texts as people write them (see `markup`); `cuad_format`, `nli_format` and
 `markdown_formats` know the official shapes; `generate` makes the same archives at any size from a seed.

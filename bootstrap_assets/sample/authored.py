@@ -9,7 +9,7 @@ from bootstrap_assets.sample.cuad_format import CATEGORIES, DERIVED, Contract
 from bootstrap_assets.sample.markup import Label, read_manuscript, strip_labels
 from bootstrap_assets.sample.nli_format import HYPOTHESES, SPLITS, Nda, segment, spans_within
 
-AUTHORED = Path(__file__).parent / "authored"
+MANUSCRIPTS = Path(__file__).parent / "authored"
 _JOINTS = {"numbered": "\n\n", "flat": " "}
 _CHOICES = {"+": "Entailment", "-": "Contradiction"}
 SILENT = "NotMentioned"
@@ -18,7 +18,7 @@ Choice = tuple[str, tuple[int, ...]]
 """The official word for a label, and the indices of the spans that show it."""
 
 
-def contracts(folder: Path = AUTHORED / "contracts") -> Iterator[Contract]:
+def contracts(folder: Path = MANUSCRIPTS / "contracts") -> Iterator[Contract]:
     """The contracts, sorted by title. Raises FormatError for an unknown category or layout."""
     return iter(sorted(map(_contract, _files(folder, ".txt")), key=lambda contract: contract.title))
 
@@ -38,13 +38,13 @@ def _contract(path: Path) -> Contract:
     return Contract(title, text, tuple((label.name, label.start, label.end) for label in labels), header)
 
 
-def ndas(folder: Path = AUTHORED / "ndas") -> dict[str, list[Nda]]:
+def ndas(folder: Path = MANUSCRIPTS / "ndas") -> dict[str, list[Nda]]:
     """The confidentiality agreements of each split, in the order of their file names."""
-    found: dict[str, list[Nda]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[Nda]] = {split: [] for split in SPLITS}
     for number, path in enumerate(_files(folder, ".txt"), 1):
         split, document = _nda(path, number)
-        found[split].append(document)
-    return found
+        splits[split].append(document)
+    return splits
 
 
 def _nda(path: Path, number: int) -> tuple[str, Nda]:
@@ -76,13 +76,13 @@ def _evidence(labels: list[Label], spans: tuple[tuple[int, int], ...], place: st
     return {number: (choice, tuple(sorted(evidence[number]))) for number, choice in choices.items()}
 
 
-def agreements(folder: Path = AUTHORED / "agreements") -> dict[str, list[tuple[str, bytes]]]:
+def agreements(folder: Path = MANUSCRIPTS / "agreements") -> dict[str, list[tuple[str, bytes]]]:
     """Each repository of numbered agreements with its files: (name, content)."""
     repositories = sorted(path for path in folder.iterdir() if path.is_dir())
     return {path.name: [(file.name, file.read_bytes()) for file in _files(path, ".md")] for path in repositories}
 
 
-def prose_objects(folder: Path = AUTHORED / "prose_objects") -> list[tuple[str, bytes]]:
+def prose_objects(folder: Path = MANUSCRIPTS / "prose_objects") -> list[tuple[str, bytes]]:
     """The files of the prose-object library: (path below the library's root, content)."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in files]

@@ -76,18 +76,18 @@ _README = "Contracts in the format of CUAD v1, written for the tests and demonst
 class Contract:
     """A contract with the pieces that answer categories: (category, start, end) into `text`, in order of the text.
 
-    `normalised` holds answers of the derived categories as the table gives them.
+    `table_answers` holds the answers to the derived categories as the table gives them.
     """
 
     title: str
     text: str
     answers: tuple[tuple[str, int, int], ...]
-    normalised: Mapping[str, str]
+    table_answers: Mapping[str, str]
 
     def texts(self, category: str) -> list[str]:
         """The answers to one category, each text once, in order."""
-        found = (self.text[start:end] for name, start, end in self.answers if name == category)
-        return list(dict.fromkeys(found))
+        pieces = (self.text[start:end] for name, start, end in self.answers if name == category)
+        return list(dict.fromkeys(pieces))
 
 
 def write_cuad(path: Path, contracts: Iterable[Contract]) -> Path:
@@ -97,7 +97,7 @@ def write_cuad(path: Path, contracts: Iterable[Contract]) -> Path:
         clauses = csv.writer(rows)
         clauses.writerow(_header())
         with archive.open(member(f"{ROOT}/CUAD_v1.json"), "w") as squad:
-            _write_squad(squad, _seen(contracts, texts, clauses))
+            _write_squad(squad, _note_each(contracts, texts, clauses))
         archive.writestr(member(f"{ROOT}/CUAD_v1_README.txt"), _README)
         texts.pour(archive)
         rows.detach()
@@ -105,7 +105,7 @@ def write_cuad(path: Path, contracts: Iterable[Contract]) -> Path:
     return path
 
 
-def _seen(contracts: Iterable[Contract], texts: Spool, clauses: Any) -> Iterator[Contract]:
+def _note_each(contracts: Iterable[Contract], texts: Spool, clauses: Any) -> Iterator[Contract]:
     """Pass contracts on, and note each in the plain texts and in the table."""
     for contract in contracts:
         texts.add(f"{ROOT}/full_contract_txt/{contract.title}.txt", contract.text.encode())
@@ -128,12 +128,12 @@ def _entry(contract: Contract) -> dict[str, Any]:
         answers[category].append({"text": contract.text[start:end], "answer_start": start})
     questions = [
         {
-            "answers": found,
+            "answers": pieces,
             "id": f"{contract.title}__{category}",
             "question": _QUESTIONS[category],
-            "is_impossible": not found,
+            "is_impossible": not pieces,
         }
-        for category, found in answers.items()
+        for category, pieces in answers.items()
     ]
     return {"title": contract.title, "paragraphs": [{"qas": questions, "context": contract.text}]}
 
@@ -160,5 +160,5 @@ def _row(contract: Contract) -> list[str]:
     for category in CATEGORIES:
         texts = contract.texts(category)
         yes_or_no = "Yes" if texts else "No"
-        cells += [repr(texts), contract.normalised.get(category, "") if category in DERIVED else yes_or_no]
+        cells += [repr(texts), contract.table_answers.get(category, "") if category in DERIVED else yes_or_no]
     return cells

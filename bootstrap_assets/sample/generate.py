@@ -39,19 +39,19 @@ def generate(
     """
     if 0 < prose_files <= synthetic.PROSE_FIXED:
         raise ValueError(f"prose_files is 0 or more than {synthetic.PROSE_FIXED}, not {prose_files}")
-    written = []
+    paths = []
     if cuad_contracts:
-        made = synthetic.contracts(cuad_contracts, clauses_per_contract, seed, repeat_share)
-        written.append(write_cuad(folder / "cuad" / "CUAD_v1.zip", made))
+        contracts = synthetic.contracts(cuad_contracts, clauses_per_contract, seed, repeat_share)
+        paths.append(write_cuad(folder / "cuad" / "CUAD_v1.zip", contracts))
     if nli_contracts:
         path = folder / "contract_nli" / "contract-nli.zip"
-        written.append(write_contract_nli(path, lambda split: synthetic.ndas(nli_contracts, split, seed)))
+        paths.append(write_contract_nli(path, lambda split: synthetic.ndas(nli_contracts, split, seed)))
     for number in range(agreements):
-        written.append(write_repository(folder / "bonterms", *synthetic.agreement(number, seed)))
+        paths.append(write_repository(folder / "bonterms", *synthetic.agreement(number, seed)))
     if prose_files:
         path = folder / "commonaccord" / "Cmacc-Org.zip"
-        written.append(write_prose_objects(path, synthetic.prose_objects(prose_files, seed)))
-    return written
+        paths.append(write_prose_objects(path, synthetic.prose_objects(prose_files, seed)))
+    return paths
 
 
 @click.command(help="Write made-up archives in the four official formats to DIR/<source>/.")
@@ -77,7 +77,7 @@ def main(
 ) -> None:
     """The command line of this module."""
     try:
-        written = generate(
+        paths = generate(
             out,
             seed=seed,
             cuad_contracts=contracts,
@@ -89,7 +89,7 @@ def main(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for path in written:
+    for path in paths:
         click.echo(f"{path}  {path.stat().st_size:,} bytes")
 
 

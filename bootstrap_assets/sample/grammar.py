@@ -32,8 +32,8 @@ class Draw:
         return options[int(self._random() * len(options))]
 
 
-Bound = dict[str, str]
-_Render = Callable[[Draw, Bound], str]
+Values = dict[str, str]
+_Render = Callable[[Draw, Values], str]
 
 
 class Grammar:
@@ -49,11 +49,11 @@ class Grammar:
         """The names of the sections, in the order of the files."""
         return tuple(self._sections)
 
-    def text(self, section: str, draw: Draw, bound: Mapping[str, str] | None = None) -> str:
-        """A text from a section's templates, its first letter a capital; `bound` gives words their values."""
-        words: Bound = dict(bound or {})
-        made = draw.one(self._sections[section])(draw, words).strip()
-        return made[:1].upper() + made[1:]
+    def text(self, section: str, draw: Draw, values: Mapping[str, str] | None = None) -> str:
+        """A text from a section's templates, its first letter a capital; `values` gives words their values."""
+        words: Values = dict(values or {})
+        text = draw.one(self._sections[section])(draw, words).strip()
+        return text[:1].upper() + text[1:]
 
     def _read(self, path: Path) -> None:
         section = ""
@@ -93,28 +93,28 @@ class Grammar:
         return _literal(token[0])
 
     def _word(self, name: str) -> _Render:
-        def render(draw: Draw, bound: Bound) -> str:
-            if name not in bound:
-                bound[name] = draw.one(self._sections[name])(draw, bound)
-            return bound[name]
+        def render(draw: Draw, values: Values) -> str:
+            if name not in values:
+                values[name] = draw.one(self._sections[name])(draw, values)
+            return values[name]
 
         return render
 
 
 def _literal(text: str) -> _Render:
-    return lambda draw, bound: text
+    return lambda draw, values: text
 
 
 def _number(low: int, high: int, step: int) -> _Render:
     count = (high - low) // step + 1
-    return lambda draw, bound: str(low + step * draw.below(count))
+    return lambda draw, values: str(low + step * draw.below(count))
 
 
 def _choice(options: list[_Render]) -> _Render:
-    return lambda draw, bound: draw.one(options)(draw, bound)
+    return lambda draw, values: draw.one(options)(draw, values)
 
 
 def _sequence(parts: list[_Render]) -> _Render:
     if len(parts) == 1:
         return parts[0]
-    return lambda draw, bound: "".join([part(draw, bound) for part in parts])
+    return lambda draw, values: "".join([part(draw, values) for part in parts])

@@ -64,33 +64,33 @@ def _entry(file: str, number: int, line: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def strip_labels(marked: str, place: str) -> tuple[str, list[Label]]:
+def strip_labels(source: str, place: str) -> tuple[str, list[Label]]:
     """Take the labels out of a text: the plain text, and the labels in the order in which they begin.
 
     Raises FormatError, naming the place, if brackets do not match or a label is empty.
     """
     pieces: list[str] = []
     labels: list[Label] = []
-    opened: list[tuple[str, int]] = []
+    open_labels: list[tuple[str, int]] = []
     length = position = 0
-    for bracket in _BRACKET.finditer(marked):
-        piece = marked[position : bracket.start()]
+    for bracket in _BRACKET.finditer(source):
+        piece = source[position : bracket.start()]
         pieces.append(piece)
         length += len(piece)
         position = bracket.end()
         if bracket[1] is not None:
-            opened.append((bracket[1], length))
-        elif opened:
-            labels += _closed(*opened.pop(), length, place)
+            open_labels.append((bracket[1], length))
+        elif open_labels:
+            labels += _labels(*open_labels.pop(), length, place)
         else:
-            raise FormatError(f"{place}: `]]` closes nothing after {marked[:position][-40:]!r}")
-    if opened:
-        raise FormatError(f"{place}: the label {opened[-1][0]!r} is never closed")
-    text = "".join(pieces) + marked[position:]
+            raise FormatError(f"{place}: `]]` closes nothing after {source[:position][-40:]!r}")
+    if open_labels:
+        raise FormatError(f"{place}: the label {open_labels[-1][0]!r} is never closed")
+    text = "".join(pieces) + source[position:]
     return text, sorted(labels, key=lambda label: (label.start, -label.end))
 
 
-def _closed(names: str, start: int, end: int, place: str) -> list[Label]:
+def _labels(names: str, start: int, end: int, place: str) -> list[Label]:
     if start == end:
         raise FormatError(f"{place}: the label {names!r} holds no text")
     return [Label(name.strip(), start, end) for name in names.split("|")]

@@ -28,16 +28,16 @@ def is_invented(path: Path) -> bool:
         return False
 
 
-def own(parsed: ParsedDocument) -> ParsedDocument:
+def own(entry: ParsedDocument) -> ParsedDocument:
     """An invented document with its true origin: our licence, our name, no address, and a mark on each record."""
     return replace(
-        parsed,
+        entry,
         document=replace(
-            parsed.document,
+            entry.document,
             licence=LICENCE,
             attribution=ATTRIBUTION,
             url="",
-            metadata={**parsed.document.metadata, INVENTED: True},
+            metadata={**entry.document.metadata, INVENTED: True},
         ),
-        records=tuple(replace(record, metadata={**record.metadata, INVENTED: True}) for record in parsed.records),
+        records=tuple(replace(record, metadata={**record.metadata, INVENTED: True}) for record in entry.records),
     )

@@ -14,7 +14,7 @@ from bootstrap_assets.sample.nli_format import HYPOTHESES, SPLITS, Nda, segment,
 GRAMMAR = Grammar("words.txt", "clauses.txt", "filler.txt", "ndas.txt")
 _NAMES = tuple(CATEGORIES)
 _POOL = 4096
-_RELATED = {
+_SIBLINGS = {
     "Cap On Liability": "Uncapped Liability",
     "Uncapped Liability": "Cap On Liability",
     "Renewal Term": "Notice Period To Terminate Renewal",
@@ -41,32 +41,32 @@ def clause_texts(n: int, seed: int, repeat_share: float = 0.15) -> Iterator[tupl
         raise ValueError(f"repeat_share is a share between 0 and 1, not {repeat_share}")
     repeats = min(round(n * repeat_share), max(n - 1, 0))
     draw = Draw("clauses", seed)
-    seen: set[bytes] = set()
+    digests: set[bytes] = set()
     pool: list[tuple[str, str]] = []
     for index in range(n):
         if (index + 1) * repeats // n > index * repeats // n:
             text, category = draw.one(pool)
-            yield text, (_RELATED.get(category, category) if draw.below(2) else category)
+            yield text, (_SIBLINGS.get(category, category) if draw.below(2) else category)
         else:
-            fresh = _fresh_clause(draw, seen)
+            fresh = _fresh_clause(draw, digests)
             if len(pool) < _POOL:
                 pool.append(fresh)
             else:
-                pool[len(seen) % _POOL] = fresh
+                pool[len(digests) % _POOL] = fresh
             yield fresh
 
 
-def _fresh_clause(draw: Draw, seen: set[bytes]) -> tuple[str, str]:
+def _fresh_clause(draw: Draw, digests: set[bytes]) -> tuple[str, str]:
     """A clause with a text not seen before, of each category in turn; if need be its number makes it distinct."""
-    category = _NAMES[len(seen) % len(_NAMES)]
+    category = _NAMES[len(digests) % len(_NAMES)]
     for attempt in range(8):
         text = GRAMMAR.text(category, draw, _roles(draw))
         if attempt == 7:
-            text += f" (Annex {len(seen) + 1})"
+            text += f" (Annex {len(digests) + 1})"
         digest = blake2b(text.encode(), digest_size=8).digest()
-        if digest not in seen:
+        if digest not in digests:
             break
-    seen.add(digest)
+    digests.add(digest)
     return text, category
 
 
@@ -128,20 +128,20 @@ def _split(number: int) -> str:
 def _nda(number: int, draw: Draw) -> Nda:
     """One sentence of evidence for each hypothesis that the agreement speaks about; its span is found by place."""
     page, places = _Page(), {}
-    bound = _roles(draw) | {"product": GRAMMAR.text("product", draw).lower()}
+    values = _roles(draw) | {"product": GRAMMAR.text("product", draw).lower()}
     page.add("AGREEMENT ON CONFIDENTIAL MATTERS")
     for paragraph, hypothesis in enumerate(HYPOTHESES, 1):
-        page.add(f"\n{paragraph}. {GRAMMAR.text('neutral', draw, bound)}")
+        page.add(f"\n{paragraph}. {GRAMMAR.text('neutral', draw, values)}")
         sign = draw.one("+++++--   ").strip()
         if sign:
             page.add(" ")
             start = page.length
-            page.add(GRAMMAR.text(f"{sign}{hypothesis}", draw, bound))
+            page.add(GRAMMAR.text(f"{sign}{hypothesis}", draw, values))
             places[hypothesis] = ("Entailment" if sign == "+" else "Contradiction", start, page.length)
-    return _annotated(number, str(page), places)
+    return _with_annotations(number, str(page), places)
 
 
-def _annotated(number: int, text: str, places: dict[int, tuple[str, int, int]]) -> Nda:
+def _with_annotations(number: int, text: str, places: dict[int, tuple[str, int, int]]) -> Nda:
     spans = segment(text)
     choices: dict[int, tuple[str, tuple[int, ...]]] = dict.fromkeys(HYPOTHESES, ("NotMentioned", ()))
     for hypothesis, (choice, start, end) in places.items():
@@ -154,7 +154,7 @@ def agreement(number: int, seed: int) -> tuple[str, list[tuple[str, bytes]]]:
     draw = Draw("agreement", seed, number)
     kind = GRAMMAR.text("kind", draw).replace(" ", "-")
     name = f"{GRAMMAR.text('first', draw)}-{kind}-Terms-{number:05d}"
-    write = _bulleted if number % 2 else _decimal
+    write = _bullets if number % 2 else _decimal
     sections = [
         write(place, GRAMMAR.text("heading", draw), [_clause(draw) for _ in range(2 + draw.below(4))])
         for place in range(1, 9 + draw.below(8))
@@ -167,7 +167,7 @@ def _clause(draw: Draw) -> str:
     return GRAMMAR.text(_NAMES[7 + draw.below(len(_NAMES) - 7)], draw, _roles(draw))
 
 
-def _bulleted(section: int, heading: str, clauses: Sequence[str]) -> str:
+def _bullets(section: int, heading: str, clauses: Sequence[str]) -> str:
     points = (
         f"   - ({letter}) _Point {letter}_. {text}\n" for letter, text in zip("abcdef", clauses, strict=False)
     )

@@ -29,12 +29,13 @@ def blocks(connection: Connection, space: Space) -> Iterator[tuple[list[bytes], 
             yield [bytes(digest) for digest, _ in rows], np.stack([vector.to_numpy() for _, vector in rows])
 
 
-def drawn(connection: Connection, space: Space, queries: int) -> tuple[list[bytes], Vectors]:
-    """Some vectors of a space, as good as drawn by lot and the same each time, with their texts' hashes."""
+def sample(connection: Connection, space: Space, queries: int) -> tuple[list[bytes], Vectors]:
+    """Some vectors of a space, in effect a random sample and the same each time, with their texts' hashes."""
     query = statement("some_vectors").format(vectors=space.vectors)
     rows = connection.execute(query, {"queries": queries}).fetchall()
     vectors = [vector.to_numpy() for _, vector in rows]
-    return [bytes(digest) for digest, _ in rows], np.array(vectors, dtype=np.float32)
+    shape = len(rows), space.dimensions
+    return [bytes(digest) for digest, _ in rows], np.array(vectors, dtype=np.float32).reshape(shape)
 
 
 def recall(distances: Sequence[float], true: Distances) -> float:
@@ -43,18 +44,18 @@ def recall(distances: Sequence[float], true: Distances) -> float:
 
 
 def nearest(
-    found: Iterator[tuple[list[bytes], Vectors]], hashes: Sequence[bytes], asked: Vectors, *, depth: int
+    table: Iterator[tuple[list[bytes], Vectors]], hashes: Sequence[bytes], queries: Vectors, *, depth: int
 ) -> Distances:
     """The cosine distances of the true nearest of each query, ascending: shape (queries, at most `depth`).
 
-    A query is not near to itself: to the vector of the text that it is of, which `hashes` tells. What does not
+    A query does not count itself, the vector of its own text, which `hashes` identifies. What does not
     exist is infinitely far.
     """
     rows = {digest: row for row, digest in enumerate(hashes)}
-    queries = _unit(asked)
+    unit = _unit(queries)
     best = np.empty((len(hashes), 0), dtype=np.float32)
-    for names, vectors in found:
-        distances = 1 - queries @ _unit(vectors).T
+    for names, vectors in table:
+        distances = 1 - unit @ _unit(vectors).T
         for column, name in enumerate(names):
             if name in rows:
                 distances[rows[name], column] = np.inf  # itself

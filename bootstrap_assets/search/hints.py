@@ -1,4 +1,4 @@
-"""Why a search found nothing, where that can be told."""
+"""Why a search found nothing, where that is known."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -13,15 +13,16 @@ statement = statements_of(__name__)
 
 def why_nothing(connection: Connection, query: str, mode: Mode, filters: Filters) -> list[str]:
     """Sentences for a person: a category that no record has, a phrase that stands nowhere."""
-    tenants = {tenant for (tenant,) in connection.execute(statement("tenants"))}
-    if absent := [tenant for tenant in filters.tenants if tenant not in tenants]:
-        return [f"no document is of the tenant {tenant!r}" for tenant in absent]
+    own = {"tenant": filters.tenant}
+    if filters.tenant and not connection.execute(statement("has_documents"), own).rowcount:
+        return [f"no document is of the tenant {filters.tenant!r}"]
     rows = connection.execute(statement("categories"))
-    known = {category.lower(): category for (category,) in rows}
-    unknown = [name for name in filters.categories if name.lower() not in known]
+    categories = {category.lower(): category for (category,) in rows}
+    unknown = [name for name in filters.categories if name.lower() not in categories]
     if unknown:
         return [
-            _unknown(name, [known[near] for near in get_close_matches(name.lower(), known)]) for name in unknown
+            _unknown(name, [categories[near] for near in get_close_matches(name.lower(), categories)])
+            for name in unknown
         ]
     words = connection.execute(statement("words_looked_for"), {"words": [clean_text(query)]}).fetchall()
     if mode is Mode.TEXT and not any(forms for _, forms in words):
@@ -29,15 +30,15 @@ def why_nothing(connection: Connection, query: str, mode: Mode, filters: Filters
             "the query has no words but those that are everywhere, such as 'the' and 'of': they are not looked for"
         ]
     phrases = PHRASE.findall(clean_text(query))
-    held = connection.execute(statement("phrases"), {"phrases": phrases}).fetchall()
-    if not held:
+    places = connection.execute(statement("phrases"), {"phrases": phrases}).fetchall()
+    if not places:
         return []
-    told = "nothing holds " + " or ".join(f'"{phrase}"' for phrase, somewhere in held if not somewhere)
-    if all(somewhere for _, somewhere in held):
-        told = "nothing that was searched holds " + " and ".join(f'"{phrase}"' for phrase, _ in held)
-    return [f"{told} word for word: without the quotes the words are looked for one by one"]
+    sentence = "nothing holds " + " or ".join(f'"{phrase}"' for phrase, somewhere in places if not somewhere)
+    if all(somewhere for _, somewhere in places):
+        sentence = "nothing that was searched holds " + " and ".join(f'"{phrase}"' for phrase, _ in places)
+    return [f"{sentence} word for word: without the quotes the words are looked for one by one"]
 
 
 def _unknown(category: str, near: Sequence[str]) -> str:
-    told = f"no record has the category {category!r}"
-    return f"{told}: did you mean {' or '.join(map(repr, near))}?" if near else told
+    sentence = f"no record has the category {category!r}"
+    return f"{sentence}: did you mean {' or '.join(map(repr, near))}?" if near else sentence

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import Connection, Database, advisory_lock, connect
 from bootstrap_assets.database.locks import patiently
 from bootstrap_assets.database.statements import statements_of
@@ -27,6 +28,9 @@ M = 16
 EF_CONSTRUCTION = 64
 REBUILD_GROWTH = 0.5
 """Share of vectors added since the build above which the graph is built anew rather than grown row by row."""
+
+BYTES = {"vector": 4, "halfvec": 2}
+"""Of a value, by element type."""
 
 PARALLEL_WORKERS = 2
 MIN_BUILD_MEMORY_MB = 64
@@ -58,19 +62,20 @@ def build(database: Database, space: Space, *, rebuild: bool = False, stop: Stop
     `stop` ends that.
     """
     started = time.monotonic()
+    settlement.settle(database)
     with connect(database.url, autocommit=True) as connection:
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
-        _count_words(connection)
-        space = spaces.find(connection, space.provider, space.model, space.dimensions) or space  # active by now?
+        connection.execute("ANALYZE reference_lexemes")
+        space = spaces.find(connection, *space.key) or space  # active by now?
         vectors = spaces.count(connection, space)
-        built = _build_vector_index(connection, space, vectors, rebuild=rebuild)
+        is_new = _build_vector_index(connection, space, vectors, rebuild=rebuild)
         promoted = spaces.active(connection) is None and _promote_first(connection, space, stop=stop)
         uncovered = spaces.uncovered(connection, space)
         spaces.settle(connection, space, ready=not uncovered)
         space = spaces.numbered(connection, space.id)
     return Indexed(
-        action="built" if built else "kept",
+        action="built" if is_new else "kept",
         vectors=vectors,
         seconds=time.monotonic() - started,
         space=space.name,
@@ -87,8 +92,8 @@ _LOCK = 0x696E6478  # "indx": one builder at a time
 def state(connection: Connection) -> dict[str, bool]:
     """Whether the searched space (or the newest) has an index, and whether it is valid."""
     space = spaces.newest(connection)
-    found = _indexes(connection, space) if space else []
-    return {"exists": bool(found), "valid": bool(found and found[0].valid)}
+    indexes = _indexes(connection, space) if space else []
+    return {"exists": bool(indexes), "valid": bool(indexes and indexes[0].valid)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class _Index:
     options: tuple[str, ...]
 
     @property
-    def wanted(self) -> bool:
+    def is_up_to_date(self) -> bool:
         return self.valid and set(self.options) == {f"m={M}", f"ef_construction={EF_CONSTRUCTION}"}
 
 
@@ -134,34 +139,16 @@ def _build_text_indexes(connection: Connection) -> None:
         )
 
 
-def is_of_this_corpus(connection: Connection) -> bool:
-    """Whether the words were counted over the texts that are there now."""
-    row = connection.execute(statement("is_counted")).fetchone()
-    return bool(row and row[0])
-
-
-def _count_words(connection: Connection) -> None:
-    """Count in how many texts each word occurs, where the corpus has changed: the full-text rank needs it."""
-    if is_of_this_corpus(connection):
-        return
-    with connection.transaction():
-        # One snapshot: the words are those of the corpus that they are said to be of, whatever is loaded now.
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        for name in ("forget_words", "count_words", "count_totals"):
-            connection.execute(statement(name))
-    connection.execute("ANALYZE reference_lexemes")
-
-
 def _build_vector_index(connection: Connection, space: Space, vectors: int, *, rebuild: bool) -> bool:
-    found = _indexes(connection, space)
-    current = next((index for index in found if index.wanted), None)
+    indexes = _indexes(connection, space)
+    current = next((index for index in indexes if index.is_up_to_date), None)
     if current and not rebuild and vectors <= _built_over(connection, space) * (1 + REBUILD_GROWTH):
-        _drop(connection, [index for index in found if index is not current])
+        _drop(connection, [index for index in indexes if index is not current])
         return False
-    _drop(connection, [index for index in found if not index.valid])
-    name = _free_name(space, {index.name for index in found if index.valid})
-    _create(connection, space, name, vectors, concurrently=bool(found) or space.state == "active")
-    _drop(connection, [index for index in found if index.valid])
+    _drop(connection, [index for index in indexes if not index.valid])
+    name = _free_name(space, {index.name for index in indexes if index.valid})
+    _create(connection, space, name, vectors, concurrently=bool(indexes) or space.state == "active")
+    _drop(connection, [index for index in indexes if index.valid])
     parameters = {"m": M, "ef_construction": EF_CONSTRUCTION, "operator": "cosine", "vectors": vectors}
     connection.execute(statement("remember_index"), {"id": space.id, "parameters": Jsonb(parameters)})
     return True
@@ -173,8 +160,8 @@ def _built_over(connection: Connection, space: Space) -> int:
     return int(parameters.get("vectors", 0))
 
 
-def _free_name(space: Space, taken: set[str]) -> str:
-    return next(name for number in count(1) if (name := f"{space.table}_hnsw{number}") not in taken)
+def _free_name(space: Space, names: set[str]) -> str:
+    return next(name for number in count(1) if (name := f"{space.table}_hnsw{number}") not in names)
 
 
 def _drop(connection: Connection, indexes: list[_Index]) -> None:
@@ -188,11 +175,12 @@ def _create(connection: Connection, space: Space, name: str, vectors: int, *, co
         concurrently=sql.SQL("CONCURRENTLY" if concurrently else ""),
         name=sql.Identifier(name),
         vectors=space.vectors,
+        operators=sql.Identifier(f"{space.element_type}_cosine_ops"),
         m=sql.Literal(M),
         ef_construction=sql.Literal(EF_CONSTRUCTION),
     )
     for workers in (PARALLEL_WORKERS, 0):
-        _prepare(connection, build_memory_mb(vectors, space.dimensions), workers)
+        _prepare(connection, build_memory_mb(vectors, space.dimensions, BYTES[space.element_type]), workers)
         try:
             connection.execute(command)
         except (
@@ -217,11 +205,16 @@ def _prepare(connection: Connection, memory_mb: int, workers: int) -> None:
         connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
 
-def build_memory_mb(vectors: int, dimensions: int) -> int:
+def build_memory_mb(vectors: int, dimensions: int, value_bytes: int = 4) -> int:
     """Megabytes for a graph to be built in memory: per vector its values, its neighbours and some overhead."""
-    per_vector = 4 * dimensions + M * 2 * 16 + 256
-    wanted = vectors * per_vector * 5 // 4 // 1_000_000
-    return max(MIN_BUILD_MEMORY_MB, min(MAX_BUILD_MEMORY_MB, wanted))
+    per_vector = value_bytes * dimensions + M * 2 * 16 + 256
+    megabytes = vectors * per_vector * 5 // 4 // 1_000_000
+    return max(MIN_BUILD_MEMORY_MB, min(MAX_BUILD_MEMORY_MB, megabytes))
+
+
+def is_indexed(connection: Connection, space: Space) -> bool:
+    """Whether a space has a valid index."""
+    return any(index.valid for index in _indexes(connection, space))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +229,10 @@ class IndexState:
 
 def index_state(connection: Connection, space: Space) -> IndexState:
     """The state of a space's index."""
-    found = connection.execute(statement("find_index"), {"table": space.table}).fetchall()
+    rows = connection.execute(statement("find_index"), {"table": space.table}).fetchall()
     return IndexState(
-        exists=bool(found),
-        valid=any(valid for _, valid, _ in found),
+        exists=bool(rows),
+        valid=any(valid for _, valid, _ in rows),
         vectors=spaces.count(connection, space),
         uncovered=spaces.uncovered(connection, space),
     )

@@ -13,9 +13,10 @@ from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, connect, existing_database_url
 from bootstrap_assets.database.locks import PATIENCE, patiently
 from bootstrap_assets.embedding import spaces
+from bootstrap_assets.embedding.completeness import coverage_version
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SpaceError
-from bootstrap_assets.search.index import index_state
+from bootstrap_assets.search.index import index_state, is_indexed
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
 
@@ -100,16 +101,20 @@ def _switch(
     connection: Connection, choose: Callable[[Connection], Space], *, stop: Stop | None, patience: float
 ) -> Space:
     space = choose(connection)
+    version = coverage_version(connection, space)
     require_complete(connection, space)  # what is refused keeps nobody waiting
 
     def switch(connection: Connection) -> Space:
         corpus.lock_merges(connection)  # a load that is at work may bring records that are not covered
         spaces.lock(connection)
-        space = choose(connection)
-        require_complete(connection, space)
-        if space.state != "active":
-            spaces.promote(connection, space)
-        return space
+        current = choose(connection)
+        # Counting goes over the whole corpus, and loads wait: not again where nothing changed since.
+        is_counted = current.id == space.id and coverage_version(connection, current) == version
+        if not is_counted or not is_indexed(connection, current):
+            require_complete(connection, current)
+        if current.state != "active":
+            spaces.promote(connection, current)
+        return current
 
     what = f"make {space.name} the space that is searched"
     return patiently(connection, switch, what=what, stop=stop, patience=patience)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import psycopg
 
 from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.database.row_security import act_for
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.choose import embedder_of
@@ -21,7 +22,8 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.providers.protocol import Embedder, InputType
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Vectors, check, complaint, sound
-from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.errors import ConfigurationError, SpaceError
+from bootstrap_assets.search.index import is_indexed
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.texts.content import clean_text, estimate_tokens
 
@@ -46,22 +48,24 @@ class Mode(StrEnum):
 class Filters:
     """What a record must be to be found; an empty tuple lets everything through. Upper and lower case are one.
 
-    `documents`: ids, source ids or titles of documents.
+    `documents`: ids, source ids or titles of documents. `tenant`: the documents of that tenant are found too,
+    beside the reference corpus.
     """
 
     sources: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     granularities: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    tenants: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How hits are ranked; docs/quality.md tells why these are the defaults.
+    """How hits are ranked; docs/quality.md says why these are the defaults.
 
-    `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked.
+    `vector_weight`, `text_weight`: what the two scores count in the one by which hits are ranked; None, as for
+    `context`: what the space says (`embedding_spaces`).
     `fusion_constant`: where given, hits are ranked by the sum of weight / (constant + rank) over the two lists.
     `context`: the share that a text takes of the scores of the section it stands in. `feedback_texts`: how many
     first sections widen the query (0: none). `search_labels`: whether a record's category and hypothesis are
@@ -69,10 +73,10 @@ class Ranking:
     enough.
     """
 
-    vector_weight: float = 1.0
-    text_weight: float = 3.0
+    vector_weight: float | None = None
+    text_weight: float | None = None
     fusion_constant: int | None = None
-    context: float = 0.5
+    context: float | None = None
     feedback_texts: int = 10
     search_labels: bool = True
     ef_search: int | None = None
@@ -87,7 +91,7 @@ class Hit:
     has few of the words and is not near. A rank is None where the text is not in that list. `before` and `after`:
     up to 200 characters around it in its document. `others`: records of texts that say the same, each with its
     score. `invented`: it is from the sample, no real contract. `licence`, `attribution`, `url` (empty where it has
-    none): those of its document.
+    none): those of its document. `tenant_id`: whose document it is; None for the reference corpus.
     """
 
     rank: int
@@ -117,6 +121,7 @@ class Hit:
     licence: str
     attribution: str
     url: str
+    tenant_id: str | None
 
 
 def search(
@@ -130,21 +135,25 @@ def search(
     ranking: Ranking | None = None,
     min_score: float | None = None,
     fold: bool = True,
+    space: int | None = None,
 ) -> list[Hit]:
     """The k best texts for a query; ConfigurationError while there is nothing to search.
+
+    `space`: the id of one that is not searched otherwise; SpaceError where there is none, or it has no index.
 
     `fold`: the same passage in another size, and nearly the same words, are one hit.
     """
     query = _cleaned(query)
     if mode is Mode.VECTOR and PHRASE.search(query):
         raise ConfigurationError("vectors know no phrases: leave the quotes out, or search with another mode")
-    asked: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
-    asked |= {"min_score": min_score, "fold": fold} | asdict(ranking or Ranking())
-    with _open(database, settings, query, mode) as (connection, vector):
-        named = asked | {"vector": vector} | _named(connection, filters or Filters())
-        rows = connection.execute(statement("search"), named).fetchall()
+    parameters: dict[str, Any] = {"query": query if mode is not Mode.VECTOR else None, "k": k}
+    parameters |= {"min_score": min_score, "fold": fold, "space": space} | asdict(ranking or Ranking())
+    with _open(database, settings, query, mode, space) as (connection, vector):
+        act_for(connection, filters.tenant if filters else None)
+        parameters |= {"vector": vector} | _of_filters(connection, filters or Filters())
+        rows = connection.execute(statement("search"), parameters).fetchall()
         hits = [_hit(row) for row in rows]
-    if not hits:
+    if not hits and space is None:
         _searched(database)  # or there is nothing at all
     return hits
 
@@ -166,30 +175,52 @@ def _cleaned(query: str) -> str:
 
 @contextmanager
 def _open(
-    database: Database, settings: Settings, query: str, mode: Mode
+    database: Database, settings: Settings, query: str, mode: Mode, number: int | None
 ) -> Iterator[tuple[Connection, npt.NDArray[np.float32] | None]]:
     """A transaction, and the query's vector of the very space that is searched in it; None in the mode `text`."""
-    if mode is Mode.TEXT:
-        with database.connection() as connection:
-            yield connection, None
-        return
     while True:
-        space = _searched(database)
-        vector = embed_query(database, settings, space, query)  # in no transaction: may take long
+        space = _space(database, number) if number is not None or mode is not Mode.TEXT else None
+        vector = None
+        if space is not None and mode is not Mode.TEXT:
+            vector = embed_query(database, settings, space, query)  # in no transaction: may take long
         with database.connection() as connection:
-            if spaces.held(connection) == space:  # or another one was promoted meanwhile
+            if space is None or _is_held(connection, space, number):  # or another one was promoted meanwhile
                 yield connection, vector
                 return
 
 
-def _named(connection: Connection, filters: Filters) -> dict[str, Any]:
-    named: dict[str, Any] = {name: list(values) or None for name, values in asdict(filters).items()}
+def _space(database: Database, number: int | None) -> Space:
+    if number is None:
+        return _searched(database)
+    space = database.transact(partial(spaces.numbered, number=number))
+    if not database.transact(partial(is_indexed, space=space)):
+        raise SpaceError(
+            f"space {space.id} ({space.name}) has no valid index, and cannot be searched: "
+            "`bootstrap spaces build` completes it"
+        )
+    return space
+
+
+def _is_held(connection: Connection, space: Space, number: int | None) -> bool:
+    """Whether the space is there, and stays as it is until the transaction ends."""
+    if number is None:
+        return spaces.hold_active(connection) == space
+    try:
+        with connection.transaction():
+            spaces.hold(connection, space.vectors)
+    except psycopg.errors.UndefinedTable:  # dropped meanwhile: the next look says so
+        return False
+    return True
+
+
+def _of_filters(connection: Connection, filters: Filters) -> dict[str, Any]:
+    parameters: dict[str, Any] = {name: list(values or ()) or None for name, values in asdict(filters).items()}
     if filters.documents:
-        found = connection.execute(statement("find_documents"), {"named": named["documents"]}).fetchall()
-        if not found:
+        rows = connection.execute(statement("find_documents"), {"named": parameters["documents"]}).fetchall()
+        if not rows:
             raise ConfigurationError(f"there is no document {', '.join(filters.documents)}")
-        named["documents"] = [row[0] for row in found]
-    return named
+        parameters["documents"] = [row[0] for row in rows]
+    return parameters
 
 
 def _hit(row: tuple[Any, ...]) -> Hit:
@@ -243,7 +274,7 @@ def _searched(database: Database) -> Space:
 
 def embed_query(database: Database, settings: Settings, space: Space, query: str) -> npt.NDArray[np.float32]:
     """The query's vector. What it costs goes into the ledger, unless this role may only read."""
-    learnt = database.transact(partial(spaces.fitted, space=space))
+    learnt = database.transact(partial(spaces.statistics, space=space))
     embedder = embedder_of(settings, space.provider, space.model, space.dimensions, learnt)
     vectors = _ask(database, settings, embedder, space, query)
     check(vectors, texts=1, dimensions=space.dimensions)
@@ -254,7 +285,7 @@ def embed_query(database: Database, settings: Settings, space: Space, query: str
 
 
 def _ask(database: Database, settings: Settings, embedder: Embedder, space: Space, query: str) -> Vectors:
-    if embedder.model.dollars:
+    if not embedder.model.is_free:
         with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
             return _pay(database, settings, embedder, space, query)
     return embedder.embed([query], InputType.QUERY).vectors

@@ -1,4 +1,4 @@
-"""The part of a hit that tells: where most of the query is, with its words marked.
+"""The telling part of a hit: where most of the query is, with its words marked.
 
 Words are told apart here and looked up as the search looks them up (`reference_tsvector`), so what is marked is
 what was found: `distributor` in `distributor/wholesaler`, `final` where the text has a ligature. The text stays.
@@ -33,11 +33,11 @@ _WORD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """A word of the query in a text: where it stands, and what it tells by what it is looked for as."""
+    """A word of the query in a text: where it stands, and the weight of each form that it is looked for as."""
 
     start: int
     end: int
-    tells: Mapping[str, float]
+    weights: Mapping[str, float]
 
 
 def snippets(database: Database, query: str, texts: Sequence[str]) -> list[str | None]:
@@ -46,15 +46,15 @@ def snippets(database: Database, query: str, texts: Sequence[str]) -> list[str |
     None where it holds no word of it.
     """
     texts = [text[:LOOKED_AT] for text in texts]
-    found = [list(_WORD.finditer(text)) for text in texts]
-    words = sorted({match[0] for matches in found for match in matches})
+    matches_by_text = [list(_WORD.finditer(text)) for text in texts]
+    words = sorted({match[0] for matches in matches_by_text for match in matches})
     with database.connection() as connection:
-        tells = dict(connection.execute(statement("asked_words"), {"query": clean_text(query)}).fetchall())
-        known = connection.execute(statement("words_looked_for"), {"words": words}).fetchall() if tells else []
-    asked = {word: {form: tells[form] for form in forms if form in tells} for word, forms in known}
+        weight_of = dict(connection.execute(statement("asked_words"), {"query": clean_text(query)}).fetchall())
+        rows = connection.execute(statement("words_looked_for"), {"words": words}).fetchall() if weight_of else []
+    weights = {word: {form: weight_of[form] for form in forms if form in weight_of} for word, forms in rows}
     return [
-        _snippet(text, [_Match(*match.span(), asked[match[0]]) for match in matches if asked.get(match[0])])
-        for text, matches in zip(texts, found, strict=True)
+        _snippet(text, [_Match(*match.span(), weights[match[0]]) for match in matches if weights.get(match[0])])
+        for text, matches in zip(texts, matches_by_text, strict=True)
     ]
 
 
@@ -82,21 +82,23 @@ def _plain(text: str) -> str:
 
 
 def _window(matches: Sequence[_Match]) -> tuple[int, int]:
-    """First and last match of the window that tells most: each word once, and a little for its repetition."""
-    best, chosen = (-1.0, 0), (0, 0)
+    """First and last match of the window that says most: each word once, and a little for its repetition."""
+    best, window = (-1.0, 0), (0, 0)
     first = 0
-    held: dict[str, list[float]] = defaultdict(list)
+    weights_of: dict[str, list[float]] = defaultdict(list)
     for last, match in enumerate(matches):
-        for word, weight in match.tells.items():
-            held[word].append(weight)
+        for word, weight in match.weights.items():
+            weights_of[word].append(weight)
         while match.end - matches[first].start > LONGEST * 3 // 4 and first < last:
-            for word in matches[first].tells:
-                held[word].pop()
+            for word in matches[first].weights:
+                weights_of[word].pop()
             first += 1
-        score = sum(weights[0] * (1 + 0.05 * min(len(weights) - 1, 4)) for weights in held.values() if weights)
+        score = sum(
+            weights[0] * (1 + 0.05 * min(len(weights) - 1, 4)) for weights in weights_of.values() if weights
+        )
         if (score, matches[first].start - match.end) > best:
-            best, chosen = (score, matches[first].start - match.end), (first, last)
-    return chosen
+            best, window = (score, matches[first].start - match.end), (first, last)
+    return window
 
 
 def _around(text: str, start: int, end: int) -> tuple[int, int]:

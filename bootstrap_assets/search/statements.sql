@@ -2,15 +2,27 @@
 -- Questions about the state of a corpus; nothing here changes anything. {vectors} is the space's table.
 
 -- name: some_vectors
--- By content hash: as good as drawn by lot, and the same each time.
-SELECT content_hash, embedding FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
+-- By content hash: in effect a random sample, and the same each time.
+SELECT content_hash, embedding::vector FROM {vectors} ORDER BY content_hash LIMIT %(queries)s
 
 -- name: all_vectors
-SELECT content_hash, embedding FROM {vectors}
+SELECT content_hash, embedding::vector FROM {vectors}
 
--- name: neighbours
-SELECT embedding <=> %(vector)s AS distance FROM {vectors} WHERE content_hash <> %(hash)s
-ORDER BY embedding <=> %(vector)s LIMIT %(k)s
+-- name: create_nearest
+-- The index as the search uses it, timed by the server's own clock. Lives as long as the session.
+CREATE OR REPLACE FUNCTION pg_temp.nearest(query vector, k integer, OUT hashes bytea[], OUT distances double precision[], OUT ms double precision)
+LANGUAGE plpgsql AS $$
+DECLARE started timestamptz := clock_timestamp();
+BEGIN
+    SELECT array_agg(content_hash), array_agg(distance) INTO hashes, distances FROM (
+        SELECT content_hash, embedding <=> query AS distance FROM {vectors} ORDER BY embedding <=> query LIMIT k
+    ) n;
+    ms := extract(epoch FROM clock_timestamp() - started) * 1000;
+END $$
+
+-- name: nearest
+SELECT n.hashes, n.distances, n.ms FROM unnest(%(hashes)s::bytea[]) WITH ORDINALITY q (content_hash, place)
+JOIN {vectors} v USING (content_hash) CROSS JOIN LATERAL pg_temp.nearest(v.embedding::vector, %(k)s) n ORDER BY q.place
 
 -- name: search_effort
 SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE id = %(id)s
@@ -24,7 +36,7 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = 
 WHERE i.indrelid = %(table)s::regclass AND a.amname = 'hnsw' ORDER BY i.indisvalid DESC, c.oid DESC
 
 -- name: create_index
-CREATE INDEX {concurrently} {name} ON {vectors} USING hnsw (embedding vector_cosine_ops)
+CREATE INDEX {concurrently} {name} ON {vectors} USING hnsw (embedding {operators})
 WITH (m = {m}, ef_construction = {ef_construction})
 
 -- name: create_text_index
@@ -32,32 +44,6 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} USING gin ({column})
 
 -- name: text_index
 SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(name)s))
-
--- name: is_counted
-SELECT counted_of = reference_corpus_version()
-FROM reference_text_totals
-
--- name: forget_words
-DELETE FROM reference_lexemes
-
--- name: count_words
--- Without whole documents and templates, whose words their sections have too, and without stand-by passages.
-INSERT INTO reference_lexemes (lexeme, texts)
-SELECT word, ndoc FROM ts_stat($$
-    SELECT content_tsv FROM reference_texts t WHERE EXISTS (
-        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
-          AND r.granularity NOT IN ('document', 'template'))
-$$)
-
--- name: count_totals
-INSERT INTO reference_text_totals (texts, mean_tokens, counted_of)
-SELECT count(*), coalesce(avg(t.tokens), 100),
-       reference_corpus_version()
-FROM reference_texts t WHERE EXISTS (
-    SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
-      AND r.granularity NOT IN ('document', 'template'))
-ON CONFLICT (one) DO UPDATE SET
-    texts = EXCLUDED.texts, mean_tokens = EXCLUDED.mean_tokens, counted_of = EXCLUDED.counted_of
 
 -- name: remember_index
 UPDATE embedding_spaces SET index_parameters = %(parameters)s WHERE id = %(id)s
@@ -74,13 +60,14 @@ SELECT rank, score, vector_rank, vector_score, text_rank, text_score, content, b
 FROM search_reference(
     query_text => %(query)s, query_embedding => %(vector)s::vector, k => %(k)s, sources => %(sources)s::text[],
     categories => %(categories)s::text[], granularities => %(granularities)s::text[], labels => %(labels)s::text[],
-    tenants => %(tenants)s::text[], documents => %(documents)s::uuid[], vector_weight => %(vector_weight)s,
+    documents => %(documents)s::uuid[], vector_weight => %(vector_weight)s,
     text_weight => %(text_weight)s, fusion_constant => %(fusion_constant)s, context => %(context)s,
     search_labels => %(search_labels)s, feedback_texts => %(feedback_texts)s, ef_search => %(ef_search)s,
-    min_score => %(min_score)s, fold => %(fold)s)
+    min_score => %(min_score)s, fold => %(fold)s, space => %(space)s)
 
 -- name: find_documents
-SELECT id FROM reference_documents WHERE title = ANY (%(named)s) OR source_id = ANY (%(named)s) OR id::text = ANY (%(named)s)
+SELECT id FROM reference_documents WHERE reference_is_visible(tenant_id)
+  AND (title = ANY (%(named)s) OR source_id = ANY (%(named)s) OR id::text = ANY (%(named)s))
 
 -- name: asked_words
 -- The words of a query as they are looked for, each with how much it tells.
@@ -93,8 +80,8 @@ SELECT word, tsvector_to_array(reference_tsvector(word)) FROM unnest(%(words)s::
 -- name: categories
 SELECT DISTINCT category FROM reference_records WHERE category IS NOT NULL
 
--- name: tenants
-SELECT DISTINCT tenant_id FROM reference_documents WHERE tenant_id IS NOT NULL
+-- name: has_documents
+SELECT FROM reference_documents WHERE tenant_id = %(tenant)s LIMIT 1
 
 -- name: phrases
 -- Phrases with whether any text holds them; without those of stop words alone, which ask for nothing.

@@ -20,7 +20,7 @@ from bootstrap_assets.sources.fetch.archive import Archive, open_archive, read_f
 T = TypeVar("T")
 
 _MOST_DIGITS = 1_000
-_SHOWN = 8
+_MOST_NAMES = 8
 _TOO_DEEP = "\x00too deep"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
@@ -68,8 +68,8 @@ def zip_or_nothing(
 def read_text(path: Path, archive: Archive | None, name: str, source: str) -> tuple[str, list[Finding]]:
     """A member of an archive, or the file itself, as text; with warnings of what was not certain about it."""
     place = path.name if archive is None else f"{path.name}: {name}"
-    decoded = read_file(path) if archive is None else archive.decoded(name)
-    return decoded.text, decoded.findings(source, place)
+    content = read_file(path) if archive is None else archive.content(name)
+    return content.text, content.findings(source, place)
 
 
 def load_json(text: str, place: str, source: str) -> tuple[object, list[Finding]]:
@@ -77,13 +77,13 @@ def load_json(text: str, place: str, source: str) -> tuple[object, list[Finding]
 
     Raises FormatError with place, line, column and character where it breaks off.
     """
-    repeated: dict[str, None] = {}
+    repeats: dict[str, None] = {}
     text = text.lstrip("\ufeff")
     try:
         try:
-            value = _parse(text, repeated)
+            value = _parse(text, repeats)
         except RecursionError:
-            value = _parse(_shallow(text), repeated)
+            value = _parse(_shallow(text), repeats)
     except json.JSONDecodeError as error:
         if _is_json_lines(text):
             raise FormatError(
@@ -95,14 +95,14 @@ def load_json(text: str, place: str, source: str) -> tuple[object, list[Finding]
         ) from error
     except (RecursionError, ValueError) as error:
         raise FormatError(f"{place}: not usable JSON: {error}") from error
-    if not repeated:
+    if not repeats:
         return value, []
-    names = ", ".join(repr(key[:80]) for key in list(repeated)[:_SHOWN])
+    names = ", ".join(repr(key[:80]) for key in list(repeats)[:_MOST_NAMES])
     message = f"an object has a key twice, of which the last one counts: {names}"
     return value, [Finding(source, Severity.WARNING, "repeated_key", message, place)]
 
 
-def _parse(text: str, repeated: dict[str, None]) -> object:
+def _parse(text: str, repeats: dict[str, None]) -> object:
     def whole(token: str) -> int | Unusable:
         return int(token) if len(token) <= _MOST_DIGITS else Unusable(f"a number of {len(token):,} digits")
 
@@ -111,14 +111,14 @@ def _parse(text: str, repeated: dict[str, None]) -> object:
         return number if math.isfinite(number) else Unusable(f"the number {token[:40]}, beyond any range")
 
     def members(pairs: list[tuple[str, object]]) -> object:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            seen: set[str] = set()
+        entries = dict(pairs)
+        if len(entries) < len(pairs):
+            keys: set[str] = set()
             for key, _ in pairs:
-                if key in seen:
-                    repeated.setdefault(key)
-                seen.add(key)
-        return Unusable(f"nested deeper than {MOST_DEPTH} levels") if _TOO_DEEP in made else made
+                if key in keys:
+                    repeats.setdefault(key)
+                keys.add(key)
+        return Unusable(f"nested deeper than {MOST_DEPTH} levels") if _TOO_DEEP in entries else entries
 
     value: object = json.loads(
         text, parse_constant=Unusable, parse_int=whole, parse_float=fraction, object_pairs_hook=members
@@ -149,8 +149,8 @@ def member(holder: object, key: str, kind: type[T], place: str) -> T:
     if not isinstance(holder, dict):
         raise Malformed(place, f"is {describe(holder)} where an object is expected")
     if key not in holder:
-        known = ", ".join(map(repr, list(holder)[:8])) or "nothing"
-        raise Malformed(place, f"the key {key!r} is missing (it has {known})")
+        names = ", ".join(map(repr, list(holder)[:8])) or "nothing"
+        raise Malformed(place, f"the key {key!r} is missing (it has {names})")
     value = holder[key]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise Malformed(f"{place}.{key}", f"is {describe(value)} where {_NAMES[kind]} is expected")

@@ -16,21 +16,21 @@ from bootstrap_assets.texts.content import content_hash
 def parse(source: Source, archives: Sequence[Archive], options: Mapping[str, object]) -> Parsed:
     """What a source's archives hold; documents from invented ones say so, also where others lie beside them."""
     entries = source.parse([archive.path for archive in archives], options)
-    invented = [archive.path for archive in archives if archive.invented]
-    if not invented:
+    samples = [archive.path for archive in archives if archive.invented]
+    if not samples:
         return entries
-    if len(invented) == len(archives):
-        return (_owned(entry) for entry in entries)
+    if len(samples) == len(archives):
+        return (_as_ours(entry) for entry in entries)
     # By their texts: of two documents with one id, the second gets another.
-    ours = {text for entry in source.parse(invented, options) if (text := _text_of(entry))}
-    return (_owned(entry) if _text_of(entry) in ours else entry for entry in entries)
+    ours = {text for entry in source.parse(samples, options) if (text := _text_of(entry))}
+    return (_as_ours(entry) if _text_of(entry) in ours else entry for entry in entries)
 
 
 def _text_of(entry: ParsedDocument | Finding) -> bytes | None:
     return content_hash(entry.document.text) if isinstance(entry, ParsedDocument) else None
 
 
-def _owned(entry: ParsedDocument | Finding) -> ParsedDocument | Finding:
+def _as_ours(entry: ParsedDocument | Finding) -> ParsedDocument | Finding:
     return provenance.own(entry) if isinstance(entry, ParsedDocument) else entry
 
 

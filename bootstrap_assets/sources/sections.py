@@ -32,25 +32,25 @@ def short_hash(text: str, digits: int = 12) -> str:
 
 
 class UniqueIds:
-    """Hands out source ids; one that was given already gets `~2`, `~3`, … in the order of asking."""
+    """Hands out source ids; one that is taken already gets `~2`, `~3`, … in the order of asking."""
 
     def __init__(self) -> None:
-        self._given: set[str] = set()
+        self._ids: set[str] = set()
         self._counts: dict[str, int] = {}
 
-    def take(self, wanted: str) -> str:
-        """The wanted id, or the next free one after it."""
-        given, count = wanted, self._counts.get(wanted, 1)
-        while given in self._given:
+    def take(self, base: str) -> str:
+        """The id itself, or the next free one after it."""
+        candidate, count = base, self._counts.get(base, 1)
+        while candidate in self._ids:
             count += 1
-            given = f"{wanted}~{count}"
-        self._counts[wanted] = count
-        self._given.add(given)
-        return given
+            candidate = f"{base}~{count}"
+        self._counts[base] = count
+        self._ids.add(candidate)
+        return candidate
 
-    def take_document(self, wanted: str, text: str) -> str:
-        """A document's id: the wanted one, or, if another document has it, one with the text's hash."""
-        return self.take(wanted if wanted not in self._given else f"{wanted}~{short_hash(text, 8)}")
+    def take_document(self, base: str, text: str) -> str:
+        """A document's id: the one asked for, or, if another document has it, one with the text's hash."""
+        return self.take(base if base not in self._ids else f"{base}~{short_hash(text, 8)}")
 
 
 def _section(document: Document, start: int, end: int, path: str | None, ids: UniqueIds) -> Record:

@@ -53,17 +53,17 @@ def find_archives(folder: Path, suffixes: Iterable[str] = (".zip", ".json", ".js
     sub-folders, what systems and Office leave, unfinished downloads and the checksum lock are left out. Whether
     an archive is the source's own, its `parse` finds out.
     """
-    wanted = set(suffixes)
-    return sorted(path for path in folder.iterdir() if not _left_out(path) and _can_be(path, wanted))
+    endings = set(suffixes)
+    return sorted(path for path in folder.iterdir() if not _left_out(path) and _can_be(path, endings))
 
 
 def describe_folder(folder: Path, most: int = 8) -> str:
     """What lies in a folder where no archive was found, for a message."""
     if not folder.is_dir():
         return "there is no such folder"
-    seen = [_described(path) for path in sorted(folder.iterdir())]
-    more = f" and {len(seen) - most} more" if len(seen) > most else ""
-    return f"it holds {', '.join(seen[:most]) or 'nothing'}{more}"
+    entries = [_described(path) for path in sorted(folder.iterdir())]
+    more = f" and {len(entries) - most} more" if len(entries) > most else ""
+    return f"it holds {', '.join(entries[:most]) or 'nothing'}{more}"
 
 
 def _left_out(path: Path) -> bool:

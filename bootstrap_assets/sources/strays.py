@@ -9,7 +9,7 @@ from bootstrap_assets.errors import ForeignFileError, FormatError, NotAnArchiveE
 
 
 class Strays:
-    """Sets files aside that are not the source's, by what is in them, and tells of them.
+    """Sets files aside that are not the source's, by what is in them, and reports them.
 
     A file with one of the source's `official` names is meant to be its own, so it is never set aside. Neither is a
     damaged archive, which may be its own: leaving that out would take its records out of the corpus.
@@ -18,10 +18,10 @@ class Strays:
     def __init__(self, source: str, official: Iterable[str]) -> None:
         self._source = source
         self._official = {name.casefold() for name in official}
-        self._found: list[tuple[Path, Exception]] = []
+        self._files: list[tuple[Path, Exception]] = []
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._files)
 
     @contextmanager
     def aside(self, path: Path) -> Iterator[None]:
@@ -31,20 +31,20 @@ class Strays:
         except (ForeignFileError, NotAnArchiveError) as error:
             if path.name.casefold() in self._official:
                 raise
-            self._found.append((path, error))
+            self._files.append((path, error))
 
     def refuse(self) -> None:
         """To be called where no file was the source's: say of each that was looked at what it is."""
-        if len(self._found) == 1:
-            raise self._found[0][1]
-        if self._found:
-            seen = "; ".join(str(error) for _, error in self._found)
-            count = len(self._found)
-            raise FormatError(f"{self._source}: none of these {count} files is one of its archives: {seen}")
+        if len(self._files) == 1:
+            raise self._files[0][1]
+        if self._files:
+            reasons = "; ".join(str(error) for _, error in self._files)
+            count = len(self._files)
+            raise FormatError(f"{self._source}: none of these {count} files is one of its archives: {reasons}")
 
     def findings(self) -> list[Finding]:
         """A warning for each file that was set aside."""
         return [
             Finding(self._source, Severity.WARNING, "stray_file", f"this file is left out: {error}", path.name)
-            for path, error in self._found
+            for path, error in self._files
         ]

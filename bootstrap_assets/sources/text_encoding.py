@@ -2,8 +2,8 @@
 
 Files come in UTF-8, in UTF-16 (Excel's "Unicode text", Notepad, PowerShell's `>`) and in Windows-1252 (Python's
 `open` and many editors on Windows). A byte order mark, or zeros at every other byte, tell UTF-16 for certain.
-Windows-1252 has no mark: it is taken where the bytes can hardly be anything else, and told. What fits none is
-refused.
+Windows-1252 has no mark: it is assumed where the bytes can hardly be anything else, and reported. What fits none
+is refused.
 """
 
 import codecs
@@ -29,9 +29,9 @@ _WIDE = (
     (2, "utf-16-le", "UTF-16"),
     (2, "utf-16-be", "UTF-16"),
 )
-_LOOKED_AT = 1 << 16
+_BEGINNING = 1 << 16
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
-_MOST_LOST = 0.05
+_MOST_INVALID = 0.05
 """The largest share of characters that may be invalid in a text that is still taken for damaged UTF-8."""
 
 _NOT_WESTERN = re.compile(
@@ -54,34 +54,34 @@ class Decoded(NamedTuple):
 
     def findings(self, source: str, place: str) -> list[Finding]:
         """What is not certain about the text, as warnings."""
-        found = []
+        findings = []
         if self.encoding == WINDOWS_1252:
             message = "is not UTF-8: read as Windows-1252; save it as UTF-8 if letters are wrong"
-            found.append(Finding(source, Severity.WARNING, "read_as_windows_1252", message, place))
+            findings.append(Finding(source, Severity.WARNING, "read_as_windows_1252", message, place))
         if self.invalid:
             kind = "invalid_utf8" if self.encoding == UTF_8 else "invalid_text"
             message = (
                 f"{self.invalid} invalid {self.encoding} sequence(s) were replaced by U+FFFD;"
                 " if the file is in another encoding, save it as UTF-8"
             )
-            found.append(Finding(source, Severity.WARNING, kind, message, place))
-        return found
+            findings.append(Finding(source, Severity.WARNING, kind, message, place))
+        return findings
 
 
 def decode(content: bytes) -> Decoded:
     """The text without byte order mark. Raises UnknownEncoding, whose message says what to do."""
     for mark, codec, name in _MARKS:
         if content.startswith(mark):
-            return _decoded(content.removeprefix(mark), codec, name)
-    if b"\0" in content[:_LOOKED_AT] and (wide := _wide(content)):
+            return _decode_as(content.removeprefix(mark), codec, name)
+    if b"\0" in content[:_BEGINNING] and (wide := _wide(content)):
         return wide
     if _is_binary(content):
         raise UnknownEncoding("holds control characters as no text does: is it UTF-16 without a mark, or no text?")
-    text = _decoded(content, "utf-8", UTF_8)
+    text = _decode_as(content, "utf-8", UTF_8)
     return text if not text.invalid else _damaged_or_western(content, text)
 
 
-def _decoded(content: bytes, codec: str, name: str) -> Decoded:
+def _decode_as(content: bytes, codec: str, name: str) -> Decoded:
     try:
         return Decoded(content.decode(codec), name)
     except UnicodeDecodeError:
@@ -94,16 +94,16 @@ def _decoded(content: bytes, codec: str, name: str) -> Decoded:
 def _wide(content: bytes) -> Decoded | None:
     """The text, if zeros stand where the other halves of Latin letters are in UTF-16 or UTF-32."""
     for width, codec, name in _WIDE:
-        start = content[: _LOOKED_AT - _LOOKED_AT % width]
+        start = content[: _BEGINNING - _BEGINNING % width]
         low = 0 if codec.endswith("le") else width - 1
         zeros = [start[place::width].count(0) / max(1, len(start) // width) for place in range(width)]
         if zeros[low] < 0.1 and all(share > 0.6 for place, share in enumerate(zeros) if place != low):
-            return _decoded(content, codec, name)
+            return _decode_as(content, codec, name)
     return None
 
 
 def _is_binary(content: bytes) -> bool:
-    start = content[:_LOOKED_AT]
+    start = content[:_BEGINNING]
     return len(start) >= 32 and len(start) - len(start.translate(None, _CONTROLS)) > len(start) / 10
 
 
@@ -113,6 +113,6 @@ def _damaged_or_western(content: bytes, utf_8: Decoded) -> Decoded:
     others = len(utf_8.text) - ascii_only - utf_8.invalid
     if others * 10 <= utf_8.invalid and not _NOT_WESTERN.search(content):
         return Decoded(content.decode("cp1252"), WINDOWS_1252)
-    if utf_8.invalid > max(2, _MOST_LOST * len(utf_8.text)):
+    if utf_8.invalid > max(2, _MOST_INVALID * len(utf_8.text)):
         raise UnknownEncoding("is neither UTF-8 nor UTF-16 nor Windows-1252: save it as UTF-8")
     return utf_8

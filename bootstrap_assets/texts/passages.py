@@ -204,6 +204,7 @@ def _last_words(text: str, before: _Unit, unit: _Unit, overlap_tokens: int) -> i
     return after_comma if after_comma is not None else start
 
 
-def parts_of(text: str) -> list[str]:
-    """The passages that a text too long for a model is pooled from."""
-    return [text[passage.start : passage.end] for passage in cut(text)]
+def parts_of(text: str, max_tokens: int = 512) -> list[str]:
+    """The passages that a text too long for a model is pooled from; at 512 tokens they are those of `cut`."""
+    overlap = min(48, max_tokens // 10)
+    return [text[passage.start : passage.end] for passage in cut(text, max_tokens, overlap)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.embedding.context import Corpus
+from tests import documents
 from tests.browser.chromium import look_at, require_chromium
 from tests.integration.test_index import local_space
 from tests.integration.test_report import fill, keep_quality, measured, report
@@ -27,8 +28,7 @@ def test_nothing_of_the_report_is_cut_at_the_side(corpus: Corpus, tmp_path: Path
     require_chromium()
     local = local_space(corpus)
     fill(local, contracts(5))
-    scores = {"hybrid": {"R@5": {"mean": 0.6}}, "queries": 12}
-    keep_quality(local, measured(local, contract_nli=scores, cuad=scores))
+    keep_quality(local, measured(local, contract_nli=documents.contract_nli(), cuad=documents.cuad()))
     framed = tmp_path / "report.html"
     framed.write_text(FRAME.format(page=escape(report(local)), width=width))
     shown = look_at(framed.as_uri(), tmp_path / "profile", milliseconds=1_000)

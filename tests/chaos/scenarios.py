@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from tests.chaos import database, kills, limits, provider, resuming, sharing, stopping
+from tests.chaos import database, kills, limits, provider, resuming, sharing, spaces, stopping
 from tests.chaos.table import Row
 
 Scenario = Callable[..., Row]
@@ -25,6 +25,7 @@ LONG: dict[str, Scenario] = {
     "command-stopping": partial(stopping.stopping_the_command, times=2),
     "requests-limit": partial(limits.requests_limit, windows=3),
     "tokens-limit": partial(limits.tokens_limit, windows=3),
+    "spaces": partial(spaces.promoting, rounds=2, hold=20, documents=200),
 }
 
 QUICK: dict[str, Scenario] = {
@@ -41,4 +42,5 @@ QUICK: dict[str, Scenario] = {
     "refused-row": database.refused_row,
     "stopping": partial(stopping.stopping, times=2, documents=12),
     "requests-limit": partial(limits.requests_limit, rpm=20, tpm=20_000, window=3.0, windows=2, used=0.7),
+    "spaces": partial(spaces.promoting, rounds=1, hold=1, documents=12),
 }

@@ -76,3 +76,7 @@ def test_a_signal_ends_a_run_with_everything_stored(ground: Ground) -> None:
 
 def test_two_processes_keep_to_a_limit_of_requests_and_use_it(ground: Ground) -> None:
     check("requests-limit", ground)
+
+
+def test_twenty_long_readers_see_one_space_each_while_a_candidate_is_measured(ground: Ground) -> None:
+    check("spaces", ground)

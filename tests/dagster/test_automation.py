@@ -8,9 +8,10 @@ import pytest
 
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.index import AUTOMATION
-from bootstrap_assets.defs.partitions import ALL_BATCHES, KEYS
+from bootstrap_assets.defs.partitions import all_batches, batches
 from bootstrap_assets.sources.registry import SOURCES
 
+KEYS = batches().get_partition_keys()
 INDEX = dg.AssetKey("reference_index")
 NAMES = list(SOURCES)
 
@@ -62,7 +63,7 @@ class World:
         keys = {dg.AssetKey(asset)}
         job = defs.resolve_job_def("bootstrap").get_subset(asset_selection=keys, asset_check_selection=set())
         return self.instance.create_run_for_job(
-            job, asset_selection=frozenset(keys), status=dg.DagsterRunStatus.STARTED, tags=ALL_BATCHES
+            job, asset_selection=frozenset(keys), status=dg.DagsterRunStatus.STARTED, tags=all_batches()
         )
 
 

@@ -47,7 +47,7 @@ PIECE = 4
 SMALL_REQUESTS = f"""
 from dataclasses import replace
 from bootstrap_assets.embedding import fill
-from bootstrap_assets.embedding.providers import models
+from bootstrap_assets.embedding.providers import voyage_models as models
 
 fill._READ_TEXTS = {2 * PIECE}
 law = models._VOYAGE["voyage-4-large"]

@@ -80,7 +80,7 @@ def test_after_a_partial_failure_the_finished_batches_are_green_and_only_those(
 ) -> None:
     from dataclasses import replace
 
-    from bootstrap_assets.embedding.providers import models
+    from bootstrap_assets.embedding.providers import voyage_models as models
 
     law = models._VOYAGE["voyage-4-large"]
     monkeypatch.setitem(models._VOYAGE, "voyage-4-large", replace(law, model=replace(law.model, request_texts=40)))

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs import quality
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.evaluation.document import Document
+from tests import documents
 from tests.integration.test_evaluation import filled, rewrite
 from tests.integration.test_index import local_space
 
@@ -80,7 +83,7 @@ def test_an_evaluation_tells_its_figures_and_passes(corpus: Corpus, instance: dg
 
 def test_a_broken_search_fails_the_check_and_says_what_fell(corpus: Corpus, instance: dg.DagsterInstance) -> None:
     evaluate(instance)
-    rewrite(corpus, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(corpus, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     checks = told(evaluate(instance))
     assert not checks["no_regression"].passed
     assert checks["no_regression"].severity is dg.AssetCheckSeverity.ERROR
@@ -99,10 +102,20 @@ def test_of_an_earlier_corpus_the_checks_warn(corpus: Corpus, instance: dg.Dagst
 
 
 def test_an_index_that_finds_too_little_fails() -> None:
-    point = {"ef_search": 400, "recall@10": 0.7, "recall@100": 0.7, "ms": 1.0, "ms_p95": 2.0}
-    document = {"ann": [point], "ef_search": 400, "evaluated_at": "today", "space": "a space"}
-    assert not quality.ann_recall(document).passed
-    assert quality.ann_recall(document | {"ann": [point | {"recall@10": 0.99}]}).passed
+    document = Document.model_validate(documents.document())
+    assert quality.ann_recall(document).passed
+    low = document.operating_point.model_copy(update={"recall_10": 0.7})
+    assert not quality.ann_recall(document.model_copy(update={"ann": (low,)})).passed
+
+
+def test_an_evaluation_that_another_version_kept_is_a_warning_that_says_so(
+    corpus: Corpus, instance: dg.DagsterInstance
+) -> None:
+    with corpus.database.connection() as connection:
+        connection.execute("UPDATE embedding_spaces SET quality = %s", (Jsonb(documents.document(version=7)),))
+    checks = check_alone(instance)
+    assert [(check.passed, check.severity) for check in checks] == [(False, dg.AssetCheckSeverity.WARN)] * 3
+    assert all("it is of version 7" in str(check.description) for check in checks)
 
 
 def test_before_the_first_evaluation_the_checks_warn(corpus: Corpus, instance: dg.DagsterInstance) -> None:

@@ -80,7 +80,7 @@ def test_a_request_becomes_a_run_which_ends_it(
     environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
     number = ask(database, "bonterms", priority=3)
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     assert asked.run_key == f"request-{number}-1"
     assert asked.tags["dagster/priority"] == "3"
     assert {key.to_user_string() for key in asked.asset_selection or []} == {
@@ -91,13 +91,13 @@ def test_a_request_becomes_a_run_which_ends_it(
     }
     assert execute(instance, asked).success
     assert get(database, number).status == "running"  # the run itself does not say that it is over
-    assert tick(sensors.requests_sensor, instance) == []
+    assert tick(sensors.requests_sensor(), instance) == []
     ended = get(database, number)
     assert ended.status == "completed"
     assert ended.run_id
     with database.connection() as connection:
         assert events.listing(connection)[-1].name == "bootstrap/ingest.completed"
-    assert tick(sensors.requests_sensor, instance) == []
+    assert tick(sensors.requests_sensor(), instance) == []
 
 
 def test_a_request_whose_run_failed_has_failed_and_a_resumed_one_gets_another_run(
@@ -109,16 +109,16 @@ def test_a_request_whose_run_failed_has_failed_and_a_resumed_one_gets_another_ru
 ) -> None:
     number = ask(database, "bonterms")
     monkeypatch.setenv("BOOTSTRAP_DATA", str(tmp_path))
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     assert not execute(instance, asked).success
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     ended = get(database, number)
     assert ended.status == "failed"
     assert "ended as failure: bonterms_archive: bonterms: no archive in" in str(ended.message)
     assert "no archive in" in CliRunner().invoke(cli.bootstrap, ["wait", str(number)]).stdout
     with database.connection() as connection:
         requests.resume(connection, number)
-    [again] = tick(sensors.requests_sensor, instance)
+    [again] = tick(sensors.requests_sensor(), instance)
     assert again.run_key == f"request-{number}-2"
 
 
@@ -126,7 +126,7 @@ def test_a_cancelled_request_ends_its_run_at_the_next_safe_point(
     environ: None, instance: dg.DagsterInstance, database: Database, voyage: VoyageServer
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     voyage.latency = 1.5
 
     def cancel(_texts: list[str]) -> None:
@@ -137,11 +137,11 @@ def test_a_cancelled_request_ends_its_run_at_the_next_safe_point(
     assert not execute(instance, asked).success
     assert 1 <= len(voyage.log) <= 2
     assert voyage.texts_paid == stored(database)  # what was in flight is kept
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     ended = get(database, number)
     assert (ended.status, ended.message) == ("cancelled", None)
     let_time_pass(database)
-    assert tick(sensors.unfinished_batches, instance) == []  # it was stopped on purpose
+    assert tick(sensors.unfinished_batches(), instance) == []  # it was stopped on purpose
 
 
 def let_time_pass(database: Database) -> None:
@@ -174,18 +174,18 @@ def test_the_queued_run_of_a_cancelled_request_is_taken_out_and_the_resumed_one_
     environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     run = queued(instance, asked)
-    assert tick(sensors.requests_sensor, instance) == []
+    assert tick(sensors.requests_sensor(), instance) == []
     assert get(database, number).status == "requested"
     with database.connection() as connection:
         requests.cancel(connection, number)
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     assert status_of(instance, run) is dg.DagsterRunStatus.CANCELED
     assert get(database, number).status == "cancelled"
     with database.connection() as connection:
         requests.resume(connection, number)
-    [again] = tick(sensors.requests_sensor, instance)
+    [again] = tick(sensors.requests_sensor(), instance)
     assert again.run_key == f"request-{number}-2"
 
 
@@ -194,14 +194,14 @@ def test_a_run_of_an_earlier_attempt_is_taken_out_of_the_queue(
 ) -> None:
     """Cancelled and resumed between two looks of the sensor."""
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     run = queued(instance, asked)
     with database.connection() as connection:
         requests.cancel(connection, number)
         requests.resume(connection, number)
-    [again] = tick(sensors.requests_sensor, instance)
+    [again] = tick(sensors.requests_sensor(), instance)
     other = queued(instance, again)
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     assert status_of(instance, run) is dg.DagsterRunStatus.CANCELED
     assert status_of(instance, other) is dg.DagsterRunStatus.QUEUED
 
@@ -210,7 +210,7 @@ def test_a_run_that_left_the_queue_before_its_request_was_cancelled_loads_nothin
     environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     with database.connection() as connection:
         requests.cancel(connection, number)
     result = execute(instance, asked)
@@ -237,12 +237,12 @@ def test_a_request_is_under_way_from_its_run_s_beginning(
 ) -> None:
     """Not only from its first step on that opens the corpus: a download before may take long."""
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     run = queued(instance, asked)
     instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=1), run.run_id
     )
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     begun = get(database, number)
     assert (begun.status, begun.run_id) == ("running", run.run_id)
     with database.connection() as connection:
@@ -254,10 +254,10 @@ def test_a_request_that_becomes_more_urgent_moves_up_in_the_queue(
     environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     run = queued(instance, asked)
     assert ask(database, "bonterms", priority=9) == number
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     moved = instance.get_run_by_id(run.run_id)
     assert moved
     assert moved.tags["dagster/priority"] == "9"
@@ -267,11 +267,11 @@ def test_a_request_that_was_cancelled_too_late_is_completed(
     environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     assert execute(instance, asked).success
     with database.connection() as connection:
         requests.cancel(connection, number)
-    tick(sensors.requests_sensor, instance)
+    tick(sensors.requests_sensor(), instance)
     assert get(database, number).status == "completed"
 
 
@@ -281,7 +281,7 @@ def test_a_request_that_asks_the_publishers_makes_a_run_that_does(
     with database.connection() as connection:
         requests.ask(connection, IngestRequested(sources=["cuad"], force_refresh=True))
         requests.ask(connection, IngestRequested(sources=["cuad"]))
-    asked = tick(sensors.requests_sensor, instance)
+    asked = tick(sensors.requests_sensor(), instance)
     found = [one.run_config["resources"]["corpus"]["config"]["force_refresh"] for one in asked]
     assert found == [True, False]
 
@@ -296,8 +296,8 @@ def test_an_empty_database_has_no_requests(
     monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, blank_database_url: str
 ) -> None:
     monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", blank_database_url)
-    assert tick(sensors.requests_sensor, instance) == []
-    assert tick(sensors.unfinished_batches, instance) == []
+    assert tick(sensors.requests_sensor(), instance) == []
+    assert tick(sensors.unfinished_batches(), instance) == []
 
 
 def test_what_costs_money_unasked_is_off_until_turned_on() -> None:
@@ -315,16 +315,16 @@ def test_unfinished_work_is_gone_on_with(environ: None, instance: dg.DagsterInst
     source = pipeline.SOURCES["bonterms"]
     pipeline.load(corpus, source, locate.fetch(corpus.settings, source))
     pipeline.embed(corpus, source, batches=[0, 1])
-    assert tick(sensors.unfinished_batches, instance) == []  # it was at work a moment ago
+    assert tick(sensors.unfinished_batches(), instance) == []  # it was at work a moment ago
     let_time_pass(corpus.database)
     # Only some batches were ever planned, and these are complete: nobody began the others.
-    assert tick(sensors.unfinished_batches, instance) == []
+    assert tick(sensors.unfinished_batches(), instance) == []
     with corpus.database.connection() as connection:
         connection.execute("UPDATE bootstrap_batches SET stage = 'planned' WHERE batch = 1")
-    [asked] = tick(sensors.unfinished_batches, instance)
+    [asked] = tick(sensors.unfinished_batches(), instance)
     assert execute(instance, asked).success
     let_time_pass(corpus.database)
-    assert tick(sensors.unfinished_batches, instance) == []
+    assert tick(sensors.unfinished_batches(), instance) == []
 
 
 def test_work_that_reached_its_budget_is_not_gone_on_with(
@@ -335,10 +335,10 @@ def test_work_that_reached_its_budget_is_not_gone_on_with(
     with pytest.raises(BudgetError):
         pipeline.embed(poor, source)
     let_time_pass(corpus.database)
-    assert tick(sensors.unfinished_batches, instance) == []
+    assert tick(sensors.unfinished_batches(), instance) == []
     with corpus.database.connection() as connection:  # killed instead
         connection.execute("UPDATE bootstrap_progress SET status = 'in_progress', message = NULL")
-    assert len(tick(sensors.unfinished_batches, instance)) == 1
+    assert len(tick(sensors.unfinished_batches(), instance)) == 1
     assert voyage.texts_paid == 0
 
 
@@ -351,16 +351,16 @@ def test_work_on_a_source_whose_request_was_cancelled_between_two_steps_is_not_g
     with corpus.database.connection() as connection:
         connection.execute("UPDATE bootstrap_batches SET stage = 'planned' WHERE batch = 1")
     let_time_pass(corpus.database)
-    assert len(tick(sensors.unfinished_batches, instance)) == 1
+    assert len(tick(sensors.unfinished_batches(), instance)) == 1
     with corpus.database.connection() as connection:
         for sources in (["cuad"], ["bonterms"]):
             number, _ = requests.ask(connection, IngestRequested(sources=sources))
             requests.cancel(connection, number)
             connection.commit()
-            assert len(tick(sensors.unfinished_batches, instance)) == (sources == ["cuad"])
+            assert len(tick(sensors.unfinished_batches(), instance)) == (sources == ["cuad"])
     pipeline.load(corpus, source, locate.fetch(corpus.settings, source))  # somebody went on with it
     let_time_pass(corpus.database)
-    assert len(tick(sensors.unfinished_batches, instance)) == 1
+    assert len(tick(sensors.unfinished_batches(), instance)) == 1
 
 
 def test_work_that_gets_nowhere_is_tried_once_a_day(
@@ -379,7 +379,7 @@ def test_work_that_gets_nowhere_is_tried_once_a_day(
     for day in ("20300101", "20300101", "20300102"):
         monkeypatch.setattr(sensors, "_today", lambda day=day: day)
         let_time_pass(corpus.database)
-        [asked] = tick(sensors.unfinished_batches, instance)
+        [asked] = tick(sensors.unfinished_batches(), instance)
         assert not execute(instance, asked).success
         keys.append(asked.run_key)
     assert keys[0] == keys[1] != keys[2]
@@ -452,7 +452,7 @@ def test_a_publisher_s_new_version_makes_one_run(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert tick(sensors.upstream_changes, instance) == []  # the sample has no publisher
+    assert tick(sensors.upstream_changes(), instance) == []  # the sample has no publisher
     monkeypatch.setenv("BOOTSTRAP_DATA", "official")
     remote = Remote("archive.zip", publisher.url)
     source = pipeline.SOURCES["cuad"]
@@ -460,12 +460,12 @@ def test_a_publisher_s_new_version_makes_one_run(
     folder = settings.root / "downloads" / "cuad"
     folder.mkdir(parents=True)
     download.fetch(remote, folder, lock=download.ChecksumLock(folder))
-    assert tick(sensors.upstream_changes, instance) == []
+    assert tick(sensors.upstream_changes(), instance) == []
     publisher.etag = '"two"'
     keys = []
     for day in ("20300101", "20300101", "20300102"):  # a run that failed is asked for again next day
         monkeypatch.setattr(sensors, "_today", lambda day=day: day)
-        [asked] = tick(sensors.upstream_changes, instance)
+        [asked] = tick(sensors.upstream_changes(), instance)
         keys.append(asked.run_key)
     assert keys == [f'upstream-cuad-"two"-{day}' for day in ("20300101", "20300101", "20300102")]
     assert asked.run_config["resources"]["corpus"]["config"] == {"force_refresh": True}
@@ -484,7 +484,7 @@ def test_the_run_of_a_cancelled_request_is_canceled_and_did_not_fail(
     environ: None, instance: dg.DagsterInstance, database: Database
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     with database.connection() as connection:
         requests.cancel(connection, number)
     result = execute(instance, asked)
@@ -498,7 +498,7 @@ def test_a_request_that_is_cancelled_under_way_ends_its_run_as_canceled(
     environ: None, instance: dg.DagsterInstance, database: Database, voyage: VoyageServer
 ) -> None:
     number = ask(database, "bonterms")
-    [asked] = tick(sensors.requests_sensor, instance)
+    [asked] = tick(sensors.requests_sensor(), instance)
     voyage.latency = 1.5
 
     def cancel(_texts: list[str]) -> None:
@@ -517,7 +517,7 @@ def test_a_run_has_the_name_of_what_it_was_asked_for(
 ) -> None:
     for sources in (["cuad"], ["cuad", "bonterms"], []):
         ask(database, *sources)
-    one, two, every = sorted(tick(sensors.requests_sensor, instance), key=lambda asked: str(asked.run_key))
+    one, two, every = sorted(tick(sensors.requests_sensor(), instance), key=lambda asked: str(asked.run_key))
     assert [asked.job_name for asked in (one, two, every)] == ["bootstrap_cuad", "bootstrap", "bootstrap"]
     assert [asked.tags["bootstrap/sources"] for asked in (one, two)] == ["cuad", "bonterms, cuad"]
 

@@ -127,7 +127,7 @@ def test_records_of_a_load_that_nothing_is_known_of_are_not_taken_for_right(fill
     with filled.database.connection() as connection:
         found = checks.lost(connection, SOURCE)
         assert checks.loaded_from(connection, SOURCE) is None
-    assert (found.stored, found.known, found.ok) == (24, False, False)
+    assert (found.stored, found.is_known, found.ok) == (24, False, False)
 
 
 def test_records_that_all_vanished_are_lost_whatever_is_known(filled: Corpus) -> None:
@@ -135,7 +135,7 @@ def test_records_that_all_vanished_are_lost_whatever_is_known(filled: Corpus) ->
     execute(filled, "DELETE FROM reference_records")
     with filled.database.connection() as connection:
         found = checks.lost(connection, SOURCE)
-    assert (found.expected, found.stored, found.known, found.ok) == (24, 0, True, False)
+    assert (found.expected, found.stored, found.is_known, found.ok) == (24, 0, True, False)
 
 
 def test_a_missing_vector_is_named_and_a_dead_letter_is_not(filled: Corpus) -> None:
@@ -239,7 +239,7 @@ def test_recall_is_full_where_the_graph_is_searched_wide_enough(filled: Corpus) 
     pipeline.build_index(filled)
     with filled.database.connection() as connection:
         found = measure_recall(connection, filled.space)
-    assert len(found.found) == 24
+    assert len(found.shares) == 24
     assert found.mean == 1.0
     assert found.worst == []
 
@@ -252,7 +252,7 @@ def test_a_poor_graph_has_a_poor_recall(corpus: Corpus) -> None:
     )
     with corpus.database.connection() as connection:
         found = measure_recall(connection, corpus.space)
-    assert len(found.found) == 50
+    assert len(found.shares) == 50
     assert found.mean < MIN_RECALL
     assert found.worst[0][1] <= found.worst[-1][1] < 1
 
@@ -301,6 +301,6 @@ def test_the_version_of_records_changes_with_a_label(filled: Corpus) -> None:
 
 def test_what_a_source_holds_is_counted(filled: Corpus) -> None:
     with filled.database.connection() as connection:
-        held = overview.held(connection, SOURCE)
+        held = overview.holdings(connection, SOURCE)
     assert held.by_granularity == {"clause": 18, "document": 6}
     assert held.by_label == {"Category 0": 6, "Category 1": 6, "Category 2": 6}

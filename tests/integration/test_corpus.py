@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bootstrap_assets.corpus import load as corpus
+from bootstrap_assets.corpus import settlement
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument, Record, Severity
 from bootstrap_assets.corpus.scope import Scope
@@ -27,9 +28,9 @@ def load(
     database: Database, entries: Iterable[Entry], *, source: str = "made_up", allow_deletes: bool = False
 ) -> Loaded:
     with database.connection() as connection:
-        return corpus.load(
-            connection, entries, Scope(source), cut=lambda text: text.split("\n"), allow_deletes=allow_deletes
-        )
+        loaded = corpus.load(connection, entries, Scope(source), allow_deletes=allow_deletes)
+    settlement.settle(database)
+    return loaded
 
 
 def column(database: Database, query: str) -> list[object]:
@@ -156,22 +157,6 @@ def test_a_very_long_title_does_not_break_an_index(database: Database) -> None:
     load(database, parsed({noise: {"Cap": "One."}, noise + "x": {"Cap": "Two."}}))
     assert column(database, "SELECT max(length(source_id)) FROM reference_records") == [500]
     assert column(database, "SELECT count(DISTINCT source_id) FROM reference_documents") == [2]
-
-
-def test_a_long_text_is_stored_with_its_parts(database: Database) -> None:
-    paragraphs = [f"Paragraph {number} " + "goes on and on " * 40 for number in range(60)]
-    load(database, parsed({"Long": {"Cap": "\n".join(paragraphs)}}))
-    parts = """SELECT t.content FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash
-               ORDER BY ordinal"""
-    assert column(database, parts) == paragraphs
-
-
-def test_parts_go_when_their_text_goes(database: Database) -> None:
-    paragraphs = [f"Paragraph {number} " + "goes on and on " * 40 for number in range(60)]
-    load(database, parsed({"Long": {"Cap": "\n".join(paragraphs)}} | contracts(10)))
-    load(database, parsed(contracts(10)))
-    assert column(database, "SELECT count(*) FROM reference_texts") == [40]
-    assert column(database, "SELECT count(*) FROM reference_text_parts") == [0]
 
 
 def test_errors_become_failures_and_are_resolved_when_they_do_not_come_again(database: Database) -> None:

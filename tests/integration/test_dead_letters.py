@@ -14,6 +14,7 @@ from bootstrap_assets.embedding.fill import BatchDone
 from bootstrap_assets.errors import ConfigurationError, MassDeleteError
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.texts.content import content_hash, estimate_tokens
+from bootstrap_assets.texts.passages import parts_of
 from tests.fakes.voyage_server import Fault, Refusal, VoyageServer
 from tests.integration.test_fill import OTHER, column, in_parallel, load
 from tests.made_up_source import MADE_UP, contracts
@@ -186,14 +187,9 @@ def test_a_long_text_with_a_poisoned_passage_is_a_dead_letter_and_is_cured_with_
     corpus: Corpus, voyage: VoyageServer
 ) -> None:
     paragraphs = [f"{number}. Paragraph {number} " + f"goes on number {number} " * 60 for number in range(90)]
-    load(corpus, {"Long": {"Cap": "\n\n".join(paragraphs)}})
-    passage = column(
-        corpus,
-        "SELECT t.content FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash "
-        "WHERE p.ordinal = 5",
-    )[0]
-    assert isinstance(passage, str)
-    voyage.poison = {passage}
+    long = "\n\n".join(paragraphs)
+    load(corpus, {"Long": {"Cap": long}})
+    voyage.poison = {parts_of(long)[5]}
     filled = pipeline.embed(corpus, MADE_UP)
     assert (filled.records, filled.embedded_records, filled.errors) == (2, 0, 2)
     voyage.poison = set()
@@ -314,11 +310,9 @@ def test_dead_letters_of_another_model_are_left_alone(
 
 def test_a_retry_of_a_passage_alone_takes_its_text_along(corpus: Corpus, voyage: VoyageServer) -> None:
     paragraphs = [f"{number}. Paragraph {number} " + f"goes on number {number} " * 60 for number in range(90)]
-    load(corpus, {"Long": {"Cap": "\n\n".join(paragraphs)}})
-    passages = (
-        "SELECT t.content FROM reference_text_parts p JOIN reference_texts t ON t.content_hash = p.part_hash"
-    )
-    voyage.poison = {str(column(corpus, f"{passages} WHERE p.ordinal = 5")[0])}
+    long = "\n\n".join(paragraphs)
+    load(corpus, {"Long": {"Cap": long}})
+    voyage.poison = {parts_of(long)[5]}
     pipeline.embed(corpus, MADE_UP)
     voyage.poison = set()
     done = pipeline.retry_failures(corpus, error_class="RefusedError")

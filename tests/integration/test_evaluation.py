@@ -15,8 +15,8 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.providers.local import LocalEmbedder
 from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType
 from bootstrap_assets.errors import BudgetError, ConfigurationError, RefusedError, SchemaError, StoppedError
+from bootstrap_assets.evaluation.document import Scope
 from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, is_of_this_corpus
-from bootstrap_assets.evaluation.questions import Scope
 from bootstrap_assets.report import quality
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
@@ -131,9 +131,9 @@ def _spans(corpus: Corpus) -> list[str]:
 def test_the_spans_are_what_is_searched_also_where_temporary_tables_come_last(local: Corpus) -> None:
     assert local.settings.database_url
     hardened = local.settings.database_url.get_secret_value() + "&options=-csearch_path%3Dpublic%2Cpg_temp"
-    plain = run(local).document()["contract_nli"]
+    plain = run(local).document.contract_nli
     with Database(hardened, size=4) as database:
-        assert evaluate(database, local.settings).document()["contract_nli"] == plain
+        assert evaluate(database, local.settings).document.contract_nli == plain
 
 
 def test_an_evaluation_changes_nothing_in_the_corpus(local: Corpus) -> None:
@@ -152,14 +152,15 @@ def test_the_figures_are_kept_with_the_space_beside_what_was_there(local: Corpus
     found = run(local)
     [stored] = column(local, QUALITY)
     assert isinstance(stored, dict)
-    assert stored == {"kept": 1} | json.loads(json.dumps(found.document()))
-    read = quality.parse(stored)
-    assert read.ef_search == found.curve.chosen.ef_search
+    assert stored == {"kept": 1} | json.loads(json.dumps(found.document.for_json()))
+    with local.database.connection() as connection:
+        read = quality.read(connection, local.space)
+    assert read.document
+    assert read.document.for_json() == found.document.for_json()
+    assert not read.outdated
     assert set(read.tasks) == {"contract_nli", "cuad"}
     for task in read.tasks.values():
-        assert set(task.scores) == {"vector", "text", "text_widened", "hybrid"}
         assert len(task.parts) == 2
-    assert [point.recall_10 for point in read.curve] == [round(point.recall_10, 4) for point in found.curve.points]
 
 
 def test_the_curve_rises_to_an_index_that_finds_all(local: Corpus) -> None:
@@ -168,7 +169,7 @@ def test_the_curve_rises_to_an_index_that_finds_all(local: Corpus) -> None:
     assert curve.points[-1].recall_10 == pytest.approx(1, abs=0.005)
     assert all(a.recall_100 <= b.recall_100 + 0.02 for a, b in zip(curve.points, curve.points[1:], strict=False))
     assert curve.points[0].recall_100 < 0.2  # ten cannot be a hundred
-    assert curve.chosen.recall_10 >= 0.99
+    assert curve.operating_point.recall_10 >= 0.99
     assert all(0 < point.ms <= point.ms_p95 for point in curve.points)
 
 
@@ -194,7 +195,7 @@ def test_a_source_without_labels_is_left_out_with_a_word(corpus: Corpus) -> None
     assert set(found.tasks) == {"cuad"}
     assert found.corpus is None
     assert found.left_out == ("contract_nli: no labelled contract of it is in the corpus",)
-    assert "contract_nli" not in found.document()
+    assert "contract_nli" not in found.document.for_json()
 
 
 def test_an_empty_corpus_cannot_be_evaluated(corpus: Corpus) -> None:
@@ -219,26 +220,25 @@ def index_of(corpus: Corpus) -> str:
 def broken(corpus: Corpus) -> list[str]:
     found = run(corpus)
     assert not found.ok
-    assert found.document()["passed"] is False
+    assert found.document.passed is False
     return found.failures
 
 
 def test_the_same_search_again_passes(local: Corpus) -> None:
     first, second = run(local), run(local)
-    assert first.compared.accepted
+    assert first.comparison.accepted
     assert second.ok
-    assert not second.compared.accepted
-    assert (second.compared.shared, second.compared.contracts) == (2 * CONTRACTS, 2 * CONTRACTS)
-    assert second.compared.judged
-    asked, differ = second.whole_searches
-    assert asked == len(HYPOTHESES | QUESTIONS)
-    assert differ == 0
-    assert second.compared.same_search
+    assert not second.comparison.accepted
+    assert (second.comparison.shared, second.comparison.contracts) == (2 * CONTRACTS, 2 * CONTRACTS)
+    assert second.comparison.judged
+    assert second.whole_searches.questions == len(HYPOTHESES | QUESTIONS)
+    assert second.whole_searches.differ == 0
+    assert second.comparison.same_search
 
 
 def test_nearest_last_fails(local: Corpus) -> None:
     run(local)
-    rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(local, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     failures = broken(local)
     assert any("R@5 of vector fell from 1.000" in failure for failure in failures)
 
@@ -253,7 +253,7 @@ def test_the_euclidean_distance_instead_of_the_cosine_fails(local: Corpus) -> No
             "array_fill((1 + get_byte(content_hash, 0) / 16)::real, ARRAY[256])::vector",
         )
     assert run(local).ok
-    rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "1 - (e.embedding <-> asked)")
+    rewrite(local, "reference_vector_scores", "1 - (e.embedding <=> $1)", "1 - (e.embedding <-> $1)")
     assert any(" of vector fell" in failure for failure in broken(local))
 
 
@@ -293,8 +293,8 @@ def test_full_text_without_its_weights_fails(local: Corpus) -> None:
     ("old", "new"),
     [
         (
-            "reference_question(query_text, query_embedding, feedback_texts)",
-            "reference_question(query_text, NULL, 0)",
+            "reference_question(query_text, query_embedding, feedback_texts, space => space)",
+            "reference_question(query_text, NULL, 0, space => space)",
         ),
         ("ORDER BY f.rank", "ORDER BY f.rank DESC"),
         ("reference_lower(granularities)", "NULL"),
@@ -320,14 +320,14 @@ def test_a_baseline_of_other_contracts_is_said_to_judge_little(local: Corpus) ->
     )
     found = run(local)
     assert found.ok
-    assert found.compared.shared == 0
-    assert not found.compared.judged
+    assert found.comparison.shared == 0
+    assert not found.comparison.judged
 
 
 def test_what_is_no_longer_there_is_no_longer_told(local: Corpus) -> None:
     first = run(local)
     with local.database.connection() as connection:
-        assert is_of_this_corpus(connection, first.document())
+        assert is_of_this_corpus(connection, first.document)
     execute(local, "DELETE FROM reference_documents WHERE source = 'cuad'")
     execute(
         local,
@@ -335,7 +335,7 @@ def test_what_is_no_longer_there_is_no_longer_told(local: Corpus) -> None:
         "WHERE r.content_hash = t.content_hash)",
     )
     with local.database.connection() as connection:
-        assert not is_of_this_corpus(connection, first.document())
+        assert not is_of_this_corpus(connection, first.document)
     run(local)
     [quality] = column(local, QUALITY)
     assert isinstance(quality, dict)
@@ -345,14 +345,14 @@ def test_what_is_no_longer_there_is_no_longer_told(local: Corpus) -> None:
 
 def test_a_fall_stays_a_fall_until_it_is_accepted(local: Corpus) -> None:
     run(local)
-    rewrite(local, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(local, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     assert not run(local).ok
     assert not run(local).ok
     accepted = run(local, accept=True)
     assert accepted.ok
-    assert accepted.compared.accepted
-    assert accepted.compared.falls  # are told all the same
-    assert not accepted.compared.same_search
+    assert accepted.comparison.accepted
+    assert accepted.comparison.falls  # are told all the same
+    assert not accepted.comparison.same_search
     assert run(local).ok
 
 
@@ -374,7 +374,23 @@ def test_what_an_evaluation_alone_needs_is_embedded_once_and_entered_in_the_ledg
     second = run(corpus)
     assert second.embedded == 0
     assert voyage.input_types == asked
-    assert second.document()["contract_nli"] == first.document()["contract_nli"]
+    assert second.document.contract_nli == first.document.contract_nli
+
+
+def test_vectors_that_no_task_asks_about_any_more_go_with_an_evaluation_of_everything(local: Corpus) -> None:
+    run(local)
+    kept = set(column(local, "SELECT content_hash FROM evaluation_vectors"))
+    assert kept
+    for kind in ("document", "query"):
+        execute(
+            local,
+            "INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding) "
+            f"SELECT space_id, '{kind}', sha256('of old'), embedding FROM evaluation_vectors LIMIT 1",
+        )
+    run(local, limit=3)
+    assert len(column(local, "SELECT content_hash FROM evaluation_vectors")) == len(kept) + 2
+    run(local)
+    assert set(column(local, "SELECT content_hash FROM evaluation_vectors")) == kept
 
 
 def test_a_question_that_the_model_refuses_is_told(corpus: Corpus, voyage: VoyageServer) -> None:
@@ -445,7 +461,7 @@ def test_the_command_ends_with_1_and_says_what_fell(shell: Corpus) -> None:
         "the baseline from now on",
     ):
         assert told in first.stdout
-    rewrite(shell, "reference_rank", "1 - (e.embedding <=> asked)", "(e.embedding <=> asked)")
+    rewrite(shell, "reference_vector_scores", "1 - (e.embedding <=> $1)", "(e.embedding <=> $1)")
     second = CliRunner().invoke(bootstrap, ["evaluate"], catch_exceptions=False)
     assert second.exit_code == 1
     assert "R@5 of vector fell from 1.000" in second.stderr

@@ -460,7 +460,7 @@ def test_wait_says_that_it_gave_up_when_the_database_stays_away(
 
 def test_where_nobody_makes_runs_of_requests_that_is_said(environ: None, database: Database, home: Path) -> None:
     asked = invoke("request", "cuad", "--json")
-    assert "no `bootstrap ui` is at work here" in asked.stderr
+    assert "no `bootstrap ui` is running here" in asked.stderr
     number = json.loads(asked.stdout)["request"]
     assert invoke("wait", str(number), "--timeout", "0").stderr.count("no `bootstrap ui`") == 1
     home.mkdir(exist_ok=True)

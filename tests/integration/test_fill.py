@@ -1,8 +1,10 @@
 """The embedding stage: what is missing is embedded, once, and every answer is kept."""
 
 import threading
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -237,7 +239,7 @@ def test_one_batch_with_a_long_text_gets_the_parts_that_lie_in_others(
 ) -> None:
     paragraphs = [f"{number}. Paragraph {number} " + f"goes on number {number} " * 60 for number in range(90)]
     load(corpus, {"Long": {"Cap": "\n\n".join(paragraphs)}})
-    batch = column(corpus, "SELECT reference_batch(content_hash, 16) FROM reference_text_parts LIMIT 1")[0]
+    batch = column(corpus, "SELECT reference_batch(content_hash, 16) FROM reference_texts")[0]
     assert isinstance(batch, int)
     done: list[BatchDone] = []
     pipeline.embed(corpus, MADE_UP, batches=[batch], on_batch=done.append)
@@ -312,3 +314,41 @@ def test_progress_is_kept_while_the_work_goes_on(corpus: Corpus, voyage: VoyageS
     assert len(set(seen)) == 8
     assert column(corpus, "SELECT embedded_records FROM bootstrap_progress") == [80]
     assert column(corpus, "SELECT last_processed_hash IS NOT NULL FROM bootstrap_progress") == [True]
+
+
+MANY_TEXTS = """
+    WITH document AS (
+        INSERT INTO reference_documents
+            (id, source, source_id, title, raw_text, licence, attribution, url, content_hash)
+        SELECT gen_random_uuid(), 'made_up', 'd', '', '', '', '', '', sha256('d') RETURNING id
+    ), texts AS (
+        INSERT INTO reference_texts (content_hash, content, tokens)
+        SELECT sha256(n::text::bytea), n, 3 FROM generate_series(1, %(texts)s) n RETURNING content_hash
+    )
+    INSERT INTO reference_records (id, document_id, content_hash, source, source_id, granularity)
+    SELECT gen_random_uuid(), d.id, t.content_hash, 'made_up', encode(t.content_hash, 'hex'), 'clause'
+    FROM texts t CROSS JOIN document d"""
+
+
+def peak(corpus: Corpus, texts: int) -> int:
+    """Bytes that it takes at most to ask what is missing of so many texts, and to read the first of them."""
+    with corpus.database.connection() as connection:
+        connection.execute("DELETE FROM reference_documents")
+        connection.execute("DELETE FROM reference_texts")
+        connection.execute(MANY_TEXTS, {"texts": texts})
+        connection.execute("ANALYZE")
+    filler = pipeline._filler(corpus, "made_up")
+    with leasing(corpus.database, corpus.space.id) as leases:
+        tracemalloc.start()
+        try:
+            filler._plan()
+            read = filler._read(leases, filler._missing(), [])
+            assert len(list(islice(read, 300))) == 300
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def test_what_is_missing_is_never_all_in_memory(corpus: Corpus) -> None:
+    peak(corpus, 2_000)  # what is imported and prepared once
+    assert peak(corpus, 20_000) < 1.5 * peak(corpus, 2_000)

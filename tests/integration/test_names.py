@@ -7,20 +7,20 @@ import pytest
 
 import bootstrap_assets
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus.settlement import is_settled
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.database.statements import statements_in
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.status import describe_corpus
-from bootstrap_assets.evaluation.labelled import Span
-from bootstrap_assets.evaluation.shadow import shadowed
-from bootstrap_assets.search.index import is_of_this_corpus
+from bootstrap_assets.evaluation.labels import Span
+from bootstrap_assets.evaluation.shadow import shadow
 from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
 
-STAGES = ("stage_documents", "stage_texts", "stage_parts", "stage_records", "stage_vectors")
+STAGES = ("stage_documents", "stage_texts", "stage_records", "stage_vectors")
 SHADOWS = ("evaluation_spans", "evaluation_texts", "evaluation_nearby")
 
 LOOKED_UP_BY_THE_CALLER = {
@@ -30,6 +30,10 @@ LOOKED_UP_BY_THE_CALLER = {
     "reference_rank",
     "reference_text_candidates",
     "reference_text_scores",
+    "reference_space",
+    "reference_nearest",
+    "reference_vector_scores",
+    "reference_mean_vector",
 }
 """What `search_reference` calls, under its own search_path; the evaluation has its own tables found by them."""
 
@@ -66,7 +70,7 @@ def test_a_load_leaves_the_users_own_tables_of_the_same_names_alone(corpus: Corp
     load(corpus, contracts(20))
     pipeline.embed(corpus, MADE_UP)
     pipeline.build_index(corpus)
-    with shadowed(corpus.database, corpus.space, [span(corpus)]) as connection:
+    with shadow(corpus.database, corpus.space, [span(corpus)]) as connection:
         assert connection.execute("SELECT count(*) FROM pg_temp.reference_records").fetchone() == (1,)
     for name in (*STAGES, *SHADOWS):
         assert column(corpus, f"SELECT own FROM {name}") == ["mine"]
@@ -111,7 +115,7 @@ def test_a_schema_that_comes_first_in_the_search_path_is_left_alone(
         assert pipeline.embed(again, MADE_UP).embedded_records == 80
         assert pipeline.build_index(again).promoted
         with database.connection() as connection:
-            assert is_of_this_corpus(connection)
+            assert is_settled(connection)
             assert describe_corpus(connection)["sources"]["made_up"]["status"] == "completed"
             assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
     assert namesakes() == [("mine",)] * len(OURS)

@@ -94,8 +94,8 @@ def test_what_others_published_keeps_its_own_origin_beside_the_sample(local: Cor
     load(local, "bonterms", genuine(tmp_path))
     with local.database.connection() as connection:
         assert overview.invented(connection) == {"cuad": SAMPLE}
-        assert overview.held(connection, "bonterms").origin == "CC BY 4.0, Bonterms"
-        assert overview.held(connection, "cuad").origin.startswith(f"{SAMPLE}: Apache-2.0, ")
+        assert overview.holdings(connection, "bonterms").origin == "CC BY 4.0, Bonterms"
+        assert overview.holdings(connection, "cuad").origin.startswith(f"{SAMPLE}: Apache-2.0, ")
     bonterms = (
         "SELECT DISTINCT attribution, metadata ? 'invented' FROM reference_documents WHERE source = 'bonterms'"
     )
@@ -111,7 +111,7 @@ def test_archives_of_both_kinds_in_one_folder_are_told_apart(local: Corpus, tmp_
     assert told[False] == 4
     with local.database.connection() as connection:
         assert overview.invented(connection) == {"bonterms": f"in part {SAMPLE}"}
-        assert "CC BY 4.0, Bonterms (1 documents)" in overview.held(connection, "bonterms").origin
+        assert "CC BY 4.0, Bonterms (1 documents)" in overview.holdings(connection, "bonterms").origin
 
 
 def test_the_status_tells_of_the_rows_not_of_the_settings(
@@ -178,7 +178,7 @@ def test_figures_measured_on_the_sample_claim_nothing_of_real_contracts(
     top = words(written.partition('<nav aria-label="Contents">')[0])
     assert "Sample, invented." in top
     assert "this says nothing of real contracts" in top
-    assert "Right among the first five, CUAD v1 (sample)" in top
+    assert "Found among the first five, CUAD v1 (sample)" in top
     assert "lawyers" not in section(written, "corpus").replace("no lawyer", "")
     assert f"no real contract ({SAMPLE}: cuad)" in section(written, "quality")
     assert "CUAD v1 (sample, invented) Invented texts in the form of" in section(written, "corpus")

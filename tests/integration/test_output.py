@@ -142,7 +142,7 @@ def test_a_pipe_that_closes_ends_a_command_without_a_word(failed: Corpus, argume
 def test_nothing_is_asked_for_and_wait_says_so(environ: dict[str, str], database: Database) -> None:  # noqa: F811
     nothing = invoke("wait")
     assert (nothing.exit_code, nothing.stdout) == (0, "")
-    assert nothing.stderr == "nothing was ever asked for: `bootstrap request` does\n"
+    assert nothing.stderr == "nothing was ever requested: `bootstrap request` does that\n"
     assert json.loads(invoke("wait", "--json").stdout) == []
     for command in ("wait", "cancel", "resume"):
         assert str(invoke(command, "7").exception) == "there is no request 7"

@@ -170,7 +170,7 @@ def test_a_refused_load_does_not_spoil_the_counts(corpus: Corpus) -> None:
     settings = corpus.settings.model_copy(update={"data": str(folder)})
     pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     with corpus.database.connection() as connection:
-        progress.parsed(connection, "made_up", 5_678)
+        progress.record_parsed(connection, "made_up", 5_678)
     pipeline.load(corpus, MADE_UP, locate.fetch(settings, MADE_UP))
     assert column(corpus, "SELECT processed_records FROM bootstrap_progress") == [80]
 

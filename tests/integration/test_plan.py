@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Mapping
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import pytest
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.corpus.outline import Outline, read_into, vanishing
+from bootstrap_assets.corpus.records import ParsedDocument
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import connect
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.foresight import foresee, to_send
 from bootstrap_assets.errors import FormatError, MassDeleteError, SchemaError
 from bootstrap_assets.plan import Estimate, estimate
 from bootstrap_assets.settings import Settings
@@ -23,10 +28,10 @@ from bootstrap_assets.sources.registry import SOURCES
 from tests.fakes.faults import Always, Fault
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_events import invoke
-from tests.integration.test_fill import column, load
+from tests.integration.test_fill import MANY_TEXTS, column, load
 from tests.integration.test_index import filled, local_space
 from tests.integration.test_promotion import SOON
-from tests.made_up_source import MADE_UP, contracts, write
+from tests.made_up_source import MADE_UP, contracts, parsed_document, write
 
 
 def planned(
@@ -150,3 +155,48 @@ def test_a_plan_of_the_sample_is_what_a_run_then_does(corpus: Corpus, source: st
         before.texts,
         0,
     )
+
+
+def peak(corpus: Corpus, documents: int) -> int:
+    """Bytes that a plan takes at most for so many documents of two clauses, of which the corpus has none."""
+
+    def many(paths: list[Path], options: Mapping[str, object]) -> Iterator[ParsedDocument]:
+        for number in range(documents):
+            clauses = {name: f"{name} {number} is a clause." for name in ("Cap", "Term")}
+            yield parsed_document("made_up", f"Contract {number}", clauses)
+
+    folder = write(corpus.settings.root / "data", contracts(1))  # another archive than was loaded
+    settings = corpus.settings.model_copy(update={"data": str(folder)})
+    tracemalloc.start()
+    try:
+        [one] = estimate(settings, [replace(MADE_UP, parse=many)])[1]  # type: ignore[arg-type]
+        assert (one.records, one.texts, one.send) == (3 * documents,) * 3
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_plan_never_has_a_whole_source_in_memory(corpus: Corpus) -> None:
+    filled(corpus)
+    peak(corpus, 100)  # what is imported and prepared once
+    assert peak(corpus, 10_000) < 1.5 * peak(corpus, 2_500)
+
+
+def test_a_plan_of_what_is_loaded_never_has_it_in_memory(corpus: Corpus) -> None:
+    def most(texts: int) -> int:
+        with corpus.database.connection() as connection, closing(Outline()) as outline:
+            connection.execute("DELETE FROM reference_documents")
+            connection.execute("DELETE FROM reference_texts")
+            connection.execute(MANY_TEXTS, {"texts": texts})
+            tracemalloc.start()
+            try:
+                read_into(outline, connection, "made_up")
+                assert vanishing(connection, "made_up", outline) == (texts, 0)
+                foresee(connection, corpus.space, "made_up", outline, limit=10_000)
+                assert sum(1 for _ in to_send(outline, "made_up")) == texts
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    most(100)
+    assert most(30_000) < 1.5 * most(10_000)

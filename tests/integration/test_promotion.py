@@ -11,6 +11,7 @@ import pytest
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import load as corpus_store
+from bootstrap_assets.corpus import settlement
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.database import locks, schema
 from bootstrap_assets.database.connection import Connection, connect
@@ -19,7 +20,7 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.spaces import Space, table_of
 from bootstrap_assets.embedding.status import describe_corpus
 from bootstrap_assets.errors import DatabaseBusy, MassDeleteError, SpaceError, StoppedError
-from bootstrap_assets.search import index, promotion
+from bootstrap_assets.search import promotion
 from bootstrap_assets.search.query import search
 from tests.conftest import open_for_test
 from tests.integration.test_corpus import parsed
@@ -161,9 +162,7 @@ def test_a_promotion_that_waits_too_long_says_what_it_was_for(
 def test_a_space_is_not_promoted_over_a_load_that_commits_meanwhile(corpus: Corpus) -> None:
     other = both_ready(corpus)
     with connect(corpus.database.url) as loading:
-        corpus_store.load(
-            loading, parsed({"New": {"Cap": "Nothing covers this."}}, "more"), Scope("more"), cut=lambda _: []
-        )
+        corpus_store.load(loading, parsed({"New": {"Cap": "Nothing covers this."}}, "more"), Scope("more"))
         promoting = Background(lambda: promote(other))
         promoting.until_it_waits(corpus.database.url, "advisory", "ExclusiveLock")
         loading.commit()
@@ -172,34 +171,50 @@ def test_a_space_is_not_promoted_over_a_load_that_commits_meanwhile(corpus: Corp
     assert states(corpus) == ["active", "ready"]
 
 
-def test_words_are_counted_over_the_corpus_they_are_said_to_be_of(corpus: Corpus) -> None:
+def test_loads_do_not_wait_while_a_promotion_counts_the_corpus(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, waiting, uncovered = both_ready(corpus), [], spaces.uncovered
+
+    def counting(connection: Connection, space: Space) -> int:
+        with connect(corpus.database.url) as loading:
+            waiting.append(
+                not loading.execute(
+                    "SELECT pg_try_advisory_xact_lock_shared(%s)", (corpus_store._MERGE_LOCK,)
+                ).fetchone()[0]
+            )
+        return uncovered(connection, space)
+
+    monkeypatch.setattr(spaces, "uncovered", counting)
+    promote(other)
+    assert (waiting, states(corpus)) == ([False], ["retired", "active"])
+
+
+def test_a_load_that_is_under_way_while_words_are_counted_is_counted_after_it(corpus: Corpus) -> None:
     filled(corpus)
-    with connect(corpus.database.url) as holding, connect(corpus.database.url) as loading:
-        holding.execute("LOCK TABLE reference_text_totals IN SHARE MODE")
-        building = Background(lambda: pipeline.build_index(corpus))
-        building.until_it_waits(corpus.database.url, "relation", "RowExclusiveLock")
-        corpus_store.load(loading, parsed({"New": {"Cap": "Zeppelin."}}, "more"), Scope("more"), cut=lambda _: [])
+    word = "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'"
+    with connect(corpus.database.url) as loading:
+        corpus_store.load(loading, parsed({"New": {"Cap": "Zeppelin."}}, "more"), Scope("more"))
+        settlement.settle(corpus.database)
         loading.commit()
-        holding.commit()
-    building.end()
-    assert column(corpus, "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'") == [0]
-    assert corpus.database.transact(index.is_of_this_corpus) is False
+    assert column(corpus, word) == [0]
+    assert corpus.database.transact(settlement.is_settled) is False
     pipeline.build_index(corpus)
-    assert column(corpus, "SELECT count(*) FROM reference_lexemes WHERE lexeme = 'zeppelin'") == [1]
+    assert column(corpus, word) == [1]
 
 
 def test_the_corpus_has_another_version_after_a_load_that_began_before_the_last_one(corpus: Corpus) -> None:
     """It brings as many texts as it takes, and began before the newest of the others was written."""
     url, everything = corpus.database.url, parsed({"Old": {"Cap": "Old words."}}, "slow")
     with connect(url) as slow:
-        corpus_store.load(slow, everything, Scope("slow"), cut=lambda _: [])
+        corpus_store.load(slow, everything, Scope("slow"))
     version = "SELECT reference_corpus_version()"
     with connect(url) as slow:
         slow.execute("SELECT now()")
         load(corpus, contracts(3))
         [before] = column(corpus, version)
         changed = parsed({"Old": {"Cap": "New words."}}, "slow")
-        corpus_store.load(slow, changed, Scope("slow"), cut=lambda _: [], allow_deletes=True)
+        corpus_store.load(slow, changed, Scope("slow"), allow_deletes=True)
     assert column(corpus, version) != [before]
 
 
@@ -222,10 +237,10 @@ def test_what_an_embedder_learnt_of_another_corpus_is_learnt_anew(corpus: Corpus
 
 def test_the_guard_counts_what_another_load_of_the_source_has_just_brought(corpus: Corpus) -> None:
     with connect(corpus.database.url) as loading:
-        corpus_store.load(loading, parsed(contracts(20)), Scope("made_up"), cut=lambda _: [])
+        corpus_store.load(loading, parsed(contracts(20)), Scope("made_up"))
 
         def smaller(connection: Connection) -> None:
-            corpus_store.load(connection, parsed(contracts(2)), Scope("made_up"), cut=lambda _: [])
+            corpus_store.load(connection, parsed(contracts(2)), Scope("made_up"))
 
         second = Background(lambda: corpus.database.transact(smaller))
         second.until_it_waits(corpus.database.url, "advisory", "ExclusiveLock")
@@ -248,7 +263,7 @@ def test_opening_the_corpus_waits_for_nobody_where_there_is_nothing_to_make(corp
 
 def test_a_space_that_is_made_during_a_load_keeps_no_writer_waiting(corpus: Corpus) -> None:
     with connect(corpus.database.url) as loading:
-        corpus_store.load(loading, parsed(contracts(2)), Scope("made_up"), cut=lambda _: [])
+        corpus_store.load(loading, parsed(contracts(2)), Scope("made_up"))
         making = Background(lambda: local_space(corpus))
         making.until_it_waits(corpus.database.url, "relation", "ShareRowExclusiveLock")
         started = time.monotonic()

@@ -1,6 +1,5 @@
 """The report: what the page says of a corpus, and that it needs nothing but itself."""
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg.types.json import Jsonb
 
 from bootstrap_assets import cli, pipeline
 from bootstrap_assets.database.connection import Database
@@ -18,6 +18,7 @@ from bootstrap_assets.evaluation.baseline import corpus_version
 from bootstrap_assets.report import changes, contents, duplicates, page
 from bootstrap_assets.report import map as mapping
 from bootstrap_assets.sources.fetch import locate
+from tests import documents
 from tests.integration.test_index import local_space
 from tests.made_up_source import MADE_UP, contracts, write
 
@@ -96,13 +97,15 @@ def test_the_page_needs_nothing_but_itself(local: Corpus) -> None:
 
 
 def test_text_of_the_corpus_is_text_on_the_page(local: Corpus) -> None:
-    documents = {f"{EVIL} {number}": {EVIL: f"{LAW} {EVIL} {'x' * number}"} for number in range(4)}
-    fill(local, documents)
+    texts = {f"{EVIL} {number}": {EVIL: f"{LAW} {EVIL} {'x' * number}"} for number in range(4)}
+    fill(local, texts)
     execute(local, f"UPDATE reference_documents SET licence = $${EVIL}$$, attribution = $${EVIL}$$")
     execute(local, f"UPDATE bootstrap_progress SET message = $${EVIL}$$")
     finding = f"('made_up', $${EVIL}$$, $${EVIL}$$, $${EVIL}$$)"
     execute(local, f"INSERT INTO bootstrap_findings (source, kind, message, place) VALUES {finding}")
-    execute(local, f"UPDATE embedding_spaces SET quality = '{json.dumps({'evaluated_at': '<script>'})}'")
+    row = {"category": EVIL, "queries": 3} | dict.fromkeys(documents.METRICS, 0.5)
+    odd = {"failures": [EVIL], "cuad": documents.cuad(by_category=[row]), "invented": {"cuad": EVIL}}
+    keep_quality(local, measured(local, **odd))
     written = report(local)
     assert "<script" not in written
     assert "<b>bold" not in written
@@ -163,9 +166,8 @@ def test_an_official_label_that_no_record_carries_is_named(local: Corpus) -> Non
 def test_what_was_not_evaluated_says_how_to(local: Corpus) -> None:
     fill(local, contracts(5))
     assert section(report(local), "quality").count("Not evaluated yet: run bootstrap evaluate") == 3
-    quality = {"evaluated_at": "2026-11-22T08:00:00+00:00", "ef_search": 80, "failures": ["R@5 fell"]}
-    quality["ann"] = [{"ef_search": 80, "recall@10": 0.9934, "recall@100": 0.97, "ms": 2}]
-    execute(local, f"UPDATE embedding_spaces SET quality = '{json.dumps(quality)}'")
+    point = {"ef_search": 80, "recall@10": 0.9934, "recall@100": 0.97, "ms": 2, "ms_p95": 3}
+    keep_quality(local, documents.document(ann=[point], failures=["R@5 fell"]))
     written = report(local)
     assert section(written, "quality").count("Not evaluated yet") == 2
     assert "80 99.3% 97.0% 2.00 in use" in section(written, "quality")
@@ -174,15 +176,14 @@ def test_what_was_not_evaluated_says_how_to(local: Corpus) -> None:
 
 
 def keep_quality(corpus: Corpus, document: dict[str, Any]) -> None:
-    execute(corpus, f"UPDATE embedding_spaces SET quality = '{json.dumps(document)}'")
+    with corpus.database.connection() as connection:
+        connection.execute("UPDATE embedding_spaces SET quality = %s", (Jsonb(document),))
 
 
 def measured(corpus: Corpus, **more: Any) -> dict[str, Any]:
-    """A document as an evaluation of this corpus keeps it, as far as it matters here."""
+    """A document as an evaluation of this corpus keeps it."""
     with corpus.database.connection() as connection:
-        version = corpus_version(connection)
-    point = {"ef_search": 80, "recall@10": 0.992, "recall@100": 0.97, "ms": 2}
-    return {"evaluated_at": "2026-11-22T08:00:00Z", "corpus": version, "ef_search": 80, "ann": [point]} | more
+        return documents.document(corpus=corpus_version(connection), **more)
 
 
 def test_the_recall_says_of_what_it_is(local: Corpus) -> None:
@@ -207,20 +208,19 @@ def test_the_page_begins_with_how_good_the_answers_are(local: Corpus) -> None:
     assert glance(report(local))[0] == ("warn", unknown)
     keep_quality(local, measured(local))
     assert glance(report(local))[0][0] == "warn"  # the index was measured, the answers were not
-    keep_quality(local, measured(local, cuad={"hybrid": {"R@5": {"mean": 0.6}}, "queries": 12}))
+    keep_quality(local, measured(local, cuad=documents.cuad(0.6)))
     written = report(local)
     told = "Of the passages that answer a question of a contract review, 60% are among the first five results"
     assert glance(written)[0] == ("warn", f"{told} (12 questions, CUAD v1).")
-    assert "Right among the first five, CUAD v1 60.0%" in words(written)
-    assert "Right among the first five, ContractNLI not measured" in words(written)
-    keep_quality(local, measured(local, cuad={"hybrid": {"R@5": {"mean": 0.95}}, "queries": 12}))
+    assert "Found among the first five, CUAD v1 60.0%" in words(written)
+    assert "Found among the first five, ContractNLI not measured" in words(written)
+    keep_quality(local, measured(local, cuad=documents.cuad(0.95)))
     assert glance(report(local))[0][0] == "good"
 
 
 def test_a_good_figure_of_the_sample_is_no_good_news(local: Corpus) -> None:
     fill(local, contracts(5))
-    made_up = {"hybrid": {"R@5": {"mean": 0.95}}}
-    keep_quality(local, measured(local, cuad=made_up, invented={"cuad": "sample, invented"}))
+    keep_quality(local, measured(local, cuad=documents.cuad(0.95), invented={"cuad": "sample, invented"}))
     kind, told = glance(report(local))[0]
     assert kind == "warn"
     assert "sample, invented, so this says nothing of real contracts" in told
@@ -244,29 +244,32 @@ def test_what_was_measured_on_an_earlier_corpus_is_marked_as_such(local: Corpus)
 def test_what_feedback_does_is_not_put_down_to_meaning(local: Corpus) -> None:
     fill(local, contracts(5))
     lists = {"vector": 0.5, "text": 0.612, "text_widened": 0.688, "hybrid": 0.692}
-    scores = {name: {"nDCG@10": {"mean": mean, "low": mean, "high": mean}} for name, mean in lists.items()}
-    keep_quality(local, measured(local, cuad=scores))
+    keep_quality(local, measured(local, cuad=documents.cuad(lists=lists)))
     written = report(local)
     told = section(written, "quality")
-    assert "words (BM25) 0.612 0.612–0.612 words and related words 0.688" in told
-    assert "How much better “all together (hybrid)” is than this is what comparing meanings adds on top." in told
+    assert re.search(r"words \(BM25\)( 0.612 0.612–0.612){4} words and related words 0.688", told)
+    assert told.count("The difference between the two is what comparing meanings adds or costs.") == 1
     assert "by meaning (vectors), words (BM25), words and related words, all together (hybrid);" in written
-    del scores["text_widened"]
-    keep_quality(local, measured(local, cuad=scores))
-    told = section(report(local), "quality")
-    assert "words (BM25) 0.612 0.612–0.612 all together (hybrid) 0.692" in told
-    assert "related words" not in told
+
+
+def test_an_evaluation_that_another_version_kept_is_said_to_be_unreadable(local: Corpus) -> None:
+    fill(local, contracts(5))
+    keep_quality(local, measured(local, version=0))
+    page = report(local)
+    reason = "kept in a form that is not read here (it is of version 0, and version 1 is read)"
+    assert reason in section(page, "quality")
+    kind, line = glance(page)[0]
+    assert kind == "warn"
+    assert line.startswith("The last evaluation is kept in a form that is not read here")
 
 
 def test_the_bar_of_a_part_stands_beside_the_score_that_it_draws(local: Corpus) -> None:
     fill(local, contracts(5))
-    row = {"category": "Insurance", "queries": 3, "R@5": 0.25, "nDCG@10": 0.75}
-    keep_quality(local, measured(local, cuad={"by_category": [row]}))
+    row = {"category": "Insurance", "queries": 3, "R@5": 0.25, "R@10": 0.5, "MRR": 0.5, "nDCG@10": 0.75}
+    keep_quality(local, measured(local, cuad=documents.cuad(by_category=[row])))
     written = report(local)
-    assert '<th colspan="2">R@5</th><th class="n">nDCG@10</th></tr>' in written
-    drawn = re.search(
-        r'0\.25</td><td class="b"><svg.*?width="(.*?)".*?</td><td class="n">0\.75</td></tr>', written
-    )
+    assert '<th class="n">R@5</th><th></th><th class="n">R@10</th>' in written
+    drawn = re.search(r'0\.25</td><td class="b"><svg.*?width="(.*?)".*?</td><td class="n">0\.50</td>', written)
     assert drawn
     assert drawn[1] == "25.0"
 
@@ -322,6 +325,32 @@ def test_one_text_under_two_labels_is_shared_and_no_group(local: Corpus) -> None
     assert (found.shared_labels, found.shared_documents) == (1, 0)
 
 
+def test_of_a_text_in_very_many_places_some_are_read_and_the_page_says_so(
+    local: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "MOST_PLACES", 3)
+    other = LAW.replace("Norway", "Denmark")
+    fill(local, {f"{number}": {"Law": LAW} for number in range(9)} | {"B": {"Venue": other}})
+    with local.database.connection() as connection:
+        [group] = duplicates.find(connection).groups
+    assert [len(variant.places) for variant in group.variants] == [3, 1]
+    assert (group.documents, group.more) == (4, True)
+    assert "made_up · Law, Venue · at least 4 documents, 2 wordings" in section(report(local), "duplicates")
+
+
+def test_of_very_many_texts_some_are_compared_and_the_page_says_so(
+    local: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(local, contracts(5))
+    with local.database.connection() as connection:
+        every, some = duplicates.find(connection), duplicates.find(connection, most=7)
+    assert (every.texts, every.of, every.is_sample) == (15, 15, False)
+    assert (some.texts, some.of, some.is_sample) == (7, 15, True)
+    assert "A sample" not in section(report(local), "duplicates")
+    monkeypatch.setattr(page.duplicates, "find", lambda connection: some)
+    assert "A sample: 7 of 15 texts were compared" in section(report(local), "duplicates")
+
+
 def test_a_clause_and_the_section_it_stands_in_count_once(local: Corpus) -> None:
     other = LAW.replace("Norway", "Denmark")
     fill(local, {"A": {"Governing Law": LAW, "Heading": "9. Law"}, "B": {"Venue": other}})
@@ -368,6 +397,19 @@ def test_the_map_has_every_text_of_a_small_corpus_once(local: Corpus) -> None:
     assert (len(drawn.texts), drawn.of) == (60, 60)
     assert drawn.texts.equals(again.texts)
     assert set(drawn.texts["category"]) == {"Category 0", "Category 1", "Category 2"}
+
+
+def test_each_label_has_its_share_of_the_map_and_no_more_is_read(local: Corpus) -> None:
+    kinds = ["Large"] * 28 + ["Small"] * 8 + ["Rare"] * 4
+    fill(local, {f"{number}": {kind: f"Clause {number} says so."} for number, kind in enumerate(kinds)})
+    query = mapping.statement("report_mapped").format(vectors=local.space.vectors)
+    with local.database.connection() as connection:
+        drawn = mapping.draw(connection, local.space, sample=10)
+        rows = connection.execute(query, {"sample": 10}).fetchall()
+    assert drawn is not None
+    assert drawn.texts["category"].value_counts().to_dict() == {"Large": 7, "Small": 2, "Rare": 1}
+    assert (drawn.of, len(rows)) == (40, 10)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
 
 
 def test_without_vectors_there_is_a_page_without_a_map(local: Corpus) -> None:

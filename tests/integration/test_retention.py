@@ -9,7 +9,8 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.database.connection import connect
 from bootstrap_assets.embedding import ledger
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.evaluation.kept import Keeper
+from bootstrap_assets.embedding.loose_texts import LooseTexts
+from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.operations import retention
 from bootstrap_assets.operations.events import RunFailed
 from bootstrap_assets.operations.outbox import emit
@@ -165,8 +166,7 @@ def test_vectors_that_evaluations_still_use_are_kept(corpus: Corpus) -> None:
             f"INSERT INTO evaluation_vectors (space_id, input_type, content_hash, embedding, used_at) {row}",
             named,
         )
-    keeper = Keeper(corpus.database, corpus.space, corpus.embedder, None, "query")  # type: ignore[arg-type]
-    assert keeper.embed(["used"]) == 0
+    assert LooseTexts(corpus, "evaluate", InputType.QUERY).embed(["used"]) == 0
     retention.prune(corpus.database)
     assert column(corpus, "SELECT content_hash = sha256('used') FROM evaluation_vectors") == [True]
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.corpus import checks
+from bootstrap_assets.corpus import checks, settlement
 from bootstrap_assets.corpus import load as corpus_store
 from bootstrap_assets.corpus.load import Loaded
 from bootstrap_assets.corpus.records import Finding, ParsedDocument, Severity
@@ -120,6 +120,8 @@ def test_the_guard_counts_the_records_of_the_scope_alone(corpus: Corpus) -> None
 def test_a_text_goes_with_the_last_record_that_has_it_and_a_long_one_with_its_parts(corpus: Corpus) -> None:
     long = "\n\n".join(f"Paragraph {number}. " + "All of it is said at length. " * 30 for number in range(40))
     change(corpus, one("A", Cap="Shared words.", Long=long), one("B", Cap="Shared words."))
+    corpus.embedder._model = replace(corpus.embedder.model, context=1_000)  # type: ignore[attr-defined]
+    pipeline.embed(corpus, MADE_UP)
     assert rows(corpus, "SELECT count(*) > 1 FROM reference_text_parts") == [(True,)]
     change(corpus, one("A", Cap="Own words.", Long="Short."))
     assert rows(corpus, "SELECT content FROM reference_texts WHERE content NOT LIKE '%\n%' ORDER BY 1") == [
@@ -167,7 +169,7 @@ def test_a_scope_without_the_document_that_came_is_refused(corpus: Corpus) -> No
         pytest.raises(FormatError, match="A belongs to another document"),
         corpus.database.connection() as connection,
     ):
-        corpus_store.load(connection, [one("A", Cap="Words.")], Scope("made_up", ("B",)), cut=lambda _: [])
+        corpus_store.load(connection, [one("A", Cap="Words.")], Scope("made_up", ("B",)))
 
 
 def test_nothing_of_the_database_is_held_while_a_parser_works(corpus: Corpus) -> None:
@@ -210,7 +212,8 @@ def scanned(plan: dict[str, Any]) -> Iterator[str]:
 
 
 FILL = """
-    INSERT INTO reference_text_parts SELECT content_hash, 0, content_hash FROM reference_texts;
+    INSERT INTO reference_text_parts
+        SELECT content_hash, id, 0, content_hash FROM reference_texts, embedding_spaces;
     INSERT INTO bootstrap_findings (source, kind, message, place, document_id)
         SELECT 'made_up', '', '', '', gen_random_uuid() FROM generate_series(1, 3000);
     INSERT INTO bootstrap_failures (source, stage, class, message, place, document_id)
@@ -238,9 +241,13 @@ def test_no_statement_of_a_load_of_one_document_scans_the_corpus(
         connection.execute(FILL)
         with monkeypatch.context() as patch:
             patch.setattr(psycopg.Connection, "execute", explaining)
-            corpus_store.load(connection, [contract_three()], Scope("made_up", ("Contract 3",)), cut=lambda _: [])
-    assert len(plans) > 15
-    assert {text: tables for text, tables in plans.items() if tables} == {}
+            corpus_store.load(connection, [contract_three()], Scope("made_up", ("Contract 3",)))
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "execute", explaining)
+        settlement.settle(corpus.database)
+    assert len(plans) > 25
+    queue = {"reference_unsettled_texts"}  # as long as what was changed
+    assert {text: tables for text, tables in plans.items() if set(tables) - queue} == {}
 
 
 def test_the_corpus_has_another_version_when_texts_came_or_went_and_no_scan_tells_it(corpus: Corpus) -> None:
@@ -252,9 +259,8 @@ def test_the_corpus_has_another_version_when_texts_came_or_went_and_no_scan_tell
     change(corpus, contract_three())
     after = rows(corpus, version)
     assert after != before
-    assert rows(corpus, "SELECT texts = (SELECT count(*) FROM reference_texts) FROM reference_text_changes") == [
-        (True,)
-    ]
+    counted = "SELECT sum(texts) = (SELECT count(*) FROM reference_texts) FROM reference_text_changes"
+    assert rows(corpus, counted) == [(True,)]
     change(corpus, removed=["Contract 3"], allow_deletes=True)
     assert rows(corpus, version) != after
     assert "reference_texts" not in str(rows(corpus, f"EXPLAIN (VERBOSE) {version}"))
@@ -268,6 +274,83 @@ def test_what_streams_in_after_the_index_was_built_is_found_at_once(corpus: Corp
     words = "The zeppelin is insured."
     change(corpus, one("New", Cap=words, Law="Norway."))
     if mode is not Mode.TEXT:
-        pipeline.embed(corpus, MADE_UP)
+        pipeline.embed_documents(corpus, "made_up", ["New"])
     [hit] = search(corpus.database, corpus.settings, words, k=1, mode=mode)
     assert hit.content == words
+
+
+class Plans:
+    """What the statements scan from the first row on, by the beginning of their text."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.tables: dict[str, list[str]] = {}
+        self._execute = psycopg.Connection.execute
+        patch.setattr(psycopg.Connection, "execute", self._explaining())
+
+    def _explaining(self) -> Any:
+        def explaining(connection: Connection, query: Any, params: Any = None, **options: Any) -> Any:
+            text = query if isinstance(query, str) else query.as_string(connection)
+            if params and text.lstrip("-").strip()[:6] in (
+                "SELECT",
+                "INSERT",
+                "UPDATE",
+                "DELETE",
+                "WITH o",
+                "WITH s",
+            ):
+                explain = sql.SQL("EXPLAIN (FORMAT JSON) ") + sql.SQL(text)
+                [(plan,)] = self._execute(connection, explain, params).fetchall()
+                self.tables[text[:300]] = list(scanned(plan[0]["Plan"]))
+            return self._execute(connection, query, params, **options)
+
+        return explaining
+
+
+def test_embedding_changed_documents_asks_of_these_alone(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(corpus, contracts(2000))
+    change(corpus, contract_three())
+    with corpus.database.connection() as connection:
+        connection.execute(FILL)
+    with monkeypatch.context() as patch:
+        plans = Plans(patch)
+        filled = pipeline.embed_documents(corpus, "made_up", ["Contract 3"])
+    assert (filled.texts, filled.status) == (4, "pending")
+    large = {"reference_texts", "reference_records", "reference_documents", "reference_text_parts"}
+    assert len(plans.tables) > 8
+    assert {text: tables for text, tables in plans.tables.items() if set(tables) & large} == {}
+
+
+def progress_of(corpus: Corpus) -> list[tuple[Any, ...]]:
+    return rows(corpus, "SELECT status, total_records, embedded_records, error_count FROM bootstrap_progress")
+
+
+def test_the_sums_that_are_kept_of_a_source_are_those_of_a_count(corpus: Corpus) -> None:
+    load(corpus, contracts(10))
+    pipeline.embed(corpus, MADE_UP)
+    for documents, removed in (
+        ([contract_three(), one("New", Cap="New words.")], []),
+        ([one("New", Cap="Newer words.", Law="Norway.")], ["Contract 4"]),
+        ([], ["New"]),
+    ):
+        change(corpus, *documents, removed=removed, allow_deletes=True)
+        names = [entry.document.source_id for entry in documents]
+        filled = pipeline.embed_documents(corpus, "made_up", names)
+        assert filled.status == "completed"
+        kept = progress_of(corpus)
+        pipeline.embed(corpus, MADE_UP)
+        assert progress_of(corpus) == kept
+
+
+def test_a_load_of_documents_tells_of_itself_as_that_of_a_source_does(corpus: Corpus) -> None:
+    def slow() -> Iterator[ParsedDocument]:
+        [(status, is_beating)] = rows(
+            corpus, "SELECT status, heartbeat_at > now() - interval '1 minute' FROM bootstrap_progress"
+        )
+        assert (status, is_beating) == ("in_progress", True)
+        yield one("A", Cap="Words.")
+
+    pipeline.load_documents(corpus, "made_up", slow())
+    pipeline.embed_documents(corpus, "made_up", ["A"])
+    names = [name for (name,) in rows(corpus, "SELECT name FROM bootstrap_events ORDER BY id")]
+    assert names[0] == "bootstrap/source.process"
+    assert names[-1] == "bootstrap/source.completed"

@@ -193,9 +193,7 @@ def fill_with_common_words(connection: Any, count: int) -> None:
     connection.execute(
         "INSERT INTO reference_lexemes SELECT word, ndoc FROM ts_stat('SELECT content_tsv FROM reference_texts')"
     )
-    connection.execute(
-        "INSERT INTO reference_text_totals (texts, mean_tokens, counted_of) VALUES (%s, 12, '')", (count,)
-    )
+    connection.execute("INSERT INTO reference_text_totals (texts, tokens) VALUES (%s, %s)", (count, 12 * count))
 
 
 PATHS = {

@@ -81,7 +81,7 @@ def test_another_number_of_batches_than_the_corpus_has_is_refused_until_it_is_di
     with context.open_corpus(local.settings):
         pass
     with corpus.database.connection() as connection:
-        assert batching.known(connection) == local.settings.batches == 16
+        assert batching.current(connection) == local.settings.batches == 16
     with pytest.raises(ConfigurationError, match="BOOTSTRAP_BATCHES is 8, but this corpus is divided into 16"):
         context.open_corpus(local.settings.model_copy(update={"batches": 8})).__enter__()
     for arguments in (["run", "bonterms"], ["plan", "bonterms"], ["failures", "retry"]):
@@ -93,7 +93,7 @@ def test_another_number_of_batches_than_the_corpus_has_is_refused_until_it_is_di
 def test_a_plan_on_an_empty_corpus_decides_nothing(corpus: Corpus, environ: dict[str, str]) -> None:  # noqa: F811
     assert invoke("plan", "bonterms").exit_code == 0
     with corpus.database.connection() as connection:
-        assert batching.known(connection) is None
+        assert batching.current(connection) is None
 
 
 @pytest.mark.parametrize(

@@ -134,9 +134,9 @@ def test_a_small_member_may_be_packed_tightly(tmp_path: Path) -> None:
 
 def test_the_unpacked_size_of_all_members_has_a_limit(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"a": b"x" * 600, "b": b"x" * 600})
-    with pytest.raises(ArchiveError, match="1,200 bytes"), open_archive(path, max_unpacked=1000):
+    with pytest.raises(ArchiveError, match="1,200 bytes"), open_archive(path, limit=1000):
         pass
-    with open_archive(path, max_unpacked=1200) as archive:
+    with open_archive(path, limit=1200) as archive:
         assert len(archive.names()) == 2
 
 

@@ -1,9 +1,10 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootstrap_assets.embedding.batches import Text, batch_key, batch_keys, batch_of, pack
+from bootstrap_assets.embedding.batches import Text, batch_key, batch_keys, batch_of, bounds, pack
 from bootstrap_assets.texts.content import content_hash
 
 texts = st.lists(st.integers(1, 400).map(lambda tokens: Text(bytes(32), "x", tokens)), max_size=60)
@@ -54,3 +55,12 @@ def test_no_two_neighbouring_requests_would_fit_into_one(packed: list[Text], mos
     requests = list(pack(packed, max_texts=most, max_tokens=tokens))
     for one, following in pairwise(requests):
         assert len(one) == most or sum(text.tokens for text in [*one, following[0]]) > tokens
+
+
+@pytest.mark.parametrize("count", [1, 3, 100, 256, 1000])
+def test_the_hashes_of_a_batch_are_those_within_its_bounds(count: int) -> None:
+    for prefix in range(0, 1 << 16, 37):
+        digest = prefix.to_bytes(2, "big") + bytes(30)
+        first, end = bounds(batch_of(digest, count), count)
+        assert first <= digest
+        assert end is None or digest < end

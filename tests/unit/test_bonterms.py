@@ -293,3 +293,19 @@ def test_the_official_repositories_are_known() -> None:
         "Data-Protection-Addendum.zip",
     ]
     assert bonterms.SOURCE.remotes[0].url == "https://github.com/Bonterms/Mutual-NDA/archive/refs/heads/main.zip"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        ("**Fees.**The _Customer_ pays", "Fees.The Customer pays"),
+        ("[the [Main] Terms](https://example.org/a_(b)) apply", "the [Main] Terms apply"),
+        ("see [the terms][1] and [Party Name]", "see the terms and [Party Name]"),
+        (r"\*\*not bold\*\* and \[no link\]\[x\]", "**not bold** and [no link][x]"),
+        ("Version 1.0<br /> &copy; 2021 <b>Bees</b>", "Version 1.0\n© 2021 Bees"),
+        ("signed by ______ in clause_two", "signed by ______ in clause_two"),
+        ("![a seal](seal.png) `code` ~~old~~ <https://example.org>", "a seal code old https://example.org"),
+    ],
+)
+def test_what_a_reader_sees_of_a_block_is_its_text(markdown: str, text: str) -> None:
+    assert plain_text(markdown) == text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from bootstrap_assets.embedding.choose import choose_embedder, choose_model, remarks
-from bootstrap_assets.embedding.providers.models import voyage_model
+from bootstrap_assets.embedding.providers.voyage_models import voyage_model
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings
 
@@ -90,13 +90,18 @@ def test_a_legacy_model_is_told_with_its_replacement() -> None:
 
 @pytest.mark.parametrize("name", ["voyage-4-large", "voyage-4", "voyage-4-lite"])
 def test_dimensions_that_no_index_takes_are_refused_before_anything_is_paid(name: str) -> None:
-    told = r"BOOTSTRAP_VOYAGE_DIMENSIONS: .*2048.*at most 2000; possible with .*: 256, 512, 1024$"
-    with pytest.raises(ConfigurationError, match=told):
+    refusal = (
+        r"BOOTSTRAP_VOYAGE_DIMENSIONS: .*2048.*at most 2000 of the type vector; possible with .*: "
+        "256, 512, 1024, or BOOTSTRAP_ELEMENT_TYPE=halfvec$"
+    )
+    with pytest.raises(ConfigurationError, match=refusal):
         choose_model(with_key(voyage_model=name, voyage_dimensions=2048))
+    model = choose_model(with_key(voyage_model=name, voyage_dimensions=2048, element_type="halfvec"))
+    assert model.dimensions == 2048
 
 
-def test_a_space_of_too_many_dimensions_does_not_hold_its_model_back() -> None:
-    assert choose_model(with_key(), [Made("voyage", "voyage-4", 2048)]).dimensions == 1024
+def test_a_space_of_many_dimensions_is_gone_on_with() -> None:
+    assert choose_model(with_key(), [Made("voyage", "voyage-4", 2048)]).dimensions == 2048
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "1e3", "many", "1024.5"])

@@ -5,9 +5,9 @@ import pytest
 
 from bootstrap_assets.embedding.choose import choose_embedder, embedder_of
 from bootstrap_assets.embedding.providers.local import LocalEmbedder
-from bootstrap_assets.embedding.providers.models import voyage_model
 from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder, _vectors
+from bootstrap_assets.embedding.providers.voyage_models import voyage_model
 from bootstrap_assets.errors import AccessError, AnswerError, ConfigurationError, RefusedError, TransientError
 from bootstrap_assets.settings import load_settings
 from tests.fakes.voyage_server import Refusal, VoyageServer, vector_of

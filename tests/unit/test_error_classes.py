@@ -13,10 +13,10 @@ from psycopg import errors as states
 from voyageai import error as client_errors
 
 from bootstrap_assets import errors
-from bootstrap_assets.embedding.providers.models import voyage_model
 from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder
 from bootstrap_assets.embedding.providers.voyage_errors import MAX_DETAIL, classify, retry_after
+from bootstrap_assets.embedding.providers.voyage_models import voyage_model
 from bootstrap_assets.errors import (
     AccessError,
     AnswerError,

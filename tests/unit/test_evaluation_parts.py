@@ -1,5 +1,6 @@
 """What the evaluation is made of, worked out by hand: metrics, intervals, exact neighbours, queries, falls."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,15 +10,18 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from bootstrap_assets.evaluation.ann import Curve, Point
+from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.evaluation.ann import Curve
 from bootstrap_assets.evaluation.baseline import Baseline, falls
+from bootstrap_assets.evaluation.document import AgainstBaseline, Point, TaskScores, document_of
 from bootstrap_assets.evaluation.intervals import intervals
-from bootstrap_assets.evaluation.labelled import Query, details, over_all, some
+from bootstrap_assets.evaluation.labels import Query, details, over_all, some
 from bootstrap_assets.evaluation.metrics import METRICS, measure
 from bootstrap_assets.evaluation.ranking import LISTS
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
 from bootstrap_assets.search.exact import nearest
+from tests import documents
 
 A, B, C, D, E = (letter.encode() * 32 for letter in "abcde")
 
@@ -88,16 +92,16 @@ def test_exact_neighbours_do_not_depend_on_the_blocks() -> None:
 
 
 def point(effort: int, recall: float) -> Point:
-    return Point(effort, recall, recall, 1.0, 2.0)
+    return Point(ef_search=effort, recall_10=recall, recall_100=recall, ms=1.0, ms_p95=2.0)
 
 
 def test_the_least_effort_that_finds_enough_is_chosen_else_the_greatest() -> None:
     enough = Curve((point(80, 0.99), point(120, 0.98), point(200, 0.99), point(400, 1.0)), 500)
-    assert (enough.chosen.ef_search, enough.ok) == (200, True)
+    assert (enough.operating_point.ef_search, enough.ok) == (200, True)
     plenty = Curve((point(40, 1.0), point(120, 1.0)), 500)
-    assert plenty.chosen.ef_search == 120  # a search asks for the nearest 100: less effort is none less
+    assert plenty.operating_point.ef_search == 120  # a search asks for the nearest 100: less effort is none less
     never = Curve((point(10, 0.5), point(20, 0.98)), 500)
-    assert (never.chosen.ef_search, never.ok) == (20, False)
+    assert (never.operating_point.ef_search, never.ok) == (20, False)
 
 
 def test_a_question_of_cuad_is_asked_without_the_sentence_all_have() -> None:
@@ -182,48 +186,98 @@ def test_the_hybrid_beats_a_part_in_a_metric_only_by_more_than_noise() -> None:
     assert better.beaten == {"vector": [], "text": ["R@5"]}
 
 
-def _task_document(low: float, high: float) -> dict[str, object]:
-    by = {"mean": (low + high) / 2, "low": low, "high": high}
-    return {
-        "hybrid": {"R@5": {"mean": 0.68}, "MRR": {"mean": 0.726}},
-        "hybrid_minus_vector": {"MRR": by},
-        "hybrid_minus_text": {"MRR": {"mean": 0.1, "low": 0.05, "high": 0.15}},
-    }
+def against(*, falls: int = 0, **more: object) -> AgainstBaseline:
+    row = {"task": "cuad", "list": "text", "metric": "MRR", "before": 0.5, "now": 0.4}
+    fall = row | {"difference": documents.interval(-0.1)}
+    return AgainstBaseline.model_validate(documents.baseline(falls=[fall] * falls, **more))
+
+
+def scores(low: float, high: float, *, than_words: tuple[float, float] = (0.05, 0.15)) -> TaskScores:
+    by = documents.interval((low + high) / 2, low, high)
+    words = documents.interval(sum(than_words) / 2, *than_words)
+    task = documents.task(0.68, hybrid_minus_vector={"MRR": by}, hybrid_minus_text={"MRR": words})
+    return TaskScores.model_validate(task)
+
+
+DAY = "2026-11-01T00:00"
 
 
 @pytest.mark.parametrize(
-    ("baseline", "failures", "said"),
+    ("baseline", "failures", "words"),
     [
-        ({"measured_at": None, "falls": [], "judged": False}, [], "no baseline"),
-        (
-            {"measured_at": "2026-11-01T00:00", "falls": [], "judged": True},
-            [],
-            "as good as the baseline of 2026-11-01",
-        ),
-        ({"measured_at": "2026-11-01T00:00", "falls": [], "judged": False}, [], "hardly comparable"),
-        ({"measured_at": "2026-11-01T00:00", "falls": [1], "judged": True}, [], "accepted as the new one"),
-        (
-            {"measured_at": "2026-11-01T00:00", "falls": [1], "judged": True},
-            ["R@5 fell"],
-            "worse than it should be",
-        ),
+        (against(), [], "no baseline"),
+        (against(measured_at=DAY, judged=True), [], "as good as the baseline of 2026-11-01"),
+        (against(measured_at=DAY), [], "hardly comparable"),
+        (against(measured_at=DAY, judged=True, falls=1), [], "accepted as the new one"),
+        (against(measured_at=DAY, judged=True, falls=1), ["R@5 fell"], "worse than it should be"),
     ],
 )
-def test_a_verdict_says_what_the_figures_mean(baseline: dict[str, object], failures: list[str], said: str) -> None:
-    document = {"baseline": baseline, "failures": failures, "cuad": _task_document(-0.2, -0.1)}
-    told = verdict(document)
-    assert told.startswith("Verdict: ")
-    assert said in told
-    assert "68% is among the first 5 hits" in told
-    assert "better than words alone, worse than vectors alone" in told
-    assert "no labelled contract" in verdict({"baseline": {"measured_at": None}, "failures": []})
+def test_a_verdict_says_what_the_figures_mean(baseline: AgainstBaseline, failures: list[str], words: str) -> None:
+    sentence = verdict({"cuad": scores(-0.2, -0.1)}, baseline, failures)
+    assert sentence.startswith("Verdict: ")
+    assert words in sentence
+    assert "68% is among the first 5 hits" in sentence
+    assert "better than words alone, worse than vectors alone" in sentence
+    assert "no labelled contract" in verdict({}, against(), [])
 
 
 def test_what_the_hybrid_does_not_beat_is_joined_by_or() -> None:
-    document = {
-        "baseline": {"measured_at": None, "falls": [], "judged": False},
-        "failures": [],
-        "cuad": _task_document(-0.1, 0.2)
-        | {"hybrid_minus_text": {"MRR": {"mean": 0.0, "low": -0.1, "high": 0.1}}},
-    }
-    assert "the hybrid is no better than vectors alone or words alone." in verdict(document)
+    sentence = verdict({"cuad": scores(-0.1, 0.2, than_words=(-0.1, 0.1))}, against(), [])
+    assert "the hybrid is no better than vectors alone or words alone." in sentence
+
+
+# --- the document ---
+
+
+def a_whole_document() -> dict[str, object]:
+    row = {"queries": 3, "R@5": 0.25, "R@10": 0.5, "MRR": 0.2, "nDCG@10": 0.75}
+    part = {name: documents.task()[name] for name in LISTS} | {"queries": 12}
+    return documents.document(
+        contract_nli=documents.contract_nli(
+            by_split={"dev": part},
+            by_hypothesis=[{"hypothesis_id": 1, "hypothesis": "It may be kept."} | row],
+            corpus=documents.task(),
+        ),
+        cuad=documents.cuad(by_category=[{"category": "Insurance"} | row]),
+    )
+
+
+def test_a_document_is_written_as_it_was_read() -> None:
+    for kept in (a_whole_document(), documents.document(cuad=documents.cuad()), documents.document()):
+        document = document_of(json.loads(json.dumps(kept)))
+        assert document is not None
+        assert document.for_json() == kept
+
+
+def test_a_document_without_a_version_is_read_as_of_the_first() -> None:
+    kept = a_whole_document()
+    del kept["version"]
+    document = document_of(kept | {"something": "more"})
+    assert document is not None
+    assert document.cuad is not None
+    assert document.cuad.parts[0].scores["R@5"] == 0.25
+    assert document.tasks["contract_nli"].parts[0].name == "It may be kept."
+    assert document.operating_point.recall_10 == 0.992
+
+
+@pytest.mark.parametrize("quality", [None, {}, [], "odd", {"ef_search": 80}])
+def test_a_quality_that_tells_of_no_evaluation_is_none(quality: object) -> None:
+    assert document_of(quality) is None
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"version": 2}, "version 2, and version 1 is read"),
+        ({"space": None}, "space: "),
+        ({"ef_search": 70}, "ef_search is none of the efforts"),
+        ({"cuad": {"hybrid": {}}}, "cuad.vector: "),
+        ({"cuad": {"by_category": [3]}}, "cuad."),
+        ({"ann": [{"ef_search": "x"}]}, "ann.0.ef_search"),
+        ({"baseline": []}, "baseline: "),
+    ],
+)
+def test_a_document_of_another_form_is_said_to_be_unreadable(odd: dict[str, object], reason: str) -> None:
+    with pytest.raises(SchemaError, match="`bootstrap evaluate` measures it anew") as raised:
+        document_of(documents.document() | odd)
+    assert reason in str(raised.value)

@@ -157,7 +157,7 @@ def test_an_archive_of_many_agreements_is_read_once(tmp_path: Path) -> None:
 def test_a_chain_of_includes_is_chosen_in_one_walk() -> None:
     def prepare(count: int) -> Callable[[], object]:
         texts = {f"{number}": f"=[{number + 1}]" for number in range(count)}
-        return lambda: files.selected(commonaccord.Library(texts, texts.__getitem__), ["**"])
+        return lambda: files.selection(commonaccord.Library(texts, texts.__getitem__), ["**"])
 
     assert growth(prepare) < LINEAR
 

@@ -73,7 +73,8 @@ def test_every_source_and_every_dependency_has_a_row() -> None:
         assert re.search(rf"^\| `{source}` \|", README, re.MULTILINE)
     table = README.split("## Dependencies")[1]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for dependency in project["dependencies"]:
+    extras = project["optional-dependencies"]
+    for dependency in [*project["dependencies"], *extras["parquet"], *extras["report"]]:
         name = re.split(r"[\[<>=]", dependency)[0]
         assert re.search(rf"^\|[^|]*\b{name}\b[^|]*\|", table, re.MULTILINE), name
 

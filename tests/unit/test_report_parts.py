@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from rapidfuzz.distance import Indel
 
+from bootstrap_assets.evaluation.document import Point
+from bootstrap_assets.evaluation.intervals import Interval
 from bootstrap_assets.evaluation.ranking import LISTS
 from bootstrap_assets.report import pictures, quality
 from bootstrap_assets.report.changes import Piece, between
 from bootstrap_assets.report.duplicates import ALIKE, LEAST_WORDS, components, pairs
-from bootstrap_assets.report.map import Map, project, stratified
+from bootstrap_assets.report.map import Map, project
 from bootstrap_assets.report.page import Report, render
 
 BASE = "The supplier pays the buyer one hundred crowns for each day that the lamp of the lighthouse is dark."
@@ -98,64 +100,6 @@ def test_what_is_the_same_is_cut_to_the_words_beside_a_difference() -> None:
     assert between(long, long) == (Piece("same", long),)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        None,
-        {},
-        [],
-        "odd",
-        {"ann": None, "contract_nli": [], "cuad": 3},
-        {"ann": [None, {}, {"ef_search": "x"}], "failures": "x", "cuad": {"by_category": "x", "vector": 3}},
-    ],
-)
-def test_a_quality_that_says_nothing_is_no_error(document: object) -> None:
-    found = quality.parse(document)
-    assert not found.curve
-    assert not found.tasks
-    assert found.ef_search is None
-
-
-def test_a_quality_is_read_as_far_as_it_is_told() -> None:
-    found = quality.parse(
-        {
-            "ef_search": 80,
-            "ann": [{"ef_search": 80, "recall@10": 0.99}, {"ef_search": 40, "recall@10": 0.9, "ms": 1.5}],
-            "cuad": {
-                "hybrid": {"R@10": {"mean": 0.6, "low": 0.5, "high": 0.7}, "RR@10": 0.4, "odd": 1},
-                "by_category": [{"category": "Insurance", "queries": 3, "R@10": 0.5}, {"queries": None}],
-            },
-        }
-    )
-    assert [point.ef_search for point in found.curve] == [40, 80]
-    assert found.curve[1].milliseconds is None
-    task = found.tasks["cuad"]
-    assert task.scores == {"hybrid": {"R@10": quality.Score(0.6, 0.5, 0.7), "MRR": quality.Score(0.4)}}
-    assert task.parts == [("Insurance", 3, {"R@10": quality.Score(0.5)}), ("?", 0, {})]
-    assert list(found.tasks) == ["cuad"]
-
-
-def table(**strata: int) -> pd.DataFrame:
-    rows = [(name, number) for name, count in strata.items() for number in range(count)]
-    random.Random(1).shuffle(rows)
-    return pd.DataFrame(
-        [(f"{name}{number}".encode(), name, "clause", None if name == "bare" else "Cap") for name, number in rows],
-        columns=pd.Index(["content_hash", "source", "granularity", "category"]),
-    )
-
-
-def test_each_stratum_has_its_share_of_the_map() -> None:
-    chosen = stratified(table(large=700, small=200, bare=100), 100)
-    assert chosen["source"].value_counts().to_dict() == {"large": 70, "small": 20, "bare": 10}
-    assert chosen["content_hash"].is_monotonic_increasing
-
-
-def test_the_sample_does_not_depend_on_the_order_of_the_rows() -> None:
-    texts = table(large=300, small=50)
-    again = texts.sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(stratified(texts, 40), stratified(again, 40))
-
-
 def test_the_map_keeps_neighbours_together_and_is_the_same_every_time() -> None:
     lot = np.random.default_rng(0)
     heaps = np.repeat(np.eye(3, 32), 20, axis=0) + lot.normal(0, 0.02, (60, 32))
@@ -184,7 +128,10 @@ def test_pictures_are_svg_with_text_and_small_png_for_dagster() -> None:
     ).assign(x=np.linspace(-1, 1, 40), y=np.linspace(1, -1, 40))
     drawn = Map(texts, 40)
     covered = pd.DataFrame({"records": [10], "embedded": [7], "dead": [1], "missing": [2]}, index=["cuad"])
-    points = [quality.Point(40, 0.9, 0.8, 1.0), quality.Point(80, 0.99, None, None)]
+    points = [
+        Point(ef_search=40, recall_10=0.9, recall_100=0.8, ms=1.0, ms_p95=1.5),
+        Point(ef_search=80, recall_10=0.99, recall_100=0.9, ms=2.0, ms_p95=2.5),
+    ]
     figures = (
         pictures.recall_curve(points, 80),
         pictures.recall_curve(points[1:]),
@@ -192,7 +139,7 @@ def test_pictures_are_svg_with_text_and_small_png_for_dagster() -> None:
         pictures.map_by_category(drawn),
         pictures.coverage_bar(covered),
         pictures.corpus_bars(pd.DataFrame({"clause": [3]}, index=["cuad"])),
-        pictures.scores({"text": {"R@5": quality.Score(0.5)}}, ["R@5"]),
+        pictures.scores({"text": {"R@5": Interval(0.5, 0.4, 0.6)}}, ["R@5"]),
     )
     for figure in figures:
         assert pictures.svg(figure).startswith("<svg")
@@ -204,7 +151,7 @@ def test_pictures_are_svg_with_text_and_small_png_for_dagster() -> None:
 
 
 def test_every_list_is_in_the_picture_of_the_scores_in_plain_words() -> None:
-    drawn = pictures.svg(pictures.scores({name: {"R@5": quality.Score(0.5)} for name in LISTS}, ["R@5"]))
+    drawn = pictures.svg(pictures.scores({name: {"R@5": Interval(0.5, 0.4, 0.6)} for name in LISTS}, ["R@5"]))
     assert set(quality.MODES) == set(LISTS)
     for told in quality.MODES.values():
         assert f">{told}</text>" in drawn

@@ -200,7 +200,7 @@ class TestContracts:
 
     def test_a_derived_answer_is_given_if_and_only_if_there_is_a_clause(self) -> None:
         for contract in authored.contracts():
-            answered = {category for category in DERIVED if contract.normalised.get(category)}
+            answered = {category for category in DERIVED if contract.table_answers.get(category)}
             assert answered == {category for category, _, _ in contract.answers} & set(DERIVED), contract.title
 
     def test_the_plain_texts_are_those_of_the_json(self, sample: Path, squad: list[dict[str, Any]]) -> None:
@@ -336,7 +336,7 @@ def runs(text: str) -> Iterator[tuple[str, ...]]:
 
 def own_texts() -> Iterator[str]:
     """All that the sample and the generator's templates say; of prose objects, what is prose in them."""
-    folder = authored.AUTHORED
+    folder = authored.MANUSCRIPTS
     for path in [*folder.glob("contracts/*"), *folder.glob("ndas/*"), *folder.glob("agreements/*/*")]:
         yield re.sub(r"\[\[[^:\[\]]+:", "", path.read_text(encoding="utf-8"))
     for path in (folder.parent / "templates").iterdir():

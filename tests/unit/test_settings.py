@@ -2,31 +2,33 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap_assets.cli.run import KEPT_LOGS, _forget_logs, settings_for
+from bootstrap_assets.cli.run import MOST_LOGS, _forget_logs, settings_for
+from bootstrap_assets.cli.settings import rows_of
+from bootstrap_assets.embedding.choose import choose_provider
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
 
 
 def test_without_a_key_the_local_model_is_taken() -> None:
-    assert load_settings().provider == "local"
+    assert choose_provider(load_settings()).name == "local"
 
 
 def test_with_a_key_voyage_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOYAGE_API_KEY", "pa-secret")
-    assert load_settings().provider == "voyage"
+    assert choose_provider(load_settings()).name == "voyage"
 
 
 def test_the_embedder_can_be_chosen_in_spite_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOYAGE_API_KEY", "pa-secret")
     monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "local")
-    assert load_settings().provider == "local"
+    assert choose_provider(load_settings()).name == "local"
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOYAGE_API_KEY", "")
     monkeypatch.setenv("BOOTSTRAP_VOYAGE_DIMENSIONS", "")
     settings = load_settings()
-    assert settings.provider == "local"
+    assert choose_provider(settings).name == "local"
     assert settings.voyage_dimensions is None
 
 
@@ -101,8 +103,46 @@ def test_a_folder_below_the_home_of_the_user_may_be_set_as_the_data(
 
 
 def test_the_logs_of_the_last_runs_are_kept_and_older_ones_are_not(tmp_path: Path) -> None:
-    names = [f"run-20260101-{number:06}-1.log" for number in range(KEPT_LOGS + 3)]
+    names = [f"run-20260101-{number:06}-1.log" for number in range(MOST_LOGS + 3)]
     for name in (*names, "ui-20250101-000000-1"):
         (tmp_path / name).write_text("")
     _forget_logs(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [*names[3:], "ui-20250101-000000-1"]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of settings that the environment names."""
+    monkeypatch.setenv("BOOTSTRAP_ENV_FILE", str(tmp_path / "settings.env"))
+    (tmp_path / "settings.env").write_text("VOYAGE_API_KEY=pa-of-the-file\nBOOTSTRAP_BATCHES=16\nOTHERS=1\n")
+    return tmp_path / "settings.env"
+
+
+def test_a_file_says_what_the_environment_does_not(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load_settings().batches, choose_provider(load_settings()).name) == (16, "voyage")
+    monkeypatch.setenv("BOOTSTRAP_BATCHES", "32")
+    assert load_settings().batches == 32
+
+
+def test_each_setting_names_its_origin(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOTSTRAP_RETRIES", "2")
+    monkeypatch.setenv("VOYAGE_API_KEY", "")  # an empty one is none
+    origins = {row["name"]: row["origin"] for row in rows_of(load_settings())}
+    assert origins["retries"] == "environment"
+    assert origins["batches"] == origins["voyage_api_key"] == f"file {file}"
+    assert origins["data"] == "default"
+
+
+def test_a_slip_in_the_file_is_told_and_so_is_a_file_that_is_not_there(file: Path) -> None:
+    file.write_text("BOOTSTRAP_BATCHS=16\n")
+    with pytest.raises(ConfigurationError, match="did you mean BOOTSTRAP_BATCHES"):
+        load_settings()
+    file.unlink()
+    with pytest.raises(ConfigurationError, match=r"BOOTSTRAP_ENV_FILE: .*settings\.env cannot be read"):
+        load_settings()
+
+
+def test_no_file_is_read_that_nobody_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("BOOTSTRAP_BATCHES=16\n")
+    assert load_settings().batches == 128

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -21,6 +23,18 @@ OTHERS_DATABASES = {
     "defs/storage.py": "the session that Dagster's storage begins",
 }
 """What talks to a database and owns no statements, and why it may."""
+
+READ_THE_ENVIRONMENT = {
+    "settings.py": "all that can be set",
+    "cli/database.py": "psql gets its password there, not as an argument",
+    "cli/run.py": "the process of a run gets ours, and what Dagster needs",
+    "cli/ui.py": "so do the webserver, the daemon and the code server",
+    "database/libpq.py": "libpq's variables, which are for another server than the embedded one, are dropped",
+    "database/embedded/programs.py": "PostgreSQL's programs get the paths they are found by, and nothing else",
+    "documents/extraction/child.py": "the child that reads files gets the paths of its interpreter, and nothing else",
+    "web.py": "which variable names the proxy or the certificates that requests itself reads there",
+}
+"""What sees the environment, and why it may."""
 
 LONGEST = 300
 """Lines that a module may have."""
@@ -93,3 +107,25 @@ def test_the_package_exports_what_its_front_door_has() -> None:
     from bootstrap_assets import api
 
     assert bootstrap_assets.__all__ == api.__all__
+
+
+def reads_the_environment(module: Path) -> bool:
+    nodes = list(ast.walk(ast.parse(module.read_text())))
+    words = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    words |= {name.name for node in nodes if isinstance(node, ast.ImportFrom) for name in node.names}
+    return bool(words & {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})
+
+
+def test_the_environment_is_read_in_the_settings_alone() -> None:
+    readers = {str(module.relative_to(PACKAGE)) for module in MODULES if reads_the_environment(module)}
+    assert readers == READ_THE_ENVIRONMENT.keys()
+
+
+def test_no_module_reads_a_setting_when_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOTSTRAP_BATCHES", "no number")
+    paths = [module.relative_to(PACKAGE.parent).with_suffix("") for module in MODULES]
+    others = ("__init__", "__main__", "definitions", "env")  # env: which Alembic alone can import
+    names = [".".join(path.parts) for path in paths if path.name not in others]
+    code = f"from importlib import import_module\nfor name in {names}: import_module(name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

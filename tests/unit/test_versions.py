@@ -26,7 +26,7 @@ FROZEN = Path(__file__).with_name("frozen_versions.json")
 SHARED = {"bootstrap_assets.corpus.records", "bootstrap_assets.texts.content", "bootstrap_assets.texts.passages"}
 """Beside what several sources import: ids and estimates, and the parts of long texts of every source."""
 
-STORING = ("Staging", "_around", "bounded", "PARTS_ABOVE", "MAX_SOURCE_ID", "WHOLE")
+STORING = ("Staging", "_around", "bounded", "MAX_SOURCE_ID", "WHOLE")
 """What in corpus/staging.py has a say in what is stored of a record."""
 
 APART = {"bootstrap_assets.sources.spec"}

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.embedding.choose import choose_embedder
-from bootstrap_assets.embedding.providers.models import voyage_model
 from bootstrap_assets.embedding.providers.protocol import InputType
 from bootstrap_assets.embedding.providers.voyage import VoyageEmbedder
+from bootstrap_assets.embedding.providers.voyage_models import voyage_model
 from bootstrap_assets.errors import (
     AccessError,
     BootstrapError,

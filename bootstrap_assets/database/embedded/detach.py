@@ -10,10 +10,10 @@ import sys
 
 def main(uid: int, gid: int, log: str, command: list[str]) -> None:
     """Start it in a session of its own, with nothing on its stdin and both outputs appended to the log."""
-    ready, told = os.pipe()
+    reader, writer = os.pipe()
     if child := os.fork():
-        os.close(told)
-        reason = os.read(ready, 1000)  # exec closes the other end
+        os.close(writer)
+        reason = os.read(reader, 1000)  # exec closes the other end
         if reason:
             sys.exit(reason.decode(errors="replace"))
         print(child)  # noqa: T201
@@ -31,7 +31,7 @@ def main(uid: int, gid: int, log: str, command: list[str]) -> None:
         os.dup2(output, 2)
         os.execv(command[0], command)
     except OSError as error:
-        os.write(told, str(error).encode())
+        os.write(writer, str(error).encode())
     os._exit(127)
 
 

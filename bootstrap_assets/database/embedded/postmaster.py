@@ -1,6 +1,6 @@
 """Which server runs in a data folder, if any.
 
-`postmaster.pid` alone does not tell: it comes along with a copy of the folder, and after a crash its number may be
+`postmaster.pid` alone is no proof: it comes along with a copy of the folder, and after a crash its number may be
 any program's. A server is that folder's when it sees a file which we put there; it is sound when its process and
 its start are those of `postmaster.pid`, for else it ends itself within a minute. Where nothing answers, the
 process is asked for its owner, its name and the folder it works in. Nothing is signalled that was not recognised.
@@ -25,13 +25,13 @@ from bootstrap_assets.database.embedded.sockets import is_safe, path_of
 from bootstrap_assets.database.libpq import socket_url
 
 PORT = 5432
-"""Part of the socket's name; nothing listens on a port."""
+"""Part of the socket's name; nothing listens on a port unless it was asked for (`tcp`)."""
 
 _TIMEOUT = 10
 """Seconds to wait for a server that took the connection."""
 
 _AT_START = (-2.0, 300.0)
-"""Seconds between the start that `postmaster.pid` tells and the one that the server tells, which comes later."""
+"""Seconds between the start that `postmaster.pid` gives and the one that the server gives, which comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +95,23 @@ State = Server | Silent | Doubtful | None
 
 def look(data: Path) -> State:
     """The server of a data folder; None where none runs in it, whatever is left there of one."""
-    told = PidFile.read(data)
+    pid_file = PidFile.read(data)
     strangers: set[int] = set()
     reasons: dict[Path, str] = {}
-    for sockets, port in _candidates(data, told):
-        answer = _ask(data, sockets, port, told)
+    for sockets, port in _candidates(data, pid_file):
+        answer = _ask(data, sockets, port, pid_file)
         if isinstance(answer, Server):
             return answer
         if isinstance(answer, str):
             reasons[sockets] = answer
         elif answer is not None:
             strangers.add(answer)
-    found: State = None
-    if told and told.pid not in strangers:  # one that is there came with a copy, and serves the original
-        found = _process_state(data, told, " ".join(reasons.values()))
-    if found is None and data in reasons:  # somebody listens here, in another container
+    state: State = None
+    if pid_file and pid_file.pid not in strangers:  # one that is there came with a copy, and serves the original
+        state = _process_state(data, pid_file, " ".join(reasons.values()))
+    if state is None and data in reasons:  # somebody listens here, in another container
         return Silent(None, False, reasons[data])
-    return found
+    return state
 
 
 def end(process: psutil.Process, *, patience: float) -> bool:
@@ -138,15 +138,15 @@ def is_gone(process: psutil.Process) -> bool:
         return True
 
 
-def _candidates(data: Path, told: PidFile | None) -> Iterator[tuple[Path, int]]:
+def _candidates(data: Path, pid_file: PidFile | None) -> Iterator[tuple[Path, int]]:
     """Where its server may listen: in the folder itself, wherever that was moved, and where it said."""
-    port = told.port if told else PORT
+    port = pid_file.port if pid_file else PORT
     yield data, port
-    if told and told.sockets and told.sockets != data and is_safe(told.sockets, data):
-        yield told.sockets, port
+    if pid_file and pid_file.sockets and pid_file.sockets != data and is_safe(pid_file.sockets, data):
+        yield pid_file.sockets, port
 
 
-def _ask(data: Path, sockets: Path, port: int, told: PidFile | None) -> "Server | int | str | None":
+def _ask(data: Path, sockets: Path, port: int, pid_file: PidFile | None) -> "Server | int | str | None":
     """Who listens there: the folder's server, a stranger's process, why it does not answer, or None: nobody."""
     if (heard := _listens(path_of(sockets, port))) is not True:
         return heard or None
@@ -163,11 +163,11 @@ def _ask(data: Path, sockets: Path, port: int, told: PidFile | None) -> "Server 
             pid = _listener(connection)
             if not (sees if name else folder == str(data)):
                 return pid or -1
-            process = _named(pid)
+            process = _postgres(pid)
     except psycopg.Error as error:
         return " ".join(str(error).split())
-    is_sound = told is not None and (process is None or told.pid == pid)
-    is_sound = is_sound and told is not None and _AT_START[0] <= started - told.started <= _AT_START[1]
+    is_sound = pid_file is not None and (process is None or pid_file.pid == pid)
+    is_sound = is_sound and pid_file is not None and _AT_START[0] <= started - pid_file.started <= _AT_START[1]
     return Server(sockets, port, process, is_sound, frozenset(databases))
 
 
@@ -178,7 +178,7 @@ SELECT (pg_stat_file(%s, true)).size IS NOT NULL, current_setting('data_director
 
 
 def _listens(path: Path) -> bool | str:
-    """Whether a process listens on that socket; a reason where one cannot tell."""
+    """Whether a process listens on that socket; a reason where that is unknown."""
     try:
         with socket.socket(socket.AF_UNIX) as trial:
             trial.settimeout(_TIMEOUT)
@@ -217,7 +217,7 @@ def _listener(connection: "psycopg.Connection[Any]") -> int:
         return 0
 
 
-def _named(pid: int) -> psutil.Process | None:
+def _postgres(pid: int) -> psutil.Process | None:
     try:
         process = psutil.Process(pid) if pid > 0 else None
         return process if process and process.name().startswith("postgres") else None
@@ -225,22 +225,22 @@ def _named(pid: int) -> psutil.Process | None:
         return None
 
 
-def _process_state(data: Path, told: PidFile, busy: str) -> State:
+def _process_state(data: Path, pid_file: PidFile, busy: str) -> State:
     """What the process is that the file names, since the folder's server was not heard."""
-    serves, process = _serves(data, told)
+    serves, process = _serves(data, pid_file)
     if serves is None:
-        return Doubtful(told.pid)
+        return Doubtful(pid_file.pid)
     if not serves:
         return None
-    paths = [path_of(folder, port) for folder, port in _candidates(data, told)]
-    is_lost = told.sockets is not None and not any(path.exists() for path in paths)
+    paths = [path_of(folder, port) for folder, port in _candidates(data, pid_file)]
+    is_lost = pid_file.sockets is not None and not any(path.exists() for path in paths)
     return Silent(process, is_lost, busy or "it is starting, or stopping")
 
 
-def _serves(data: Path, told: PidFile) -> tuple[bool | None, psutil.Process | None]:
+def _serves(data: Path, pid_file: PidFile) -> tuple[bool | None, psutil.Process | None]:
     """Whether the process of that number is PostgreSQL, the owner's, and in this folder; None: unknown."""
     try:
-        process = psutil.Process(told.pid)
+        process = psutil.Process(pid_file.pid)
         with process.oneshot():
             if is_gone(process) or not process.name().startswith("postgres"):
                 return False, None

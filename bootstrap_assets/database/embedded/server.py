@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: a server of the project's own, from a wheel, on a Unix socket.
 
 The first command that needs it makes and starts it; it goes on running until `stop`, so that psql and Dagster find
-it. Its home may be copied, moved or restored, also while it runs: `postmaster` tells whose server is whose. Who
+it. Its home may be copied, moved or restored, also while it runs: `postmaster` knows whose server is whose. Who
 makes, starts or stops it holds a lock in the home.
 """
 
@@ -16,13 +16,13 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bootstrap_assets.database.embedded import data_folder, postmaster, programs, sockets
+from bootstrap_assets.database.embedded import data_folder, postmaster, programs, sockets, tcp
 from bootstrap_assets.database.embedded.postmaster import PORT, Doubtful, Server, Silent, State
 from bootstrap_assets.database.embedded.programs import program
 from bootstrap_assets.database.libpq import forget_environment, socket_url
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, NoCorpusError
 
-__all__ = ["DATABASE", "existing", "is_running", "program", "start", "stop"]
+__all__ = ["DATABASE", "address", "existing", "is_running", "listen", "program", "start", "stop"]
 
 DATABASE = "bootstrap"
 
@@ -35,18 +35,44 @@ _STILL_USED = "pre-existing shared memory block"
 """What PostgreSQL says while processes of a server that was killed are still there."""
 
 
-def start(home: Path) -> str:
-    """The connection string of that home's server, made where there is none, and started where it stands."""
+def start(home: Path, *, port: int | None = None) -> str:
+    """The connection string of that home's server, made where there is none, and started where it stands.
+
+    `port`: where it is started it shall listen there, too; see `listen`.
+    """
     forget_environment()
     data = _data_of(home)
-    found = _look(data)
-    if not _is_usable(found):
+    state = _look(data)
+    if not _is_usable(state):
         with _alone(data) as lock:
-            found = _ensure(data, lock)
-    assert isinstance(found, Server)
-    if DATABASE not in found.databases:
-        _create_database(socket_url(found.sockets, found.port, "postgres"))
-    return socket_url(found.sockets, found.port, DATABASE)
+            state = _ensure(data, lock, port)
+    assert isinstance(state, Server)
+    if DATABASE not in state.databases:
+        _create_database(socket_url(state.sockets, state.port, "postgres"))
+    return socket_url(state.sockets, state.port, DATABASE)
+
+
+def listen(home: Path, port: int) -> str:
+    """Start the server on a port of this machine besides its socket; returns the address, with the password.
+
+    ConfigurationError where it runs already, and not on that port: to start it anew would end its sessions.
+    """
+    url, data = start(home, port=port), _data_of(home)
+    if (now := tcp.port_of(url)) != port:
+        place = f"on port {now}" if now else "without a port"
+        raise ConfigurationError(f"the embedded server runs already, {place}: `bootstrap db down` first")
+    tcp.lock_up(url, data, programs.account_of(data))
+    return tcp.address(data, port, DATABASE)
+
+
+def address(home: Path) -> str:
+    """The address by TCP, with the password; ConfigurationError where the server is on no port."""
+    port = tcp.port_of(existing(home))
+    if port is None:
+        raise ConfigurationError(
+            "the embedded server is on no port: `bootstrap db down`, then `bootstrap db up --port 5433`"
+        )
+    return tcp.address(_data_of(home), port, DATABASE)
 
 
 def existing(home: Path) -> str:
@@ -68,10 +94,10 @@ def stop(home: Path) -> bool:
     if _look(data) is None:
         return False
     with _alone(data):
-        found = _settled(data, to_end=True)
-        if found is None:
+        state = _settled(data, to_end=True)
+        if state is None:
             return False
-        _end(data, found)
+        _end(data, state)
     return True
 
 
@@ -107,25 +133,25 @@ def _require_owner(data: Path) -> None:
             )
 
 
-def _is_usable(found: State) -> bool:
-    return isinstance(found, Server) and found.is_sound
+def _is_usable(state: State) -> bool:
+    return isinstance(state, Server) and state.is_sound
 
 
-def _ensure(data: Path, lock: int) -> Server:
+def _ensure(data: Path, lock: int, port: int | None) -> Server:
     """A sound server of that folder. The caller holds the lock of the home."""
     until = time.monotonic() + PATIENCE
     while True:
-        found = _settled(data)
-        if isinstance(found, Server) and found.is_sound:
-            return found
-        if found is not None:
-            _end(data, found)
+        state = _settled(data)
+        if isinstance(state, Server) and state.is_sound:
+            return state
+        if state is not None:
+            _end(data, state)
         account = programs.account_of(data)
         programs.let_in(data, account)
         if not data_folder.is_made(data):
             data_folder.make(data, account, lock)
         data_folder.prepare(data, account)
-        reason = _launch(data, account)
+        reason = _launch(data, account, port)
         if reason and (_STILL_USED not in reason or time.monotonic() > until):
             raise DatabaseUnavailable(f"the embedded PostgreSQL in {data} does not start: {reason}")
 
@@ -136,29 +162,29 @@ def _settled(data: Path, *, to_end: bool = False) -> State:
     `to_end`: it shall be stopped, also where it never answers, if its process was recognised.
     """
     until = time.monotonic() + PATIENCE
-    while isinstance(found := _look(data), Silent | Doubtful):
-        if isinstance(found, Silent) and found.is_lost:
+    while isinstance(state := _look(data), Silent | Doubtful):
+        if isinstance(state, Silent) and state.is_lost:
             break
         if time.monotonic() > until:
-            if to_end and isinstance(found, Silent) and found.process:
+            if to_end and isinstance(state, Silent) and state.process:
                 break
-            raise DatabaseUnavailable(_explain_silence(data, found))
+            raise DatabaseUnavailable(_explain_silence(data, state))
         time.sleep(_EVERY)
-    return found
+    return state
 
 
-def _explain_silence(data: Path, found: Silent | Doubtful) -> str:
-    if isinstance(found, Silent):
-        return f"the embedded PostgreSQL in {data} runs, and does not answer: {found.reason}"
+def _explain_silence(data: Path, state: Silent | Doubtful) -> str:
+    if isinstance(state, Silent):
+        return f"the embedded PostgreSQL in {data} runs, and does not answer: {state.reason}"
     return (
-        f"{data / 'postmaster.pid'} names the process {found.pid}, and whether that is the server of this home "
-        "cannot be told: end it if it is, else delete that file"
+        f"{data / 'postmaster.pid'} names the process {state.pid}, and there is no telling whether that is "
+        "the server of this home: end it if it is, else delete that file"
     )
 
 
-def _end(data: Path, found: State) -> None:
+def _end(data: Path, state: State) -> None:
     """Stop a server that was recognised as the folder's."""
-    process = found.process if isinstance(found, Server | Silent) else None
+    process = state.process if isinstance(state, Server | Silent) else None
     if process is None:
         raise ConfigurationError(
             f"the server of {data} runs in another container or on another machine: stop it there"
@@ -166,23 +192,25 @@ def _end(data: Path, found: State) -> None:
     if not postmaster.end(process, patience=PATIENCE):
         raise DatabaseUnavailable(f"the embedded PostgreSQL in {data}, process {process.pid}, does not stop")
     data_folder.clear(data)
-    if isinstance(found, Server):
-        sockets.remove(found.sockets, data)  # of a home that was moved, whose record names its old place
+    if isinstance(state, Server):
+        sockets.remove(state.sockets, data)  # of a home that was moved, whose record names its old place
 
 
-def _launch(data: Path, account: programs.Account | None) -> str:
+def _launch(data: Path, account: programs.Account | None, port: int | None) -> str:
     """Start the server and wait until it answers; returns why it did not start, or an empty text."""
     log = data / "log"
     before = log.stat().st_size if log.exists() else 0
     programs.let_in(data, account)  # again: making it took a while, and a pytest that starts closes its folder
-    pid = programs.launch(data, sockets.choose(data, PORT, account), PORT, account, log)
+    listening = tcp.options(data, account) if port else ("-h", "")
+    folder = sockets.choose(data, port or PORT, account)
+    pid = programs.launch(data, folder, port or PORT, account, log, listening)
     until = time.monotonic() + PATIENCE
-    while not isinstance(found := _look(data), Server):
+    while not isinstance(state := _look(data), Server):
         if _is_gone(pid):
             return _last_words(log, before)
         if time.monotonic() > until:
             raise DatabaseUnavailable(
-                _explain_silence(data, found) if found else f"the embedded PostgreSQL in {data} does not start"
+                _explain_silence(data, state) if state else f"the embedded PostgreSQL in {data} does not start"
             )
         time.sleep(_EVERY)
     return ""

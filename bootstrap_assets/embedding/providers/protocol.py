@@ -1,4 +1,4 @@
-"""What an embedder is: a model and one method."""
+"""What a provider is: a name, facts, its models; and what it makes, an embedder: a model and one method."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+from bootstrap_assets.settings import Settings
 
 
 class InputType(StrEnum):
@@ -23,8 +25,8 @@ class Model:
     `context`: tokens a text may have; longer ones are pooled from their parts. `request_texts` and
     `request_tokens`: what one request may hold. `dollars`: per million tokens. `parallel`: whether several
     requests at once are any faster. `requests_minute` and `tokens_minute`: the account's rate limits, None where
-    there are none. `feedback`: whether the vector of a query gains by those of its best texts, as those of a model
-    do that knows a text only by its words.
+    there are none. `feedback`: whether the vector of a query gains from those of its best texts, as with a model
+    that knows a text only by its words.
     """
 
     provider: str
@@ -39,9 +41,20 @@ class Model:
     tokens_minute: int | None = None
     feedback: bool = False
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing: its vectors can be made again, and a request needs no budget."""
+        return self.dollars == 0
+
     def cost(self, tokens: int) -> float:
         """Dollars for that many tokens."""
         return tokens * self.dollars / 1_000_000
+
+    def minutes(self, requests: int, tokens: int) -> float | None:
+        """The least that the rate limits allow, None where there are none."""
+        least = [requests / self.requests_minute] if self.requests_minute else []
+        least += [tokens / self.tokens_minute] if self.tokens_minute else []
+        return max(least, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +67,10 @@ class Embeddings:
 
 @runtime_checkable
 class Fitting(Protocol):
-    """An embedder that learns of the corpus what its queries need; stored vectors do not depend on it."""
+    """An embedder that learns from the corpus what its queries need; stored vectors do not depend on it."""
 
     def fit(self, texts: Iterable[str]) -> bytes:
-        """What it learns of these texts, for `embedder_of` to be given with every query."""
+        """What it learns from these texts; `embedder_of` makes an embedder with it for every query."""
 
 
 class Embedder(Protocol):
@@ -77,3 +90,63 @@ class Embedder(Protocol):
         Raises RefusedError where a text is the reason, TooLargeError where there are too many; AccessError where
         the account is; RateLimitedError, ProviderError, NoAnswerError and AnswerError for what may pass.
         """
+
+
+class SpaceModel(Protocol):
+    """Of a space of vectors, the model that made it."""
+
+    @property
+    def provider(self) -> str:
+        """The name of a provider."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+
+    @property
+    def dimensions(self) -> int:
+        """Dimensions of its vectors."""
+
+
+class Provider(Protocol):
+    """Who makes vectors: one module each in this package, listed in `registry.py`.
+
+    A provider's settings begin with its name (`voyage_model`, `voyage_dimensions`).
+    """
+
+    @property
+    def name(self) -> str:
+        """The word for it in BOOTSTRAP_EMBEDDER, in a space and in the ledger."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+
+    @property
+    def key(self) -> str | None:
+        """The variable that holds its key, None where it needs none."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether none of its models costs anything."""
+
+    def missing(self, settings: Settings) -> str | None:
+        """The variable that has to be set before it can be asked, None where nothing is missing."""
+
+    def choose(self, settings: Settings, own: SpaceModel | None) -> Model:
+        """The model that the settings ask for; where they leave it open, that of the database's `own` space.
+
+        ConfigurationError for a model that it does not offer. Needs no key.
+        """
+
+    def model(self, settings: Settings, name: str, dimensions: int) -> Model:
+        """The model of a space, with its limits; ConfigurationError for one that it does not offer."""
+
+    def embedder(self, settings: Settings, model: Model, statistics: bytes | None) -> Embedder:
+        """An embedder with one of its models; ConfigurationError without a key.
+
+        `statistics`: what an embedder of that model learnt from the corpus (see `Fitting`).
+        """
+
+    def remarks(self, model: Model) -> list[str]:
+        """What a person should know before texts are sent to it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bootstrap_assets import web
-from bootstrap_assets.embedding.providers.models import replacement
+from bootstrap_assets.embedding.providers.voyage_models import replacement
 from bootstrap_assets.errors import (
     AccessError,
     AnswerError,
@@ -55,7 +55,7 @@ def classify(error: "VoyageError", *, url: str = "", secret: str = "", model: st
 
 
 def denial(error: AccessError, url: str, key: str) -> AccessError:
-    """A refused key, with what is known of why it may be another than was meant."""
+    """A refused key, with hints at why it may not be the one that was meant."""
     host = urlsplit(url).hostname or ""
     notes = []
     if web.netrc_host(url):
@@ -71,28 +71,28 @@ def _classify(error: "VoyageError", url: str, model: str, secret: str) -> Bootst
     if status is None:
         return NoAnswerError(f"Voyage AI did not answer: {_detail(error, secret)}")
     if status < 400:
-        return AnswerError(f"Voyage AI answered {status} with something that is no list of embeddings")
+        return AnswerError(f"Voyage AI answered {status} with something that is not a list of embeddings")
     detail = _detail(error, secret)
-    told = f"Voyage AI answered {status}: {detail}"
+    message = f"Voyage AI answered {status}: {detail}"
     if status in (401, 402, 403) or (status == 429 and _QUOTA.search(detail)):
-        return AccessError(told)
+        return AccessError(message)
     if status == 429:
-        return RateLimitedError(told, retry_after(error.headers or {}))
+        return RateLimitedError(message, retry_after(error.headers or {}))
     if status == 413 or (status in (400, 422) and _TOO_LARGE.search(detail)):
-        return TooLargeError(told)
+        return TooLargeError(message)
     if status in (404, 405):
-        return ConfigurationError(f"{told} (BOOTSTRAP_VOYAGE_BASE_URL?)")
+        return ConfigurationError(f"{message} (BOOTSTRAP_VOYAGE_BASE_URL?)")
     if status == 407:
         return ConfigurationError(f"Voyage AI cannot be asked: {web.proxy_refusal(status, url).message}")
     if status == 410:
-        return ConfigurationError(f"{told} {_retired(model)}")
+        return ConfigurationError(f"{message} {_retirement(model)}")
     if status >= 500 or status in (408, 409, 425):
-        return ProviderError(told, retry_after(error.headers or {}))
-    return RefusedError(told)
+        return ProviderError(message, retry_after(error.headers or {}))
+    return RefusedError(message)
 
 
-def _retired(model: str) -> str:
-    """How to go on after a model: its vectors stay, but neither texts nor queries get any more of them."""
+def _retirement(model: str) -> str:
+    """How to go on after a model is retired: its vectors stay, but no text or query gets any more."""
     other = replacement(model)
     return (
         f"({model or 'the model'} is retired: set BOOTSTRAP_VOYAGE_MODEL={other} and run again, which embeds the "
@@ -107,8 +107,8 @@ def _detail(error: "VoyageError", secret: str) -> str:
     """
     body = error.json_body
     words = body.get("detail") if isinstance(body, dict) else None
-    told = str(words or error.http_body or error.user_message)
-    return " ".join((told.replace(secret, "***") if secret else told).split())[:MAX_DETAIL]
+    answer = str(words or error.http_body or error.user_message)
+    return " ".join((answer.replace(secret, "***") if secret else answer).split())[:MAX_DETAIL]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -20,11 +20,13 @@ class VoyageSession(web.Session):
     name, proxy, connection, TLS. It cannot have been charged. One whose body was may have been.
     """
 
+    title = "Voyage AI"
+    address = "BOOTSTRAP_VOYAGE_BASE_URL"
     _left = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = _as_it_is  # not what stands in the address either: the header is the key's
+        self.auth = _as_it_is  # nor credentials in the address: the header is for the key
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """Raises ConfigurationError or ProviderError for what never left, NoAnswerError for what may have."""
@@ -36,7 +38,7 @@ class VoyageSession(web.Session):
             raise self._error(error, url, kwargs.get("timeout")) from None
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """As in requests, with a body that tells when it is taken to be sent."""
+        """As in requests, with a body that notes when it begins to be sent."""
         if isinstance(request.body, bytes):
             request.body = _Body(request.body, self)  # type: ignore[assignment]
         return super().send(request, **kwargs)
@@ -48,11 +50,11 @@ class VoyageSession(web.Session):
     def _error(self, error: Exception, url: str, timeout: float | None) -> BootstrapError:
         failure = web.failure(error, url, timeout)
         if self._left and not isinstance(error, requests.TooManyRedirects):
-            return NoAnswerError(f"Voyage AI did not answer: {failure.message}")
+            return NoAnswerError(f"{self.title} did not answer: {failure.message}")
         if failure.lasting:
-            address = " (BOOTSTRAP_VOYAGE_BASE_URL?)" if failure.of_address else ""
-            return ConfigurationError(f"Voyage AI cannot be asked: {failure.message}{address}")
-        return ProviderError(f"Voyage AI cannot be reached: {failure.message}")
+            address = f" ({self.address}?)" if failure.of_address else ""
+            return ConfigurationError(f"{self.title} cannot be asked: {failure.message}{address}")
+        return ProviderError(f"{self.title} cannot be reached: {failure.message}")
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -14,7 +14,7 @@ BEGIN
                 SELECT least(a.char_end, b.char_end) - greatest(a.char_start, b.char_start) AS shared,
                        a.char_end - a.char_start AS better, b.char_end - b.char_start AS own
             ) c
-            WHERE a.content_hash = hashes[l.leader] AND b.content_hash = hashes[place]
+            WHERE a.content_hash = hashes[l.leader] AND b.content_hash = hashes[place] AND reference_is_visible(a.tenant_id)
               AND c.shared >= 0.8 * least(c.better, c.own) AND (c.better <= greatest(2000, 2 * c.own))
         ) OR EXISTS (
             SELECT FROM reference_texts a CROSS JOIN reference_texts b

@@ -9,7 +9,9 @@ RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE sql STABLE P
         SELECT string_agg(word::text, ' | ')::tsquery AS words, sum(weight) AS weight FROM asked
     ), labelled AS MATERIALIZED (
         SELECT DISTINCT r.content_hash, r.label_tsv FROM any_of JOIN reference_records r ON r.label_tsv @@ any_of.words
-        WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+        WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
+          AND ((filters).phrase IS NULL OR EXISTS (
+              SELECT FROM reference_texts t WHERE t.content_hash = r.content_hash AND t.content_tsv @@ (filters).phrase))
     ), label AS MATERIALIZED (
         SELECT d.label_tsv,
                (SELECT 2 * sum(a.weight) ^ 2 / any_of.weight FROM asked a WHERE d.label_tsv @@ a.word) AS score

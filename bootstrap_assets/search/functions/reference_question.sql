@@ -3,7 +3,8 @@ CREATE OR REPLACE FUNCTION reference_question(
     query_embedding vector,
     feedback_texts  integer DEFAULT 10,
     feedback_words  integer DEFAULT 10,
-    feedback_weight double precision DEFAULT 0.5
+    feedback_weight double precision DEFAULT 0.5,
+    space           integer DEFAULT NULL
 ) RETURNS reference_question LANGUAGE plpgsql STABLE AS $$
 DECLARE
     total  double precision := coalesce((SELECT texts FROM reference_text_totals), 0);
@@ -13,6 +14,7 @@ DECLARE
     first  bytea[];
     trust  double precision;
     widened reference_question;
+    searched reference_space := reference_space(space);
 BEGIN
     IF query_text IS NOT NULL THEN
         SELECT coalesce(array_agg(n.lexeme ORDER BY n.lexeme), '{}'), coalesce(array_agg(
@@ -32,8 +34,8 @@ BEGIN
     SELECT array_agg(content_hash) INTO first FROM (
         SELECT content_hash FROM (
             SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
-                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false)
-            JOIN reference_records USING (content_hash) WHERE granularity = 'section'
+                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space)
+            JOIN reference_records r USING (content_hash) WHERE granularity = 'section' AND reference_is_visible(r.tenant_id)
             ORDER BY document_id, score DESC, content_hash
         ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
     IF first IS NULL THEN
@@ -63,11 +65,10 @@ BEGIN
     SELECT array_agg(lexeme ORDER BY lexeme), array_agg(weight ORDER BY lexeme)
     INTO widened.words, widened.weights FROM mixed;
     widened.embedding := query_embedding;
-    IF query_embedding IS NOT NULL AND (SELECT feedback FROM embedding_spaces WHERE state = 'active') THEN
+    IF query_embedding IS NOT NULL AND searched.feedback THEN
         -- A model that knows a text only by its words: its vectors gain by the same feedback.
-        SELECT l2_normalize(l2_normalize(query_embedding) + l2_normalize(avg(v.embedding))
-                            * array_fill(trust::real, ARRAY[vector_dims(query_embedding)])::vector)
-        INTO widened.embedding FROM reference_vectors v WHERE v.content_hash = ANY (first);
+        widened.embedding := l2_normalize(l2_normalize(query_embedding) + reference_mean_vector(searched.vectors, first)
+                                          * array_fill(trust::real, ARRAY[vector_dims(query_embedding)])::vector);
     END IF;
     RETURN widened;
 END $$;

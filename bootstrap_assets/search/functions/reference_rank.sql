@@ -2,14 +2,15 @@ CREATE OR REPLACE FUNCTION reference_rank(
     question        reference_question,
     filters         reference_filters DEFAULT NULL,
     k               integer DEFAULT 10,
-    vector_weight   double precision DEFAULT 1,
-    text_weight     double precision DEFAULT 3,
+    vector_weight   double precision DEFAULT NULL,
+    text_weight     double precision DEFAULT NULL,
     fusion_constant integer DEFAULT NULL,
-    context         double precision DEFAULT 0.5,
+    context         double precision DEFAULT NULL,
     search_labels   boolean DEFAULT true,
     candidates      integer DEFAULT 100,
     ef_search       integer DEFAULT NULL,
-    as_asked        reference_question DEFAULT NULL
+    as_asked        reference_question DEFAULT NULL,
+    space           integer DEFAULT NULL
 ) RETURNS TABLE (
     content_hash bytea, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
@@ -18,6 +19,7 @@ SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_
 #variable_conflict use_column
 DECLARE
     all_below CONSTANT integer := 1000;
+    searched reference_space := reference_space(space);
     wanted  integer := greatest(candidates, k);
     reach   double precision;  -- what a text would score that has every word without end, and whose section has them too
     words   text[] := (question).words;
@@ -31,31 +33,27 @@ DECLARE
     texts   bytea[] := '{}';
     found   bytea[];
 BEGIN
+    vector_weight := coalesce(vector_weight, searched.vector_weight);
+    text_weight := coalesce(text_weight, searched.text_weight);
+    context := coalesce(context, searched.context);
     SELECT nullif(2.2 * sum(w), 0) * (1 + context) INTO reach FROM unnest(weights) w;
-    PERFORM set_config('hnsw.ef_search', least(1000, coalesce(ef_search, (
-        SELECT (quality ->> 'ef_search')::integer FROM embedding_spaces WHERE state = 'active'), 100))::text, true);
-    SELECT array_agg(f.content_hash) INTO few FROM (
-        SELECT r.content_hash FROM reference_records r
-        WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
-        LIMIT all_below + 1) f;
+    PERFORM set_config('hnsw.ef_search', least(1000, coalesce(ef_search, searched.ef_search, 100))::text, true);
+    IF (filters).phrase IS NULL THEN
+        SELECT array_agg(f.content_hash) INTO few FROM (
+            SELECT r.content_hash FROM reference_records r
+            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
+            LIMIT all_below + 1) f;
+    ELSE  -- by the index over words, which goes no further than so many either
+        SELECT array_agg(f.content_hash) INTO few FROM (
+            SELECT r.content_hash FROM reference_texts t JOIN reference_records r ON r.content_hash = t.content_hash
+            WHERE t.content_tsv @@ (filters).phrase
+              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
+            LIMIT all_below + 1) f;
+    END IF;
     IF coalesce(cardinality(few), 0) > all_below THEN  -- else they are so few that all are compared
         few := NULL;
         IF asked IS NOT NULL THEN
-            SELECT array_agg(n.content_hash) INTO near FROM (
-                SELECT v.content_hash FROM reference_vectors v
-                WHERE EXISTS (
-                    SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND reference_passes(
-                        r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
-                ORDER BY v.embedding <=> asked LIMIT wanted) n;
-            IF coalesce(cardinality(near), 0) < wanted THEN
-                -- A filter that few records pass may have ended the scan of the graph early: no index is on this.
-                SELECT array_agg(n.content_hash) INTO near FROM (
-                    SELECT v.content_hash FROM reference_vectors v
-                    WHERE EXISTS (
-                        SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND reference_passes(
-                            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
-                    ORDER BY (v.embedding <=> asked) + 0 LIMIT wanted) n;
-            END IF;
+            near := reference_nearest(searched.vectors, asked, filters, wanted);
         END IF;
         IF cardinality(words) > 0 THEN
             found := reference_text_candidates(words, weights, filters, wanted);
@@ -75,13 +73,13 @@ BEGIN
         SELECT DISTINCT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section
         FROM reference_records r
         WHERE r.content_hash = ANY (coalesce(few, near || texts)) AND reference_passes(
-            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+            r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
     ), all_of AS MATERIALIZED (
         SELECT array_agg(DISTINCT h.hash) AS hashes
         FROM places p CROSS JOIN LATERAL (VALUES (p.content_hash), (p.section)) h (hash)
     ), v AS MATERIALIZED (
-        SELECT e.content_hash, 1 - (e.embedding <=> asked) AS score FROM reference_vectors e
-        WHERE asked IS NOT NULL AND e.content_hash = ANY ((SELECT hashes FROM all_of)::bytea[])
+        SELECT e.* FROM reference_vector_scores(searched.vectors, asked, (SELECT hashes FROM all_of)) e
+        WHERE asked IS NOT NULL
     ), t AS MATERIALIZED (
         SELECT s.* FROM reference_text_scores(words, weights, (SELECT hashes FROM all_of)) s
         WHERE words IS NOT NULL

@@ -21,9 +21,10 @@ BEGIN
     RETURN (SELECT coalesce(array_agg(c.content_hash), '{}') FROM (
         SELECT t.content_hash FROM reference_texts t
         WHERE t.content_tsv @@ any_of AND (t.tokens <= 4000 OR (filters).granularities && '{document,template}')
+          AND ((filters).phrase IS NULL OR t.content_tsv @@ (filters).phrase)
           AND EXISTS (
             SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
-              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters))
+              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters))
         ORDER BY t.content_tsv @@ all_of DESC, t.tokens, t.content_hash LIMIT most) c);
 END $$;
 COMMENT ON FUNCTION reference_text_candidates IS 'Texts that pass the filters and have one of the words that tell most, rarest first, to be ranked by reference_text_scores.';

@@ -6,25 +6,25 @@ CREATE OR REPLACE FUNCTION search_reference(
     categories      text[] DEFAULT NULL,
     granularities   text[] DEFAULT NULL,
     labels          text[] DEFAULT NULL,
-    tenants         text[] DEFAULT NULL,
     documents       uuid[] DEFAULT NULL,
-    vector_weight   double precision DEFAULT 1,
-    text_weight     double precision DEFAULT 3,
+    vector_weight   double precision DEFAULT NULL,
+    text_weight     double precision DEFAULT NULL,
     fusion_constant integer DEFAULT NULL,
-    context         double precision DEFAULT 0.5,
+    context         double precision DEFAULT NULL,
     search_labels   boolean DEFAULT true,
     feedback_texts  integer DEFAULT 10,
     candidates      integer DEFAULT 100,
     ef_search       integer DEFAULT NULL,
     min_score       double precision DEFAULT NULL,
-    fold            boolean DEFAULT true
+    fold            boolean DEFAULT true,
+    space           integer DEFAULT NULL
 ) RETURNS TABLE (
     rank bigint, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
     content_hash bytea, content text, before text, after text, records jsonb,
     weak boolean, others jsonb,
     source text, title text, licence text, attribution text, url text
-) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
     filters reference_filters;
@@ -39,9 +39,6 @@ DECLARE
     before_it integer;
 BEGIN
     k := coalesce(k, 10);
-    vector_weight := coalesce(vector_weight, 1);
-    text_weight := coalesce(text_weight, 3);
-    context := coalesce(context, 0.5);
     search_labels := coalesce(search_labels, true);
     feedback_texts := coalesce(feedback_texts, 10);
     candidates := coalesce(candidates, 100);
@@ -59,18 +56,15 @@ BEGIN
         reference_lower(categories),
         reference_lower(granularities),
         reference_lower(labels),
-        CASE WHEN tenants IS NULL THEN documents ELSE (
-            SELECT coalesce(array_agg(d.id), '{}') FROM reference_documents d
-            WHERE d.tenant_id = ANY (tenants) AND (documents IS NULL OR d.id = ANY (documents))) END,
-        CASE WHEN phrase IS NOT NULL THEN (
-            SELECT coalesce(array_agg(content_hash), '{}') FROM reference_texts WHERE content_tsv @@ phrase) END);
-    asked := reference_question(query_text, query_embedding, feedback_texts);
-    as_asked := reference_question(query_text, NULL, 0);
+        documents,
+        phrase);
+    asked := reference_question(query_text, query_embedding, feedback_texts, space => space);
+    as_asked := reference_question(query_text, NULL, 0, space => space);
     LOOP
         before_it := cardinality(ranked);
         SELECT coalesce(array_agg(ROW (f.*)::reference_ranked), '{}') INTO ranked FROM reference_rank(
             asked, filters, CASE WHEN NOT fold THEN k END, vector_weight, text_weight, fusion_constant, context,
-            search_labels, greatest(candidates, k), ef_search, as_asked) f WHERE min_score IS NULL OR f.score >= min_score;
+            search_labels, greatest(candidates, k), ef_search, as_asked, space) f WHERE min_score IS NULL OR f.score >= min_score;
         EXIT WHEN NOT fold;
         SELECT array_agg(o.leader ORDER BY o.place) INTO leaders
         FROM reference_fold(ARRAY(SELECT r.content_hash FROM unnest(ranked) r), k) o;
@@ -90,14 +84,14 @@ BEGIN
         SELECT f.content_hash, all_of.records, all_of.first FROM hit f CROSS JOIN LATERAL (
             SELECT jsonb_agg(jsonb_build_object(
                        'id', r.id, 'source', r.source, 'source_id', r.source_id, 'document_id', r.document_id,
-                       'document', d.title, 'granularity', r.granularity, 'section_path', r.section_path,
+                       'document', d.title, 'tenant_id', r.tenant_id, 'granularity', r.granularity, 'section_path', r.section_path,
                        'category', r.category, 'hypothesis_id', r.hypothesis_id, 'nli_label', r.nli_label,
                        'char_start', r.char_start, 'char_end', r.char_end,
                        'invented', d.metadata @> '{"invented": true}') ORDER BY r.source, r.source_id) AS records,
                    (array_agg(r.id ORDER BY r.source, r.source_id))[1] AS first
             FROM reference_records r JOIN reference_documents d ON d.id = r.document_id
             WHERE r.content_hash = f.content_hash
-              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.content_hash, filters)
+              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
         ) all_of
     )
     SELECT f.rank, f.score, f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.content_hash, t.content,
@@ -122,7 +116,7 @@ BEGIN
     ) one WHERE f.leads ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
-    'Hybrid search over the active space. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. With fusion_constant hits are in order of reciprocal ranks instead of score.';
+    'Hybrid search over the active space, or over the one whose id is given as space. It finds the reference corpus, and the documents of the tenant that the transaction names (SET LOCAL bootstrap.tenant); it runs with the rights of its owner, and shows nothing else. Weights and context are the space''s own where they are not given. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. With fusion_constant hits are in order of reciprocal ranks instead of score.';
 
 -- Whatever search path the caller has, and whatever stands first on it: our schema and the extension's. What users
 -- made in them cannot hide PostgreSQL's own, and temporary tables come last. The functions inside follow the path

@@ -1,12 +1,15 @@
 """The little Markdown that agreements are written in: to plain text, in blocks that know where they stand.
 
-Not a full Markdown renderer: that would number lists anew and swallow the numbering which *is* an agreement's
-structure ("- (a) …", "**5.1.** …").
+Inside a block markdown-it reads it. The blocks are found here: a Markdown parser would number lists anew, join
+clauses that stand on lines of their own, and swallow the numbering which *is* an agreement's structure
+("- (a) …", "1.").
 """
 
-import html
 import re
 from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 LETTER = re.compile(r"\(([a-z]{1,5}|[A-Z]|\d{1,2})\)(?:\s+|$)")
 NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,3})+)\.?(?=[\s\"“A-Z]|$)\s*|(\d{1,2})\.(?:\s+|$)")
@@ -16,9 +19,14 @@ _HEADING = re.compile(r"#{1,6}\s+")
 _RULE = re.compile(r"([-*_=])(?:\s*\1){2,}\s*\Z")
 _TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?\Z")
 _LIST_MARK = re.compile(r"[-*+]\s+")
-_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_REFERENCE = re.compile(r"(?<!\\)(\[[^\[\]\\]*\])\[[^\[\]]*\]")  # [words][of a link that stands elsewhere]
+_LEFT_OVER = re.compile(r"\*{2,3}")  # "**Fees.**The", which is no emphasis
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _LOOKED_BACK = 2_000
-_UNESCAPED_AT = 0xE000  # private use: keeps an escaped sign out of reach until the marks are gone
+
+_RULES = "autolink backticks emphasis entity escape html_inline image link newline strikethrough".split()
+_INLINE = MarkdownIt("zero", {"html": True}).enable(_RULES)
+_INLINE.disable("text_join")  # what is escaped stays apart from what is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +59,19 @@ def to_blocks(markdown: str) -> tuple[str, list[Block]]:
 
 def plain_text(raw: str) -> str:
     """Markdown inside a block to plain text: emphasis, links, tags and escapes are gone, spaces are single."""
-    text = _ESCAPED.sub(lambda match: chr(_UNESCAPED_AT + ord(match[1])), raw)
-    text = re.sub(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])", r"\1", text)
-    text = re.sub(r"<(https?://[^<>\s]+)>", r"\1", text)
-    text = re.sub(r"(?<![ \t])[ \t]*<br\s*/?>[ \t]*\n?", "\n", text, flags=re.IGNORECASE)
-    text = re.sub(r"</?[A-Za-z][^<>]*>", "", text)
-    text = re.sub(r"`+|~~", "", text)
-    text = re.sub(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}", "", text)
-    # Four and more underscores are a line to fill in, one inside a word is a letter.
-    text = re.sub(r"(?<!\w)_{1,3}(?![_\s])|(?<![_\s])_{1,3}(?!\w)", "", text)
-    text = html.unescape(text)
-    text = "".join(chr(ord(sign) - _UNESCAPED_AT) if 0xE021 <= ord(sign) <= 0xE07E else sign for sign in text)
+    [block] = _INLINE.parseInline(_REFERENCE.sub(r"\1()", raw))
+    text = "".join(_words(token) for token in block.children or ())
     lines = (line.strip() for line in re.sub(r"[ \t\xa0]+", " ", text).split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def _words(token: Token) -> str:
+    """What a reader sees of a piece of a line: a link's and a picture's words, of a tag nothing but the break."""
+    if token.type in ("softbreak", "hardbreak") or (token.type == "html_inline" and _BREAK.match(token.content)):
+        return "\n"
+    if token.type == "text":
+        return _LEFT_OVER.sub("", token.content)
+    return "" if token.type == "html_inline" else token.content
 
 
 def _raw_blocks(markdown: str) -> list[tuple[str, bool]]:
@@ -124,9 +132,9 @@ def _table_row(line: str) -> str:
 
 
 def _without_comments(markdown: str) -> str:
-    kept: list[str] = []
+    pieces: list[str] = []
     position = 0
     while (start := markdown.find("<!--", position)) >= 0 and (end := markdown.find("-->", start)) >= 0:
-        kept.append(markdown[position:start])
+        pieces.append(markdown[position:start])
         position = end + 3
-    return "".join([*kept, markdown[position:]])
+    return "".join([*pieces, markdown[position:]])

@@ -126,8 +126,8 @@ class _Walk:
 
 def _numbers_itself(text: str, blocks: list[Block]) -> bool:
     """Whether every top-level number is 1, as Markdown allows: the reader is meant to count."""
-    found = (NUMBER.match(text, block.start, block.end) for block in blocks)
-    tops = [match[2] for match in found if match and match[2]]
+    matches = (NUMBER.match(text, block.start, block.end) for block in blocks)
+    tops = [match[2] for match in matches if match and match[2]]
     return len(tops) > 1 and set(tops) == {"1"}
 
 

@@ -39,14 +39,14 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
 
     Raises ArchiveError for a damaged archive and FormatError where no archive holds an agreement.
     """
-    ids, seen, found = UniqueIds(), set[bytes](), 0
+    ids, digests, agreements = UniqueIds(), set[bytes](), 0
     unreadable: list[Finding] = []
     strays = Strays(NAME, (remote.filename for remote in SOURCE.remotes))
     for path in paths:
         with strays.aside(path), open_archive(path, belongs=_refuse_foreign) as archive:
             here = 0
             for name in _markdown_files(archive):
-                for item in _parse_file(archive, name, ids, seen):
+                for item in _parse_file(archive, name, ids, digests):
                     here += isinstance(item, ParsedDocument)
                     unreadable += [item] if isinstance(item, Finding) and item.kind == _UNREADABLE else []
                     yield item
@@ -54,8 +54,8 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
             if not here and len(paths) > 1:
                 message = "there is no numbered Markdown agreement in this archive"
                 yield Finding(NAME, Severity.WARNING, "no_agreement", message, path.name)
-            found += here
-    if not found:
+            agreements += here
+    if not agreements:
         if len(strays) == len(paths):
             strays.refuse()
         if unreadable:
@@ -102,7 +102,7 @@ def _markdown_files(archive: Archive) -> list[str]:
 def _refuse_foreign(archive: Archive) -> None:
     if not _markdown_files(archive):
         raise ForeignFileError(
-            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listed()}; archives"
+            f"{archive.path.name}: no numbered Markdown agreement found: it holds {archive.listing()}; archives"
             f" come from {HOMEPAGE}"
         )
 
@@ -121,7 +121,7 @@ def _repository(archive: Archive, name: str) -> tuple[str, str]:
     return _BRANCH.sub("", top), name.removeprefix(archive.top)
 
 
-def _parse_file(archive: Archive, name: str, ids: UniqueIds, seen: set[bytes]) -> Parsed:
+def _parse_file(archive: Archive, name: str, ids: UniqueIds, digests: set[bytes]) -> Parsed:
     repository, path = _repository(archive, name)
     place = f"{archive.path.name}: {name}"
     try:
@@ -139,13 +139,13 @@ def _parse_file(archive: Archive, name: str, ids: UniqueIds, seen: set[bytes]) -
             message = "this looks like an agreement but has no numbered sections: left out"
             yield _finding(Severity.WARNING, "no_numbering", message, file)
         return
-    wanted = f"{file.repository}/{file.path}"
-    digest = content_hash(f"{wanted}\x1f{text}")
-    if digest in seen:
+    source_id = f"{file.repository}/{file.path}"
+    digest = content_hash(f"{source_id}\x1f{text}")
+    if digest in digests:
         yield _finding(Severity.WARNING, "duplicate_document", "this file was read before: taken once", file)
         return
-    seen.add(digest)
-    yield _parsed(file, ids.take_document(wanted, text), nodes)
+    digests.add(digest)
+    yield _parsed(file, ids.take_document(source_id, text), nodes)
 
 
 def _parsed(file: _File, source_id: str, nodes: list[Node]) -> ParsedDocument:
@@ -178,15 +178,15 @@ def _parsed(file: _File, source_id: str, nodes: list[Node]) -> ParsedDocument:
 def _records(document: Document, nodes: list[Node], file: _File, findings: list[Finding]) -> Iterator[Record]:
     ids = UniqueIds()
     for node in nodes:
-        wanted = f"{document.source_id}#{node.path}"
-        given = ids.take(wanted)
-        if given != wanted:
-            message = f"the number {node.path!r} comes twice: this one is kept as {given!r}"
-            findings.append(_finding(Severity.WARNING, "repeated_number", message, file, given))
+        name = f"{document.source_id}#{node.path}"
+        source_id = ids.take(name)
+        if source_id != name:
+            message = f"the number {node.path!r} comes twice: this one is kept as {source_id!r}"
+            findings.append(_finding(Severity.WARNING, "repeated_number", message, file, source_id))
         facts = {"heading": node.heading, "term": node.term, "version": file.version, "file": file.path}
         yield Record(
             source=NAME,
-            source_id=given,
+            source_id=source_id,
             document_id=document.id,
             granularity=Granularity.SECTION if node.is_section else Granularity.CLAUSE,
             content=document.text[node.start : node.end],
@@ -218,5 +218,5 @@ SOURCE = Source(
         Remote(f"{name}.zip", f"{HOMEPAGE}/{name}/archive/refs/heads/main.zip") for name in REPOSITORIES
     ),
     parse=parse,
-    version=2,
+    version=3,
 )

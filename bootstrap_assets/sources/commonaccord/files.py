@@ -19,7 +19,7 @@ NAME = "commonaccord"
 DEFAULT_PATTERNS = ("G/Agt-NDA/**", "G/NW-NDA/**")
 
 
-SHOWN = 8
+MOST_NAMES = 8
 """How many names a finding's message lists before it says how many more there are."""
 
 
@@ -71,15 +71,15 @@ def _below_root(archive: Archive) -> dict[str, str]:
     That is the highest folder of the name, at whatever depth it was packed; `doc/` where there is no `Doc/`.
     """
     for root in ("Doc", "doc"):
-        found: dict[int, dict[str, str]] = {}
+        by_depth: dict[int, dict[str, str]] = {}
         for name in archive.names():
             folders = name.split("/")[:-1]
             folders = folders if root == "Doc" else [folder.lower() for folder in folders]
             if root in folders:
                 depth = folders.index(root) + 1
-                found.setdefault(depth, {}).setdefault("/".join(name.split("/")[depth:]), name)
-        if found:
-            return found[min(found)]
+                by_depth.setdefault(depth, {}).setdefault("/".join(name.split("/")[depth:]), name)
+        if by_depth:
+            return by_depth[min(by_depth)]
     return {}
 
 
@@ -88,7 +88,7 @@ def refuse_foreign(archive: Archive) -> None:
     if not _below_root(archive):
         raise ForeignFileError(
             f"{archive.path.name}: has no library root Doc/ (expected as in Cmacc-Org-master/Doc/G/…); "
-            f"this is not the official archive of CommonAccord's library: it holds {archive.listed()}"
+            f"this is not the official archive of CommonAccord's library: it holds {archive.listing()}"
         )
 
 
@@ -104,21 +104,21 @@ def _expression(pattern: str) -> str:
     return "".join(rules.get(part) or re.escape(part) for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern))
 
 
-def selected(library: Library, patterns: Sequence[str]) -> list[str]:
+def selection(library: Library, patterns: Sequence[str]) -> list[str]:
     """The files that match, and all that they include, sorted."""
     waiting = list(matching(library, patterns))
-    selected = set(waiting)
+    paths = set(waiting)
     while waiting:
-        included = {include.path for include in library.file(waiting.pop()).includes if include.path}
-        waiting += included - selected
-        selected |= included
-    return sorted(selected)
+        targets = {include.path for include in library.file(waiting.pop()).includes if include.path}
+        waiting += targets - paths
+        paths |= targets
+    return sorted(paths)
 
 
-def listed(names: Sequence[str]) -> str:
+def listing(names: Sequence[str]) -> str:
     """Names for a message, shortened."""
-    shown = ", ".join(name if len(name) <= 200 else f"{name[:200]}…" for name in names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
+    text = ", ".join(name if len(name) <= 200 else f"{name[:200]}…" for name in names[:MOST_NAMES])
+    return text if len(names) <= MOST_NAMES else f"{text} and {len(names) - MOST_NAMES} more"
 
 
 def finding(kind: str, message: str, place: str, source_id: str | None = None) -> Finding:

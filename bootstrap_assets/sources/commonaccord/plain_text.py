@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from bootstrap_assets.texts.content import REPLACEMENT, clean_text
 
 _DIGITS = "".join(chr(0xFDD0 + digit) for digit in range(16))
-_OPEN, _NUMBERED, _CLOSE = "\ufde0", "\ufde1", "\ufde2"
-_RESERVED = re.compile("[\ufdd0-\ufdef]")
-_MARK = re.compile(f"{_OPEN}([{_DIGITS}]+){_NUMBERED}|{_CLOSE}")
+_OPEN, _NUMBER_END, _CLOSE = "\ufde0", "\ufde1", "\ufde2"
+_NONCHARACTER = re.compile("[\ufdd0-\ufdef]")
+_MARK = re.compile(f"{_OPEN}([{_DIGITS}]+){_NUMBER_END}|{_CLOSE}")
 _TAG = re.compile(
     r"<(?:!--[^<>]*--|[/!?]?([A-Za-z][A-Za-z0-9]*+)[^<>]*+|/)>"
     # Real files also hold tags that nobody closed, as in `</ol<br>`.
@@ -41,17 +41,17 @@ class MarkedSpan:
 
 def readable(text: str) -> str:
     """What is read from a file, fit to be marked and stored: NUL, surrogates and noncharacters become U+FFFD."""
-    return _RESERVED.sub(REPLACEMENT, clean_text(text))
+    return _NONCHARACTER.sub(REPLACEMENT, clean_text(text))
 
 
 def mark(number: int, text: str) -> str:
     """Wrap a text in a pair of marks that carry a number."""
-    return f"{_OPEN}{format(number, 'x').translate(_TO_DIGITS)}{_NUMBERED}{text}{_CLOSE}"
+    return f"{_OPEN}{format(number, 'x').translate(_TO_DIGITS)}{_NUMBER_END}{text}{_CLOSE}"
 
 
 def is_marked(text: str) -> bool:
     """Whether any mark is in the text."""
-    return _RESERVED.search(text) is not None
+    return _NONCHARACTER.search(text) is not None
 
 
 def without_marks(text: str) -> str:
@@ -69,7 +69,7 @@ class _Page:
         self._starts: list[int | None] = []
         self._open: list[tuple[int, int]] = []  # the number of the mark, its place in _starts
         self._waiting: list[int] = []  # places in _starts of marks that no word has followed yet
-        self._closed: list[tuple[int, MarkedSpan]] = []
+        self._spans: list[tuple[int, MarkedSpan]] = []
 
     def separate(self, by: int) -> None:
         """Let the next word stand apart from the last, at least this far."""
@@ -104,24 +104,24 @@ class _Page:
         if start is None:
             self._waiting.pop()
         else:
-            self._closed.append((place, MarkedSpan(number, start, self._length)))
+            self._spans.append((place, MarkedSpan(number, start, self._length)))
 
     def result(self) -> tuple[str, list[MarkedSpan]]:
         """The text, and the spans in the order in which they opened (an outer one before an inner one)."""
-        return "".join(self._parts), [span for _, span in sorted(self._closed, key=lambda item: item[0])]
+        return "".join(self._parts), [span for _, span in sorted(self._spans, key=lambda item: item[0])]
 
 
 def _write_text(page: _Page, text: str) -> None:
     """Write the text between two tags: entities decoded, any white space taken as one space."""
-    decoded = readable(html.unescape(text))
-    words = decoded.split()
-    if decoded[:1].isspace():
+    plain = readable(html.unescape(text))
+    words = plain.split()
+    if plain[:1].isspace():
         page.separate(_SPACE)
     for number, word in enumerate(words):
         if number:
             page.separate(_SPACE)
         page.word(word)
-    if words and decoded[-1:].isspace():
+    if words and plain[-1:].isspace():
         page.separate(_SPACE)
 
 
@@ -133,18 +133,18 @@ def _write_tag(page: _Page, token: str, name: str) -> None:
         page.separate(_LINE)
     elif name == "br":
         page.break_line()
-    for found in _MARK.finditer(token):
-        _write_mark(page, found)
+    for match in _MARK.finditer(token):
+        _write_mark(page, match)
 
 
-def _write_mark(page: _Page, found: re.Match[str]) -> None:
-    if found[1]:
-        page.open(int(found[1].translate(_FROM_DIGITS), 16))
+def _write_mark(page: _Page, match: re.Match[str]) -> None:
+    if match[1]:
+        page.open(int(match[1].translate(_FROM_DIGITS), 16))
     else:
         page.close()
 
 
-def plain_text(marked: str) -> tuple[str, list[MarkedSpan]]:
+def plain_text(source: str) -> tuple[str, list[MarkedSpan]]:
     """Take the tags out of (marked) HTML.
 
     Words keep their borders, inner white space is collapsed to one space, block elements start a new line and
@@ -152,12 +152,12 @@ def plain_text(marked: str) -> tuple[str, list[MarkedSpan]]:
     Returns the text and the span of every pair of marks that has text in it, outer before inner.
     """
     page, position = _Page(), 0
-    for token in _TOKEN.finditer(marked):
-        _write_text(page, marked[position : token.start()])
+    for token in _TOKEN.finditer(source):
+        _write_text(page, source[position : token.start()])
         position = token.end()
         if token[0][0] == "<":
             _write_tag(page, token[0], (token[2] or token[3] or "").lower())
         else:
             _write_mark(page, token)
-    _write_text(page, marked[position:])
+    _write_text(page, source[position:])
     return page.result()

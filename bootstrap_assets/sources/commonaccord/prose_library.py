@@ -77,8 +77,8 @@ class Library:
 
     def locate(self, target: str) -> str | None:
         """The file that an include's target stands for: exactly so, with `.md`, or its folder's `0.md`."""
-        named = unicodedata.normalize("NFC", target.strip())  # as the archive's names are
-        base = "/".join(part for part in named.split("/") if part not in ("", "."))
+        name = unicodedata.normalize("NFC", target.strip())  # as the archive's names are
+        base = "/".join(part for part in name.split("/") if part not in ("", "."))
         candidates = (base, f"{base}.md", f"{base}/0.md")
         return next((path for path in candidates if path in self._paths), None)
 

@@ -3,7 +3,7 @@
 The rules are those of the reference resolver (`parser.pl` of CommonAccord, CC0):
 
 - The first line that begins with exactly the key gives its value. If there is none, the include lines
-  `prefix=[path]` are gone through in order: where the key begins with the prefix, the rest of the key is looked
+  `prefix=[path]` are tried in order: where the key begins with the prefix, the rest of the key is looked
   up in that file. The first value that is not empty wins.
 - A value may hold `{Name}` placeholders. A value found through prefixes `P1.`, then `US.`, is expanded once for
   each file on the way back: names are looked up, always in the top document, as `P1.US.Name`, and what is still
@@ -25,10 +25,10 @@ MAX_CHARACTERS = 5_000_000
 """The longest text one key may expand to. The longest agreement in `G/Agt-NDA` has 50,000, marks included."""
 
 MAX_WORK = 120_000_000
-"""What one document may cost, in characters gone through. The largest agreement in `G/Agt-NDA` costs 3 million."""
+"""What one document may cost, in characters processed. The largest agreement in `G/Agt-NDA` costs 3 million."""
 
 _OPEN_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_PER_LOOKUP = 300  # what a lookup costs, in characters gone through
+_PER_LOOKUP = 300  # what a lookup costs, in characters processed
 _PER_REPLACEMENT = 16  # how many characters are copied in the time that it takes to search through one
 _VANISH = re.compile(r"\s*</test>\s*")
 
@@ -50,7 +50,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Candidate:
     """A value as it stands in a file, and the prefixes that led there, outermost first (the first is empty)."""
 
     value: str
@@ -101,7 +101,7 @@ class Resolver:
         self._memory: dict[str, Resolved | None] = {}
         self._active: set[str] = set()
         self._cuts = 0
-        self._work_left = max_work
+        self._budget = max_work
 
     def resolve(self, key: str) -> Resolved | None:
         """The key's value, expanded, or None if it has none. Raises ExpansionLimit."""
@@ -110,12 +110,12 @@ class Resolver:
         answer: Resolved | None = None
         while lookups:
             try:
-                wanted = lookups[-1].send(answer)
-            except StopIteration as done:
+                next_key = lookups[-1].send(answer)
+            except StopIteration as end:
                 lookups.pop()
-                answer = done.value
+                answer = end.value
             else:
-                lookups.append(self._lookup(wanted))
+                lookups.append(self._lookup(next_key))
                 answer = None
         return answer
 
@@ -135,8 +135,8 @@ class Resolver:
         cuts = self._cuts
         self._active.add(key)
         answer: Resolved | None = None
-        for found in self._candidates(key):
-            answer = yield from self._expand(key, found)
+        for candidate in self._candidates(key):
+            answer = yield from self._expand(key, candidate)
             if answer is not None:
                 break
         self._active.discard(key)
@@ -144,30 +144,30 @@ class Resolver:
             self._memory[key] = answer
         return answer
 
-    def _candidates(self, key: str) -> Iterator[_Found]:
+    def _candidates(self, key: str) -> Iterator[_Candidate]:
         """The values a key could have, in the order in which the include lines lead to them."""
-        seen: set[tuple[str, str]] = set()
+        visits: set[tuple[str, str]] = set()
         stack: list[tuple[str, str, tuple[str, ...]]] = [(self._top, key, ("",))]
         while stack:
             path, rest, prefixes = stack.pop()
-            if (path, rest) in seen:
+            if (path, rest) in visits:
                 continue
-            seen.add((path, rest))
+            visits.add((path, rest))
             self._spend(len(prefixes), key)
             file = self._library.file(path)
             if rest in file.values:
-                yield _Found(file.values[rest], path, prefixes)
+                yield _Candidate(file.values[rest], path, prefixes)
                 continue
             for include in reversed(file.includes):
                 if include.path is not None and rest.startswith(include.prefix):
                     longer = (*prefixes, prefixes[-1] + include.prefix)
                     stack.append((include.path, rest[len(include.prefix) :], longer))
 
-    def _expand(self, key: str, found: _Found) -> _Lookup:
+    def _expand(self, key: str, candidate: _Candidate) -> _Lookup:
         """Fill in a value's placeholders, the innermost prefix first. A value that comes out empty is none."""
-        text, references = found.value, dict.fromkeys(_names(found.value), "")
+        text, references = candidate.value, dict.fromkeys(_names(candidate.value), "")
         before: tuple[str, str] | None = None
-        for prefix in reversed(found.prefixes):
+        for prefix in reversed(candidate.prefixes):
             if before == (prefix, text):
                 continue
             before = (prefix, text)
@@ -182,9 +182,9 @@ class Resolver:
         self._spend(len(text), key)
         if not text:
             return None
-        innermost = found.prefixes[-1]
-        own = {name: references[name] or innermost + name for name in _names(found.value)}
-        return Resolved(text, found.path, tuple(dict.fromkeys(own.values())))
+        innermost = candidate.prefixes[-1]
+        own = {name: references[name] or innermost + name for name in _names(candidate.value)}
+        return Resolved(text, candidate.path, tuple(dict.fromkeys(own.values())))
 
     def _replacement(self, full_name: str, inner: Resolved) -> str:
         """What takes a placeholder's place: marked, unless its name ends in `!!` (as in attributes)."""
@@ -229,6 +229,6 @@ class Resolver:
         return self._numbers[key]
 
     def _spend(self, work: int, key: str) -> None:
-        self._work_left -= work
-        if self._work_left < 0:
+        self._budget -= work
+        if self._budget < 0:
             raise ExpansionLimit(f"more work than one document may cost, given up at the key {key[:200]!r}")

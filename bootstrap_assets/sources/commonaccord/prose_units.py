@@ -82,9 +82,9 @@ def is_frame(key: str) -> bool:
 
 def count_words(text: str) -> int:
     """The words of a text, leaving out placeholders; in scripts without spaces, the characters."""
-    shown = _PLACEHOLDER.sub(" ", text)
-    spaced = sum(any(map(str.isalpha, word)) for word in _IDEOGRAPH.sub(" ", shown).split())
-    return spaced + len(_IDEOGRAPH.findall(shown))
+    prose = _PLACEHOLDER.sub(" ", text)
+    count = sum(any(map(str.isalpha, word)) for word in _IDEOGRAPH.sub(" ", prose).split())
+    return count + len(_IDEOGRAPH.findall(prose))
 
 
 def is_own_prose(key: str, text: str) -> bool:
@@ -113,7 +113,7 @@ def _tree(text: str, spans: Sequence[MarkedSpan], keys: Sequence[str]) -> list[_
         key = keys[span.number]
         while trail and span.start >= trail[-1].end:
             trail.pop()
-        if trail and _trimmed(text, span.start, span.end) == _trimmed(text, trail[-1].start, trail[-1].end):
+        if trail and _trim(text, span.start, span.end) == _trim(text, trail[-1].start, trail[-1].end):
             if _rank(key) < _rank(trail[-1].key):
                 trail[-1].key, trail[-1].number = key, span.number
             continue
@@ -123,7 +123,7 @@ def _tree(text: str, spans: Sequence[MarkedSpan], keys: Sequence[str]) -> list[_
     return roots
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     tail = _TRAILING.search(text, max(start, end - 8), end)
     return start, tail.start() if tail else end
 
@@ -137,7 +137,7 @@ def _rank(key: str) -> int:
 
 def _within(text: str, root: _Node) -> list[Unit]:
     """The units of one node and all below it, from the inside out (a stack, since trees may be deep)."""
-    found: dict[int, list[Unit]] = {}
+    by_node: dict[int, list[Unit]] = {}
     stack = [(root, False)]
     while stack:
         node, children_are_done = stack.pop()
@@ -145,9 +145,9 @@ def _within(text: str, root: _Node) -> list[Unit]:
             stack.append((node, True))
             stack += [(child, False) for child in node.children]
             continue
-        inner = [unit for child in node.children for unit in found.pop(id(child))]
-        found[id(node)] = _judge(text, node, inner)
-    return found[id(root)]
+        inner = [unit for child in node.children for unit in by_node.pop(id(child))]
+        by_node[id(node)] = _judge(text, node, inner)
+    return by_node[id(root)]
 
 
 def _judge(text: str, node: _Node, inner: list[Unit]) -> list[Unit]:
@@ -166,10 +166,10 @@ def _judge(text: str, node: _Node, inner: list[Unit]) -> list[Unit]:
 
 def _own_text(text: str, node: _Node, inner: Sequence[Unit]) -> str:
     """What a node holds outside its title and the units within it."""
-    covered: list[_Node | Unit] = [child for child in node.children if _TITLES.fullmatch(last_name(child.key))]
-    covered += inner
+    pieces: list[_Node | Unit] = [child for child in node.children if _TITLES.fullmatch(last_name(child.key))]
+    pieces += inner
     parts, position = [], node.start
-    for start, end in sorted((part.start, part.end) for part in covered):
+    for start, end in sorted((part.start, part.end) for part in pieces):
         if start >= position:
             parts.append(text[position:start])
             position = end
@@ -188,7 +188,7 @@ def _section(text: str, node: _Node, inner: list[Unit]) -> list[Unit]:
     first = inner[0]
     title = text[node.start : first.start].strip()
     same = first.granularity is Granularity.SECTION and "\n" not in title
-    if same and _trimmed(text, node.start, node.end)[1] <= first.end:
+    if same and _trim(text, node.start, node.end)[1] <= first.end:
         inner = inner[1:]
     return [Unit(Granularity.SECTION, node.key, node.number, node.start, node.end), *inner]
 

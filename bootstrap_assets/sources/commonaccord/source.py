@@ -23,12 +23,12 @@ from bootstrap_assets.sources.commonaccord.files import (
     NAME,
     Files,
     finding,
-    listed,
+    listing,
     matching,
     members,
     patterns_of,
     refuse_foreign,
-    selected,
+    selection,
 )
 from bootstrap_assets.sources.commonaccord.plain_text import plain_text
 from bootstrap_assets.sources.commonaccord.prose_library import Library, Reach
@@ -63,7 +63,7 @@ class _Rendering:
     units: tuple[Unit, ...] = ()
     values: tuple[Resolved, ...] = ()
     root: Resolved | None = None
-    unresolved: tuple[str, ...] = ()
+    open_names: tuple[str, ...] = ()
 
 
 def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
@@ -85,14 +85,14 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
         yield from findings
         files = Files(places)
         library = Library(places, files.read)
-        unmatched = [pattern for pattern in patterns if not any(matching(library, [pattern]))]
+        misses = [pattern for pattern in patterns if not any(matching(library, [pattern]))]
         names = ", ".join(archive.path.name for archive in archives)
-        if len(unmatched) == len(patterns):
+        if len(misses) == len(patterns):
             raise FormatError(f"{names}: no file below Doc/ matches {', '.join(patterns)}")
-        for pattern in [pattern for pattern in unmatched if pattern not in DEFAULT_PATTERNS]:
+        for pattern in [pattern for pattern in misses if pattern not in DEFAULT_PATTERNS]:
             yield finding("pattern_without_match", f"no file below Doc/ matches {pattern}", names)
         documents = 0
-        for path in selected(library, patterns):
+        for path in selection(library, patterns):
             if library.file(path).is_prose_object:
                 documents += 1
                 yield _parse_file(library, path, f"{places[path][0].path.name}: Doc/{path}")
@@ -151,9 +151,9 @@ def _own_prose(library: Library, path: str, resolver: Resolver | None) -> _Rende
         values.append(value)
         paragraphs.append(paragraph)
         position += len(paragraph) + 2
-    unresolved = dict.fromkeys(name for value in values for name in open_placeholders(value.html))
+    open_names = dict.fromkeys(name for value in values for name in open_placeholders(value.html))
     text = "\n\n".join(paragraphs) or library.text(path).strip()
-    return _Rendering("library", text, tuple(units), tuple(values), unresolved=tuple(unresolved))
+    return _Rendering("library", text, tuple(units), tuple(values), open_names=tuple(open_names))
 
 
 def _title(resolver: Resolver) -> str | None:
@@ -174,14 +174,14 @@ def _document(
         for include in library.file(path).includes
         if include.path is not None
     ]
-    looping = [key for key in resolver.cycles if any(key.endswith(name) for name in rendering.unresolved)]
+    looping = [key for key in resolver.cycles if any(key.endswith(name) for name in rendering.open_names)]
     metadata = {
         "kind": rendering.kind,
         "includes": includes,
         "missing_includes": [{"file": file, "target": target} for file, target in reach.missing],
         "cycles": [list(cycle) for cycle in reach.cycles],
         "placeholder_cycles": looping,
-        "unresolved": list(rendering.unresolved),
+        "unresolved": list(rendering.open_names),
     }
     url = f"{HOMEPAGE}/blob/master/Doc/{quote(path)}"
     return Document(NAME, path, title, rendering.text, LICENCE, ATTRIBUTION, url, metadata)
@@ -224,7 +224,7 @@ def _findings(document: Document, reach: Reach, place: str) -> Iterator[Finding]
     }
     for kind, (message, names) in troubles.items():
         if names:
-            yield finding(kind, f"{message}: {listed(names)}", place, path)
+            yield finding(kind, f"{message}: {listing(names)}", place, path)
 
 
 SOURCE = Source(

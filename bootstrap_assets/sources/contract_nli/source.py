@@ -62,7 +62,7 @@ class _Reader:
     """What is remembered from file to file: ids given, contracts seen, splits met."""
 
     ids: UniqueIds = field(default_factory=UniqueIds)
-    seen: set[bytes] = field(default_factory=set)
+    digests: set[bytes] = field(default_factory=set)
     splits: set[str] = field(default_factory=set)
 
 
@@ -103,7 +103,7 @@ def _split_names(archive: Archive) -> list[str]:
 def _refuse_foreign(archive: Archive) -> None:
     if not _split_names(archive):
         raise ForeignFileError(
-            f"{archive.path.name}: holds none of train.json, dev.json, test.json (it holds {archive.listed()});"
+            f"{archive.path.name}: holds none of train.json, dev.json, test.json (it holds {archive.listing()});"
             f" the official ContractNLI archive is {OFFICIAL}"
         )
 
@@ -130,45 +130,45 @@ def _parse_file(text: str, place: str, split: str, reader: _Reader) -> Parsed:
     problems: list[Finding] = []
     for number, raw in enumerate(documents):
         try:
-            parsed = _document(raw, f"{place}: documents[{number}]", file, reader)
+            entry = _document(raw, f"{place}: documents[{number}]", file, reader)
         except Malformed as problem:
             problems.append(error("malformed", problem.problem, problem.place))
             yield problems[-1]
             continue
-        good += isinstance(parsed, ParsedDocument)
-        yield parsed
+        good += isinstance(entry, ParsedDocument)
+        yield entry
     if problems and not good:
         raise FormatError(f"{problems[0].place}: {problems[0].message}; no document in this file can be read")
 
 
 def _document(raw: object, place: str, file: _File, reader: _Reader) -> ParsedDocument | Finding:
-    wanted = _identity(raw, place)
+    identity = _identity(raw, place)
     text = clean_text(member(raw, "text", str, place))
     if not text.strip():
-        return error("empty_text", "the contract's text is empty", place, wanted)
+        return error("empty_text", "the contract's text is empty", place, identity)
     sets = member(raw, "annotation_sets", list, place) if "annotation_sets" in _keys(raw) else []
     spans = member(raw, "spans", list, place)
-    lost: list[str] = []
-    digest = content_hash(f"{wanted}\x1f{text}\x1f{storable(sets, [])!r}")
-    if digest in reader.seen:
+    losses: list[str] = []
+    digest = content_hash(f"{identity}\x1f{text}\x1f{storable(sets, [])!r}")
+    if digest in reader.digests:
         message = "this contract was read before, with the same labels: taken once"
-        return warning("duplicate_document", message, place, wanted)
-    reader.seen.add(digest)
-    source_id = reader.ids.take_document(wanted, text)
+        return warning("duplicate_document", message, place, identity)
+    reader.digests.add(digest)
+    source_id = reader.ids.take_document(identity, text)
     annotations, findings = read_annotations(sets, place)
-    document = _make_document(raw, source_id, text, file, annotations, spans, lost)
+    document = _make_document(raw, source_id, text, file, annotations, spans, losses)
     records = whole_and_sections(document)
-    if source_id != wanted:
-        message = f"another contract has the id {wanted!r}: this one is kept as {source_id!r}"
+    if source_id != identity:
+        message = f"another contract has the id {identity!r}: this one is kept as {source_id!r}"
         findings.append(warning("duplicate_id", message, place, source_id))
     findings += [
         warning("unstorable_value", f"{what}: PostgreSQL cannot hold that, so it is left out", place, source_id)
-        for what in lost
+        for what in losses
     ]
     for annotation in annotations:
-        made, noticed = span_records(document, spans, annotation, file.wordings)
-        records += made
-        findings += noticed
+        more, problems = span_records(document, spans, annotation, file.wordings)
+        records += more
+        findings += problems
     return ParsedDocument(document, tuple(_with_split(records, file.split)), tuple(findings))
 
 
@@ -179,12 +179,12 @@ def _make_document(
     file: _File,
     annotations: list[Annotation],
     spans: list[object],
-    lost: list[str],
+    losses: list[str],
 ) -> Document:
     keys = _keys(raw)
     name = keys.get("file_name")
     url = keys.get("url")
-    kept = {key: _kept(key, keys.get(key), lost) for key in ("file_name", "document_type")}
+    extras = {key: _extra(key, keys.get(key), losses) for key in ("file_name", "document_type")}
     return Document(
         source=NAME,
         source_id=source_id,
@@ -194,7 +194,7 @@ def _make_document(
         attribution=SOURCE.attribution,
         url=clean_text(url) if isinstance(url, str) and url.strip() else HOMEPAGE,
         metadata={
-            **{key: value for key, value in kept.items() if value is not None},
+            **{key: value for key, value in extras.items() if value is not None},
             "split": file.split,
             "labels": {f"{annotation.key}{annotation.suffix}": annotation.choice for annotation in annotations},
             "spans": segments(spans, len(text)),
@@ -202,12 +202,12 @@ def _make_document(
     )
 
 
-def _kept(key: str, value: object, lost: list[str]) -> Any:
-    """A value for the metadata; `lost` is told what of it cannot be kept."""
+def _extra(key: str, value: object, losses: list[str]) -> Any:
+    """A value for the metadata; `losses` gets what cannot be kept of it."""
     problems: list[str] = []
-    stored = storable(value, problems, MOST_DEPTH - 1)  # the metadata itself is a level
-    lost += [f"{key} is {problem}" if stored is None else f"{key} holds {problem}" for problem in problems]
-    return stored
+    result = storable(value, problems, MOST_DEPTH - 1)  # the metadata itself is a level
+    losses += [f"{key} is {problem}" if result is None else f"{key} holds {problem}" for problem in problems]
+    return result
 
 
 def _with_split(records: list[Record], split: str) -> Iterator[Record]:

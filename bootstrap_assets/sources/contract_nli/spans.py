@@ -110,8 +110,8 @@ def _record(
 
 def segments(spans: list[object], length: int) -> list[tuple[int, int]]:
     """Offsets of all the pieces that the data set cut a contract into; annotators chose evidence among these."""
-    found = (_offsets(spans, index, length) for index in range(len(spans)))
-    return [offsets for offsets in found if not isinstance(offsets, str)]
+    pairs = (_offsets(spans, index, length) for index in range(len(spans)))
+    return [offsets for offsets in pairs if not isinstance(offsets, str)]
 
 
 def _offsets(spans: list[object], index: object, length: int) -> tuple[int, int] | str:
@@ -133,5 +133,5 @@ def error(kind: str, message: str, place: str, source_id: str | None = None) -> 
 
 
 def warning(kind: str, message: str, place: str, source_id: str | None = None) -> Finding:
-    """A finding that is only told."""
+    """A finding that is only reported."""
     return Finding(NAME, Severity.WARNING, kind, message, place, source_id)

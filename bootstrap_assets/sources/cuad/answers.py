@@ -21,32 +21,32 @@ def locate(text: str, answer: str, start: int | None) -> tuple[int, int] | None:
 
     If it occurs nowhere to the letter, white space of any length counts as equal. None if it is not there.
     """
-    wanted = max(start or 0, 0)
-    if start == wanted and text.startswith(answer, wanted):
-        return wanted, wanted + len(answer)
-    after = text.find(answer, wanted)
-    before = text.rfind(answer, 0, wanted + len(answer))
-    found = [at for at in (before, after) if at >= 0]
-    if found:
-        best = min(found, key=lambda at: abs(at - wanted))
+    hint = max(start or 0, 0)
+    if start == hint and text.startswith(answer, hint):
+        return hint, hint + len(answer)
+    after = text.find(answer, hint)
+    before = text.rfind(answer, 0, hint + len(answer))
+    places = [at for at in (before, after) if at >= 0]
+    if places:
+        best = min(places, key=lambda at: abs(at - hint))
         return best, best + len(answer)
-    return min(_loosely(text, answer), key=lambda span: abs(span[0] - wanted), default=None)
+    return min(_loosely(text, answer), key=lambda span: abs(span[0] - hint), default=None)
 
 
 def _loosely(text: str, answer: str) -> Iterator[tuple[int, int]]:
     """Where an answer occurs if white space of any length counts as one space; in time linear in the text."""
     words = [match.span() for match in re.finditer(r"\S+", text)]
     starts = list(accumulate((end - start + 1 for start, end in words), initial=0))
-    flat, wanted = " ".join(text[start:end] for start, end in words), " ".join(answer.split())
+    flat, needle = " ".join(text[start:end] for start, end in words), " ".join(answer.split())
 
     def position(at: int) -> int:
         word = bisect_right(starts, at) - 1
         return words[word][0] + at - starts[word]
 
-    at = flat.find(wanted) if wanted else -1
+    at = flat.find(needle) if needle else -1
     while at >= 0:
-        yield position(at), position(at + len(wanted) - 1) + 1
-        at = flat.find(wanted, at + len(wanted))
+        yield position(at), position(at + len(needle) - 1) + 1
+        at = flat.find(needle, at + len(needle))
 
 
 class NormalisedAnswers:
@@ -64,8 +64,8 @@ class NormalisedAnswers:
 
         Raises csv.Error or UnknownEncoding if it is unreadable.
         """
-        decoded = decode(content)
-        text = clean_text(decoded.text)
+        table = decode(content)
+        text = clean_text(table.text)
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
         limit = csv.field_size_limit(_LARGEST_CELL)
         try:
@@ -86,7 +86,7 @@ class NormalisedAnswers:
                     if index < len(row) and row[index].strip()
                 }
                 self._rows.append((row[0].strip(), answers, f"{place}, row {number}"))
-        return decoded._replace(text="")
+        return table._replace(text="")
 
     def by_title(self, titles: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
         """The answers for each title, and (file name, place) of the rows that belong to none of them."""
@@ -94,17 +94,17 @@ class NormalisedAnswers:
         loose: dict[str, set[str]] = defaultdict(set)
         for title in exact:
             loose[_letters(title)].add(title)
-        found: dict[str, dict[str, str]] = {}
-        unmatched: list[tuple[str, str]] = []
+        matches: dict[str, dict[str, str]] = {}
+        misses: list[tuple[str, str]] = []
         for name, answers, place in self._rows:
             stem = re.sub(r"\.(pdf|txt|docx?|html?)\Z", "", name, flags=re.IGNORECASE)
             candidates = {stem} & exact or loose.get(_letters(stem), set())
             if len(candidates) != 1:
-                unmatched.append((name, place))
+                misses.append((name, place))
                 continue
             title = next(iter(candidates))
-            found[title] = {**answers, **found.get(title, {})}
-        return found, unmatched
+            matches[title] = {**answers, **matches.get(title, {})}
+        return matches, misses
 
 
 def _letters(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bootstrap_assets.corpus.records import Finding, Severity
 from bootstrap_assets.errors import ArchiveError, ForeignFileError, FormatError, NotAnArchiveError
+from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.sources.fetch.archive import Archive
 from bootstrap_assets.sources.json_input import Malformed, describe, load_json, member, read_text, zip_or_nothing
 from bootstrap_assets.texts.content import clean_text
@@ -66,7 +67,7 @@ CATEGORIES = (
 COLUMNS = ("contract_name", "contract_text", "category", "clause_text", "start_ix", "end_ix")
 """The columns of the Parquet export; `end_ix` follows from the others and is not read."""
 
-_BY_FOLDED = {"".join(category.casefold().split()): category for category in CATEGORIES}
+_BY_LETTERS = {"".join(category.casefold().split()): category for category in CATEGORIES}
 _JSON_NAMES = ("cuad_v1.json", "cuadv1.json")
 _ROWS_AT_ONCE = 64
 _BUFFER = 1024**2
@@ -110,9 +111,9 @@ def canonical(category: str) -> str:
     """
     category = " ".join(clean_text(category).split())
     for name in (category, re.sub(r"_\d+\Z", "", category)):
-        known = _BY_FOLDED.get("".join(name.casefold().split()))
-        if known:
-            return known
+        spelling = _BY_LETTERS.get("".join(name.casefold().split()))
+        if spelling:
+            return spelling
     return category
 
 
@@ -124,10 +125,10 @@ def read(path: Path) -> Contents:
         contents = Contents([], [])
         for name in _json_names(archive) if archive else [path.name]:
             place = f"{path.name}: {name}" if archive else path.name
-            text, noticed = read_text(path, archive, name, NAME)
+            text, warnings = read_text(path, archive, name, NAME)
             try:
-                data, repeated = load_json(text, place, NAME)
-                contents.findings += (*noticed, *repeated)
+                data, repeats = load_json(text, place, NAME)
+                contents.findings += (*warnings, *repeats)
                 _from_json(data, place, contents)
             except FormatError as problem:
                 if archive or _is_official(name) or '"paragraphs"' in text:
@@ -145,7 +146,7 @@ def error(kind: str, message: str, place: str, source_id: str | None = None) -> 
 
 
 def warning(kind: str, message: str, place: str, source_id: str | None = None) -> Finding:
-    """A finding that is only told."""
+    """A finding that is only reported."""
     return Finding(NAME, Severity.WARNING, kind, message, place, source_id)
 
 
@@ -161,7 +162,7 @@ def _refuse_foreign(archive: Archive) -> None:
     if not _json_names(archive):
         raise ForeignFileError(
             f"{archive.path.name}: holds neither CUAD_v1.json nor CUADv1.json, the files of all contracts; it has"
-            f" {archive.listed()}"
+            f" {archive.listing()}"
         )
 
 
@@ -175,7 +176,7 @@ def _from_json(data: object, place: str, contents: Contents) -> None:
         entries = member(data, "data", list, place)
     except Malformed as problem:
         raise FormatError(str(problem)) from problem
-    broken: list[Malformed] = []
+    problems: list[Malformed] = []
     before = len(contents.contracts)
     for number, entry in enumerate(entries):
         where = f"{place}: data[{number}]"
@@ -183,18 +184,18 @@ def _from_json(data: object, place: str, contents: Contents) -> None:
             title = clean_text(member(entry, "title", str, where)).strip()
             paragraphs = member(entry, "paragraphs", list, where)
             if not paragraphs:
-                broken.append(Malformed(f"{where}.paragraphs", "the list is empty: the contract has no text"))
+                problems.append(Malformed(f"{where}.paragraphs", "the list is empty: the contract has no text"))
             for index, paragraph in enumerate(paragraphs):
                 inner = f"{where}.paragraphs[{index}]"
                 try:
                     contents.contracts.append(_contract(title, paragraph, inner))
                 except Malformed as problem:
-                    broken.append(problem)
+                    problems.append(problem)
         except Malformed as problem:
-            broken.append(problem)
+            problems.append(problem)
     if len(contents.contracts) == before:
-        raise FormatError(str(broken[0]) if broken else f"{place}: the list 'data' holds no contract")
-    contents.findings += [error("malformed", problem.problem, problem.place) for problem in broken]
+        raise FormatError(str(problems[0]) if problems else f"{place}: the list 'data' holds no contract")
+    contents.findings += [error("malformed", problem.problem, problem.place) for problem in problems]
 
 
 def _contract(title: str, paragraph: object, place: str) -> Contract:
@@ -235,16 +236,16 @@ def _offset(answer: object, key: str = "answer_start") -> int | None:
 
 def _from_parquet(path: Path) -> Contents:
     contents = Contents([], [])
-    known: dict[tuple[str, str], Contract] = {}
+    contracts: dict[tuple[str, str], Contract] = {}
     for number, row in enumerate(_parquet_rows(path)):
         place = f"{path.name}: row {number}"
         title, text = row["contract_name"], row["contract_text"]
         if not isinstance(title, str) or not title.strip() or not isinstance(text, str):
             contents.findings.append(error("malformed", "contract_name or contract_text is missing", place))
             continue
-        contract = known.get((title, text))
+        contract = contracts.get((title, text))
         if contract is None:
-            contract = known[title, text] = Contract(clean_text(title).strip(), clean_text(text), place)
+            contract = contracts[title, text] = Contract(clean_text(title).strip(), clean_text(text), place)
             contents.contracts.append(contract)
         category, clause, start = row["category"], row["clause_text"], _offset(row, "start_ix")
         if not isinstance(category, str) or not category.strip():
@@ -260,12 +261,13 @@ def _from_parquet(path: Path) -> Contents:
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Rows in small batches: a contract's text is repeated on each of its rows."""
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
+    with needs_extra("parquet", f"{path.name}: a Parquet export of CUAD"):
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
 
     damage = (arrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError)
     try:
-        # Buffered: else the whole column of a row group, every contract's text many times over, is read at once.
+        # Buffered: otherwise the whole column of a row group, each text many times over, is read at once.
         file = parquet.ParquetFile(path, buffer_size=_BUFFER, read_dictionary=["contract_text"])
     except damage as problem:
         message = f"{path.name}: this is not a Parquet file, or a damaged one: {problem}"
@@ -273,17 +275,17 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     with file:
         missing = [name for name in COLUMNS[:-1] if name not in file.schema_arrow.names]
         if missing:
-            held = ", ".join(file.schema_arrow.names)
-            raise ForeignFileError(f"{path.name}: the column {', '.join(missing)} is missing (it has {held})")
+            columns = ", ".join(file.schema_arrow.names)
+            raise ForeignFileError(f"{path.name}: the column {', '.join(missing)} is missing (it has {columns})")
         try:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(COLUMNS[:-1]), use_threads=False):
                 texts = batch.column("contract_text")
                 if not arrow.types.is_dictionary(texts.type):
                     texts = texts.dictionary_encode()
                 indices = texts.indices.to_pylist()
-                used = {index: texts.dictionary[index].as_py() for index in set(indices) - {None}}
+                values = {index: texts.dictionary[index].as_py() for index in set(indices) - {None}}
                 for index, row in zip(indices, batch.drop_columns(["contract_text"]).to_pylist(), strict=True):
-                    yield {**row, "contract_text": used.get(index)}
+                    yield {**row, "contract_text": values.get(index)}
         except damage as problem:
             raise ArchiveError(f"{path.name}: the Parquet file is damaged: {problem}") from problem
 

@@ -53,21 +53,21 @@ def parse(paths: Sequence[Path], options: Mapping[str, Any]) -> Parsed:
     if not own:
         strays.refuse()
     yield from strays.findings()
-    answers, unmatched = labels.answers.by_title(title for title, _ in labels.contracts)
-    ids, done = UniqueIds(), set[Key]()
+    answers, misses = labels.answers.by_title(title for title, _ in labels.contracts)
+    ids, keys = UniqueIds(), set[Key]()
     for path in own:
         if len(paths) > 1:
             contents = Contents([], [])
             contents = read(path)
         yield from contents.findings
         for contract in contents.contracts:
-            yield from _once(contract, labels, answers, ids, done)
-    for name, place in unmatched:
+            yield from _once(contract, labels, answers, ids, keys)
+    for name, place in misses:
         yield warning("unmatched_answers", f"no single contract has the title of the file {name!r}", place)
 
 
 @dataclass(slots=True)
-class _Merged:
+class _LabelSet:
     """The questions and answers of one contract from all archives; each answer with the number of its entry."""
 
     questions: dict[str, str] = field(default_factory=dict)
@@ -78,9 +78,9 @@ class _Labels:
     """All labels of all archives, by contract; small beside the texts, which are not kept."""
 
     def __init__(self) -> None:
-        self.contracts: dict[Key, _Merged] = {}
+        self.contracts: dict[Key, _LabelSet] = {}
         self.answers = NormalisedAnswers()
-        self._reported: set[str] = set()
+        self._unknown: set[str] = set()
         self._entries = 0
 
     def take(self, contents: Contents) -> Iterator[Finding]:
@@ -92,11 +92,11 @@ class _Labels:
                 message = f"the contract {contract.title!r} is in the file twice: taken once, with both's labels"
                 yield warning("duplicate_contract", message, contract.place, contract.title)
             keys.add(key)
-            merged = self.contracts.setdefault(key, _Merged())
+            label_set = self.contracts.setdefault(key, _LabelSet())
             for category, question in contract.questions.items():
-                merged.questions[category] = merged.questions.get(category) or question
+                label_set.questions[category] = label_set.questions.get(category) or question
             self._entries += 1
-            merged.answers += [(answer, self._entries) for answer in contract.answers]
+            label_set.answers += [(answer, self._entries) for answer in contract.answers]
         if contents.answers_csv:
             content, place = contents.answers_csv
             try:
@@ -104,10 +104,10 @@ class _Labels:
             except (csv.Error, UnknownEncoding) as problem:
                 yield warning("unreadable_answers", f"the table of answers is left out: {problem}", place)
 
-    def unknown_categories(self, merged: _Merged, place: str, source_id: str) -> list[Finding]:
+    def unknown_categories(self, label_set: _LabelSet, place: str, source_id: str) -> list[Finding]:
         """A warning for each category that is not official and was not met before."""
-        unknown = sorted(merged.questions.keys() - _ORDER.keys() - self._reported)
-        self._reported.update(unknown)
+        unknown = sorted(label_set.questions.keys() - _ORDER.keys() - self._unknown)
+        self._unknown.update(unknown)
         return [
             warning("unknown_category", f"{category!r} is none of the 41 categories: kept", place, source_id)
             for category in unknown
@@ -119,33 +119,35 @@ def _once(
     labels: _Labels,
     answers: Mapping[str, Mapping[str, str]],
     ids: UniqueIds,
-    done: set[Key],
+    keys: set[Key],
 ) -> Parsed:
     """The parsed contract, unless it was yielded before or is empty."""
     key = _key(contract)
-    if key in done:
+    if key in keys:
         yield from contract.findings
         return
-    done.add(key)
+    keys.add(key)
     if not contract.text.strip():
         yield error("empty_text", "the contract's text is empty", contract.place, contract.title)
         yield from contract.findings
         return
     source_id = ids.take_document(contract.title, contract.text)
-    merged = labels.contracts[key]
-    findings = [*contract.findings, *labels.unknown_categories(merged, contract.place, source_id)]
+    label_set = labels.contracts[key]
+    findings = [*contract.findings, *labels.unknown_categories(label_set, contract.place, source_id)]
     if source_id != contract.title:
         message = f"another contract has the title {contract.title!r}: this one is kept as {source_id!r}"
         findings.append(warning("duplicate_title", message, contract.place, source_id))
-    document = _document(contract, source_id, merged, answers.get(contract.title, {}))
-    clauses, noticed = _clauses(document, merged)
+    document = _document(contract, source_id, label_set, answers.get(contract.title, {}))
+    clauses, problems = _clauses(document, label_set)
     records = (*whole_and_sections(document), *clauses)
-    yield ParsedDocument(document, records, (*findings, *noticed))
+    yield ParsedDocument(document, records, (*findings, *problems))
 
 
-def _document(contract: Contract, source_id: str, merged: _Merged, answers: Mapping[str, str]) -> Document:
-    answered = {answer.category for answer, _ in merged.answers}
-    absent = sorted(merged.questions.keys() - answered, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+def _document(contract: Contract, source_id: str, label_set: _LabelSet, answers: Mapping[str, str]) -> Document:
+    categories = {answer.category for answer, _ in label_set.answers}
+    absent = sorted(
+        label_set.questions.keys() - categories, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)
+    )
     return Document(
         source=NAME,
         source_id=source_id,
@@ -165,21 +167,21 @@ class _Clause:
     category: str
 
 
-def _clauses(document: Document, merged: _Merged) -> tuple[list[Record], list[Finding]]:
+def _clauses(document: Document, label_set: _LabelSet) -> tuple[list[Record], list[Finding]]:
     """The *clause* records of a document in the order of their offsets, and what is wrong with its answers."""
     entries: dict[_Clause, set[int]] = {}
     findings: list[Finding] = []
-    for answer, entry in merged.answers:
+    for answer, entry in label_set.answers:
         clause = _place(document, answer, findings)
         if clause is None:
             continue
-        seen_in = entries.setdefault(clause, set())
-        if entry in seen_in:  # in another archive it is what merging is for
+        in_entries = entries.setdefault(clause, set())
+        if entry in in_entries:  # in another archive it is what merging is for
             message = f"the same answer is given twice for {answer.category!r}: taken once"
             findings.append(warning("duplicate_answer", message, answer.place, document.source_id))
-        seen_in.add(entry)
+        in_entries.add(entry)
     ids = UniqueIds()
-    return [_record(document, clause, merged.questions, ids) for clause in sorted(entries)], findings
+    return [_record(document, clause, label_set.questions, ids) for clause in sorted(entries)], findings
 
 
 def _place(document: Document, answer: Answer, findings: list[Finding]) -> _Clause | None:
@@ -189,13 +191,13 @@ def _place(document: Document, answer: Answer, findings: list[Finding]) -> _Clau
         findings.append(error("empty_text", message, answer.place, document.source_id))
         return None
     span = locate(document.text, answer.text, answer.start)
-    shown = f"{answer.category!r} ({answer.text[:40]!r}…)"
+    quote = f"{answer.category!r} ({answer.text[:40]!r}…)"
     if span is None:
-        message = f"the answer for {shown} is not in the text, at offset {answer.start} or elsewhere"
+        message = f"the answer for {quote} is not in the text, at offset {answer.start} or elsewhere"
         findings.append(error("offset_mismatch", message, answer.place, document.source_id))
         return None
     if span != (answer.start, (answer.start or 0) + len(answer.text)):
-        message = f"the answer for {shown} is not at offset {answer.start} but at {span[0]}: corrected"
+        message = f"the answer for {quote} is not at offset {answer.start} but at {span[0]}: corrected"
         findings.append(warning("offset_corrected", message, answer.place, document.source_id))
     return _Clause(*span, answer.category)
 

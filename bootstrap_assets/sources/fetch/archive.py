@@ -59,24 +59,24 @@ class Archive:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
         self._archive = archive
-        self._decoded: dict[str, Decoded] = {}
+        self._texts: dict[str, Decoded] = {}
         self._members: dict[str, zipfile.ZipInfo] = {}
-        self._repeated: dict[str, None] = {}
+        self._repeats: dict[str, None] = {}
         for info in archive.infolist():
             name = canonical(written_name(info))
             if not name or is_folder(info) or is_litter(name):
                 continue
             if name in self._members:
-                self._repeated.setdefault(name)
+                self._repeats.setdefault(name)
             self._members[name] = info
 
     @cached_property
-    def _sorted(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         return tuple(sorted(self._members))
 
     def names(self) -> list[str]:
         """The full names of the files in the archive, sorted, without folders and the systems' own files."""
-        return list(self._sorted)
+        return list(self._names)
 
     @cached_property
     def top(self) -> str:
@@ -88,15 +88,15 @@ class Archive:
     def below(self, folder: str = "") -> dict[str, str]:
         """The files below a folder of the top folder: their path from that folder on, and their full name."""
         prefix = self.top + (f"{folder.strip('/')}/" if folder.strip("/") else "")
-        return {name.removeprefix(prefix): name for name in self._sorted if name.startswith(prefix)}
+        return {name.removeprefix(prefix): name for name in self._names if name.startswith(prefix)}
 
-    def listed(self, most: int = 8) -> str:
+    def listing(self, most: int = 8) -> str:
         """Some of the names, for a message; with a word on archives within the archive."""
-        shown = ", ".join(self._sorted[:most]) or "nothing"
-        more = f" and {len(self._sorted) - most:,} more" if len(self._sorted) > most else ""
-        inner = [name for name in self._sorted if name.lower().endswith(".zip")]
+        names = ", ".join(self._names[:most]) or "nothing"
+        more = f" and {len(self._names) - most:,} more" if len(self._names) > most else ""
+        inner = [name for name in self._names if name.lower().endswith(".zip")]
         advice = f"; an archive in it, {inner[0]}, is not looked into: unpack that one" if inner else ""
-        return f"{shown}{more}{advice}"
+        return f"{names}{more}{advice}"
 
     def read(self, name: str) -> bytes:
         """The bytes of a member. Raises ArchiveError if it is missing, damaged or not as long as declared.
@@ -122,7 +122,7 @@ class Archive:
             )
         return content
 
-    def decoded(self, name: str) -> Decoded:
+    def content(self, name: str) -> Decoded:
         """A member as text, and how it was read. Raises UnreadableMemberError for an unknown encoding."""
         try:
             return decode(self.read(name))
@@ -131,9 +131,9 @@ class Archive:
 
     def text(self, name: str) -> str:
         """A member as text, without byte order mark; `findings` tells what was not certain about it."""
-        decoded = self.decoded(name)
-        self._decoded[name] = decoded._replace(text="")
-        return decoded.text
+        content = self.content(name)
+        self._texts[name] = content._replace(text="")
+        return content.text
 
     def findings(self, source: str) -> list[Finding]:
         """What was not certain about the members read as text so far, as warnings of the given source."""
@@ -141,12 +141,12 @@ class Archive:
         return [
             *(
                 Finding(source, Severity.WARNING, "repeated_member", message, f"{self.path.name}: {name}")
-                for name in self._repeated
+                for name in self._repeats
             ),
             *(
                 finding
-                for name, decoded in self._decoded.items()
-                for finding in decoded.findings(source, f"{self.path.name}: {name}")
+                for name, content in self._texts.items()
+                for finding in content.findings(source, f"{self.path.name}: {name}")
             ),
         ]
 
@@ -159,7 +159,7 @@ class Archive:
 @contextmanager
 def open_archive(
     path: Path,
-    max_unpacked: int = MAX_UNPACKED_BYTES,
+    limit: int = MAX_UNPACKED_BYTES,
     belongs: Callable[[Archive], None] = lambda _archive: None,
 ) -> Iterator[Archive]:
     """Open a zip archive for reading, after looking at every member's name, kind and declared size.
@@ -174,10 +174,10 @@ def open_archive(
     except _DAMAGE as error:
         raise _no_zip(path, error) from error
     with archive:
-        opened = Archive(path, archive)
-        belongs(opened)
-        _refuse_unsafe(path, archive.infolist(), max_unpacked)
-        yield opened
+        ours = Archive(path, archive)
+        belongs(ours)
+        _refuse_unsafe(path, archive.infolist(), limit)
+        yield ours
 
 
 def read_file(path: Path) -> Decoded:
@@ -202,17 +202,15 @@ def read_file(path: Path) -> Decoded:
         raise UnreadableMemberError(f"{path.name}: {error}") from None
 
 
-def _refuse_unsafe(path: Path, members: list[zipfile.ZipInfo], max_unpacked: int) -> None:
+def _refuse_unsafe(path: Path, members: list[zipfile.ZipInfo], limit: int) -> None:
     for info in members:
         problem = danger(info)
         if problem:
             raise ArchiveError(f"{path.name}: member {info.orig_filename!r} {problem}")
     files = [info for info in members if not is_folder(info)]
     total = sum(info.file_size for info in files)
-    if total > max_unpacked:
-        raise ArchiveError(
-            f"{path.name}: its members would unpack to {total:,} bytes; the limit is {max_unpacked:,}"
-        )
+    if total > limit:
+        raise ArchiveError(f"{path.name}: its members would unpack to {total:,} bytes; the limit is {limit:,}")
     problems = [obstacle(info) for info in files]
     if files and all(problems):
         raise ArchiveError(f"{path.name}: member {files[0].orig_filename!r} {problems[0]}")

@@ -43,7 +43,7 @@ class ChecksumLock:
             return None if entry is None else LockEntry(**entry)
         except (ValueError, TypeError, AttributeError) as error:
             raise ChecksumError(
-                f"{self.path}: not a readable checksum lock ({error}); restore it, or delete it to record anew"
+                f"{self.path}: not a readable checksum lock ({error}); restore it, or delete it to record it again"
             ) from error
 
     def record(self, filename: str, entry: LockEntry) -> None:

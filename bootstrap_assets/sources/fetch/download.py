@@ -33,7 +33,7 @@ __all__ = ["LOCK_NAME", "ChecksumLock", "Fetched", "LockEntry", "OnBytes", "fetc
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0  # seconds, for a connection and between two pieces of a body
 
 OnBytes = Callable[[int, "int | None"], None]
-"""Told, after each piece, how many bytes are there and how many there will be (None if that is unknown)."""
+"""Called after each piece with the bytes so far and the bytes in all (None if that is unknown)."""
 
 _CHUNK, _TRANSIENT = 1 << 16, {408, 425, 429}
 
@@ -57,7 +57,7 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / f".{remote.filename}.lock"):
         download = _Download(remote, folder, lock, timeout, on_bytes)
-        return download.refresh() if force else download.cached() or download.fresh()
+        return download.refresh() if force else download.from_cache() or download.fresh()
 
 
 def newer_version(
@@ -68,10 +68,10 @@ def newer_version(
     One conditional request whose body is not read. None too for an archive that was never downloaded, or whose
     server names no versions. Raises DownloadError or DownloadInterrupted.
     """
-    known = condition(lock.get(remote.filename))
-    if not known:
+    headers = condition(lock.get(remote.filename))
+    if not headers:
         return None
-    with _Download(remote, lock.path.parent, lock, timeout, None).ask(known) as response:
+    with _Download(remote, lock.path.parent, lock, timeout, None).ask(headers) as response:
         if response.status_code == 304:
             return None
         return response.headers.get("ETag") or response.headers.get("Last-Modified")
@@ -98,7 +98,7 @@ class _Download:
         self.timeout = timeout
         self.on_bytes = on_bytes
 
-    def cached(self) -> Fetched | None:
+    def from_cache(self) -> Fetched | None:
         """The file that is there, if it is what it was; one that was put there by hand is recorded."""
         if not self.path.exists():
             return None
@@ -113,7 +113,7 @@ class _Download:
         except Unsound:  # recorded by a version that did not look: it was never what the publisher has
             self.entry = None
             return None
-        return self._fetched(sha256, size, self.entry.etag, was_cached=True)
+        return self._result(sha256, size, self.entry.etag, was_cached=True)
 
     def fresh(self) -> Fetched:
         """Download the file, which must be what it was at first use, if there was one."""
@@ -136,7 +136,7 @@ class _Download:
         sound = self.entry is not None and self.entry.sha256 == sha256
         entry = self._receive(condition(self.entry) if sound else {})
         if entry is None:
-            return self._fetched(sha256, size, self.entry.etag if self.entry else None, was_cached=True)
+            return self._result(sha256, size, self.entry.etag if self.entry else None, was_cached=True)
         return self._accept(entry)
 
     def _accept(self, entry: LockEntry) -> Fetched:
@@ -145,9 +145,9 @@ class _Download:
         self.part.replace(self.path)
         self.state.unlink(missing_ok=True)
         self.lock.record(self.path.name, entry)
-        return self._fetched(entry.sha256, entry.size, entry.etag, was_cached=False, changed=changed)
+        return self._result(entry.sha256, entry.size, entry.etag, was_cached=False, changed=changed)
 
-    def _fetched(
+    def _result(
         self, sha256: str, size: int, etag: str | None, *, was_cached: bool, changed: bool = False
     ) -> Fetched:
         return Fetched(self.path, sha256, size, self.url, etag, was_cached, changed)
@@ -186,24 +186,24 @@ class _Download:
 
     def ask(self, headers: Mapping[str, str]) -> requests.Response:
         """Ask for the file; an answer that was not asked for is an error."""
-        asked = {"Accept-Encoding": "identity", **headers}
+        all_headers = {"Accept-Encoding": "identity", **headers}
         try:
             with web.Session() as session:
-                response = session.get(self.remote.url, headers=asked, stream=True, timeout=self.timeout)
+                response = session.get(self.remote.url, headers=all_headers, stream=True, timeout=self.timeout)
         except (requests.RequestException, OSError, ValueError, TypeError) as error:
             failure = web.failure(error, self.remote.url)
             if failure.lasting:
                 raise DownloadError(f"{self.url}: {failure.message}") from None
             if failure.of_proxy:
                 raise DownloadInterrupted(f"{self.url}: {failure.message}; what has come is kept") from None
-            raise self._interrupted(error) from None
-        expected = {200} | ({206, 416} if "Range" in headers else {304} if headers else set())
-        if response.status_code in expected:
+            raise self._interruption(error) from None
+        statuses = {200} | ({206, 416} if "Range" in headers else {304} if headers else set())
+        if response.status_code in statuses:
             return response
         response.close()
-        raise self._refused(response)
+        raise self._refusal(response)
 
-    def _refused(self, response: requests.Response) -> DownloadError | DownloadInterrupted:
+    def _refusal(self, response: requests.Response) -> DownloadError | DownloadInterrupted:
         status = response.status_code
         message = f"{self.url}: the server answered {status} {response.reason or ''}".rstrip()
         if status in _TRANSIENT or status >= 500:
@@ -211,17 +211,17 @@ class _Download:
             return DownloadInterrupted(f"{message}, and asks to wait ({wait})" if wait else message)
         return DownloadError(f"{message}; download {self.path.name} by hand into {self.path.parent}, or try later")
 
-    def _interrupted(self, error: BaseException) -> DownloadInterrupted:
+    def _interruption(self, error: BaseException) -> DownloadInterrupted:
         """What happened, without the text of the error, which may hold the address with its credentials."""
         return DownloadInterrupted(f"{self.url}: {reason(error, self.timeout)}; what has come is kept")
 
     def _write(self, response: requests.Response, start: int) -> LockEntry:
         """Append the body to the part from `start` on, and look at what came."""
-        etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-        length = None if encoded else integer(response.headers.get("Content-Length"))
+        etag, date = response.headers.get("ETag"), response.headers.get("Last-Modified")
+        is_encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+        length = None if is_encoded else integer(response.headers.get("Content-Length"))
         total = None if length is None else start + length
-        validator = None if encoded else strong(etag) or modified
+        validator = None if is_encoded else strong(etag) or date
         self.state.write_text(json.dumps({"url": self.url, "validator": validator}), encoding="utf-8")
         size = self._append(response, start, total)
         if total is not None and size != total:
@@ -229,7 +229,7 @@ class _Download:
         self._refuse_web_page()
         self._refuse_unsound()
         sha256, size = digest(self.part)
-        return LockEntry(sha256, size, self.url, etag, modified)
+        return LockEntry(sha256, size, self.url, etag, date)
 
     def _append(self, response: requests.Response, start: int, total: int | None) -> int:
         """Write the pieces as they come, so that all that came is kept; returns the size of the part."""
@@ -251,7 +251,7 @@ class _Download:
             while piece := response.raw.read1(_CHUNK, decode_content=True):
                 yield piece
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise self._interrupted(error) from None
+            raise self._interruption(error) from None
 
     def _refuse_web_page(self) -> None:
         with self.part.open("rb") as file:
@@ -261,12 +261,12 @@ class _Download:
             raise DownloadError(f"{self.url}: sent a web page ({title}) where {self.path.name} was expected")
 
     def _refuse_unsound(self) -> None:
-        """A part that is not whole is not THE version, however well the server ended it."""
+        """A part that is not whole is never recorded, however cleanly the server ended it."""
         try:
             check_whole(self.part, self.path.name)
         except Unsound as error:
             if not error.cut_off:
-                self._drop_part()  # else it is gone on with, where its version has a name
+                self._drop_part()  # otherwise it is resumed, if its version has a name
             if error.foreign:
                 raise DownloadError(f"{self.url}: sent something else than {self.path.name}: {error}") from None
             raise DownloadInterrupted(

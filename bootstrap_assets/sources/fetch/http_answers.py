@@ -18,8 +18,8 @@ def web_page_title(beginning: bytes) -> str | None:
     """The title of a web page, from the first bytes of a file; None if the file is none."""
     if not is_html(beginning):
         return None
-    found = _TITLE.search(beginning)
-    return " ".join(html.unescape(found[1].decode(errors="replace")).split())[:200] if found else "no title"
+    match = _TITLE.search(beginning)
+    return " ".join(html.unescape(match[1].decode(errors="replace")).split())[:200] if match else "no title"
 
 
 def public_url(url: str) -> str:
@@ -45,15 +45,15 @@ def strong(etag: str | None) -> str | None:
     return None if etag is None or etag.startswith("W/") else etag
 
 
-def start_of(response: requests.Response, asked: Mapping[str, str]) -> int | None:
+def start_of(response: requests.Response, headers: Mapping[str, str]) -> int | None:
     """The offset of the first byte of a body, or None where it does not go on where the part ends."""
     if response.status_code == 200:
         return 0
-    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if response.status_code != 206 or found is None or asked.get("Range") != f"bytes={found[1]}-":
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if response.status_code != 206 or match is None or headers.get("Range") != f"bytes={match[1]}-":
         return None
     names = (response.headers.get("ETag"), response.headers.get("Last-Modified"))
-    return int(found[1]) if asked["If-Range"] in names or names == (None, None) else None
+    return int(match[1]) if headers["If-Range"] in names or names == (None, None) else None
 
 
 def integer(value: str | None) -> int | None:

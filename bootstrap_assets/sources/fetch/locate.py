@@ -37,19 +37,19 @@ def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
     if settings.data == "official":
         return _download(settings, source, force=force)
     if settings.data == "sample":
-        written = sample.write_sample(settings.root / "sample")
-        return [path for path in written if path.parent.name == source.name]
+        paths = sample.write_sample(settings.root / "sample")
+        return [path for path in paths if path.parent.name == source.name]
     folder = Path(settings.data).expanduser()
     if not folder.is_dir():
         raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
-    found = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
-    if not found:
+    archives = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
+    if not archives:
         raise ArchiveError(
             f"{source.name}: no archive in {folder / source.name}; "
             f"put {', '.join(remote.filename for remote in source.remotes)} there "
             f"({describe_folder(folder / source.name)})"
         )
-    return found
+    return archives
 
 
 def _download(settings: Settings, source: Source, *, force: bool) -> list[Path]:

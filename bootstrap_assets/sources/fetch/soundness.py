@@ -41,7 +41,7 @@ def check_whole(path: Path, name: str) -> None:
     Raises Unsound. What neither check understands (another format, an encrypted member) is left to the parser.
     """
     check_ending(path, name)
-    with suppress(NotImplementedError):  # a later version of zip: told by the parser
+    with suppress(NotImplementedError):  # a later version of zip: reported by the parser
         _check_all(path, name)
 
 
@@ -59,7 +59,7 @@ def _zip_ending(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             first = min((member.header_offset for member in archive.infolist()), default=0)
-    except NotImplementedError:  # a later version of zip: told by the parser
+    except NotImplementedError:  # a later version of zip: reported by the parser
         return
     except _DAMAGE as error:
         foreign = bool(beginning) and not begins

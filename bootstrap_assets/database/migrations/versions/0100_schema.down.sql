@@ -8,16 +8,19 @@ BEGIN
         EXECUTE format('DROP TABLE IF EXISTS %I', space.table_name);
     END LOOP;
 END $$;
-DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, reference_rank, reference_text_candidates,
+DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, reference_rank, reference_mean_vector,
+    reference_vector_scores, reference_nearest, reference_space, reference_text_candidates,
     reference_label_scores, reference_text_scores, reference_phrase, reference_word, reference_passes, reference_lower,
     bootstrap_stored, bootstrap_record_digest, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
-DROP TYPE IF EXISTS reference_ranked, reference_question, reference_filters;
+DROP TYPE IF EXISTS reference_ranked, reference_space, reference_question, reference_filters;
+DROP TABLE IF EXISTS document_extractions, document_files, document_states, bootstrap_tenants;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
-    reference_text_changes, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
+    reference_text_changes, reference_unsettled_texts, reference_counted_texts, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
     embedding_limiters, bootstrap_breakers, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
-    reference_batch, reference_count_texts;
+    reference_batch, reference_count_texts, reference_queue_texts, reference_queue_parts, document_is_stale,
+    document_lock, reference_is_visible;
 DROP FUNCTION IF EXISTS repository_swap;
 DROP TABLE IF EXISTS repository_dependencies, repository_references, repository_symbols, repository_files,
     repository_snapshots, repository_blobs;

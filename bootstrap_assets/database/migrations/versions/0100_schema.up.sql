@@ -10,6 +10,7 @@ SELECT '[1]'::vector;
 \i texts/functions/reference_unaccented.sql
 \i texts/functions/reference_plain.sql
 \i texts/functions/reference_tsvector.sql
+\i corpus/functions/reference_is_visible.sql
 
 -- Corpus -------------------------------------------------------------------------------------------------------------
 
@@ -29,6 +30,7 @@ CREATE TABLE reference_documents (
     updated_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (source, source_id)
 );
+CREATE INDEX reference_documents_invented ON reference_documents (source) WHERE metadata @> '{"invented": true}';
 COMMENT ON TABLE reference_documents IS 'One row per contract, template or file.';
 
 CREATE TABLE reference_texts (
@@ -40,23 +42,13 @@ CREATE TABLE reference_texts (
 );
 COMMENT ON TABLE reference_texts IS 'Each distinct text once. content_hash is sha256 of its UTF-8; tokens is an estimate.';
 
-CREATE TABLE reference_text_parts (
-    content_hash bytea NOT NULL REFERENCES reference_texts ON DELETE CASCADE,
-    ordinal      integer NOT NULL,
-    part_hash    bytea NOT NULL REFERENCES reference_texts,
-    PRIMARY KEY (content_hash, ordinal)
-);
-CREATE INDEX reference_text_parts_part ON reference_text_parts (part_hash);
-COMMENT ON TABLE reference_text_parts IS
-    'The passages a long text is cut into, in order: what is embedded and pooled where the text does not fit a model.';
-
 CREATE TABLE reference_records (
     id            uuid PRIMARY KEY,
     document_id   uuid NOT NULL REFERENCES reference_documents ON DELETE CASCADE,
     content_hash  bytea NOT NULL REFERENCES reference_texts,
     source        text NOT NULL,
     source_id     text NOT NULL,
-    granularity   text NOT NULL CHECK (granularity IN ('document', 'template', 'section', 'clause', 'span')),
+    granularity   text NOT NULL CHECK (granularity IN ('document', 'template', 'section', 'clause', 'span', 'passage')),
     section_path  text,
     category      text,
     hypothesis_id integer,
@@ -65,6 +57,7 @@ CREATE TABLE reference_records (
     char_start    integer,
     char_end      integer,
     metadata      jsonb NOT NULL DEFAULT '{}',
+    tenant_id     text,
     label_tsv     tsvector GENERATED ALWAYS AS (
                       reference_tsvector(coalesce(category, '') || ' ' || coalesce(hypothesis, ''))) STORED,
     section_hash  bytea,
@@ -123,19 +116,40 @@ COMMENT ON TABLE bootstrap_findings IS
 \i corpus/functions/bootstrap_stored.sql
 
 CREATE TABLE reference_text_changes (
-    one        boolean PRIMARY KEY DEFAULT true CHECK (one),
-    texts      bigint NOT NULL,
-    changed_at timestamptz NOT NULL
+    texts  bigint NOT NULL,
+    digest bigint NOT NULL
 );
-COMMENT ON TABLE reference_text_changes IS 'The number of reference_texts, and when it last changed: reference_corpus_version().';
+COMMENT ON TABLE reference_text_changes IS
+    'Texts that came less those that went, and the exclusive or of 64 bits of their hashes: a row for each statement, summed up later. Nobody waits for a row of another. See reference_corpus_version().';
+
+CREATE TABLE reference_unsettled_texts (
+    content_hash bytea NOT NULL,
+    not_before   timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE reference_unsettled_texts IS
+    'Texts that a record, or a long text, came to have or has no longer: their words are counted anew, and those that nothing has any more go. Filled in the transaction of the change, emptied soon after it.';
+
+CREATE TABLE reference_counted_texts (
+    content_hash bytea PRIMARY KEY,
+    tokens       integer NOT NULL
+);
+COMMENT ON TABLE reference_counted_texts IS 'The texts whose words reference_lexemes counts.';
 
 \i corpus/functions/reference_corpus_version.sql
 \i corpus/functions/reference_count_texts.sql
+\i corpus/functions/reference_queue_texts.sql
+\i corpus/functions/reference_queue_parts.sql
 
 CREATE TRIGGER reference_texts_came AFTER INSERT ON reference_texts
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION reference_count_texts();
 CREATE TRIGGER reference_texts_went AFTER DELETE ON reference_texts
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION reference_count_texts();
+CREATE TRIGGER reference_records_came AFTER INSERT ON reference_records
+    REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_texts();
+CREATE TRIGGER reference_records_changed AFTER UPDATE ON reference_records
+    REFERENCING OLD TABLE AS went NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_texts();
+CREATE TRIGGER reference_records_went AFTER DELETE ON reference_records
+    REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_texts();
 
 -- Operations ---------------------------------------------------------------------------------------------------------
 
@@ -218,6 +232,9 @@ CREATE TABLE embedding_spaces (
     fitted           bytea,
     fitted_of        text,
     feedback         boolean NOT NULL DEFAULT false,
+    vector_weight    double precision NOT NULL DEFAULT 1 CHECK (vector_weight >= 0 AND vector_weight < 'Infinity'),
+    text_weight      double precision NOT NULL DEFAULT 3 CHECK (text_weight >= 0 AND text_weight < 'Infinity'),
+    context          double precision NOT NULL DEFAULT 0.5 CHECK (context >= 0 AND context < 'Infinity'),
     created_at       timestamptz NOT NULL DEFAULT now(),
     promoted_at      timestamptz,
     UNIQUE (provider, model, dimensions, element_type)
@@ -229,10 +246,33 @@ COMMENT ON COLUMN embedding_spaces.state IS
     'building; ready: complete and indexed when it was last looked at; active: searched; retired: was searched; dropped: its vectors are gone, the ledger still names it.';
 COMMENT ON COLUMN embedding_spaces.feedback IS
     'Whether a query''s vector gains by the vectors of its best texts: true of a model that knows a text only by its words.';
+COMMENT ON COLUMN embedding_spaces.element_type IS
+    'vector (4 bytes a value, at most 2000 dimensions are indexed) or halfvec (2 bytes, at most 4000).';
+COMMENT ON COLUMN embedding_spaces.vector_weight IS
+    'What the cosine counts in the score of a search of this space that gives no vector_weight. An UPDATE changes it at once.';
+COMMENT ON COLUMN embedding_spaces.text_weight IS
+    'What the words count in the score of a search of this space that gives no text_weight.';
+COMMENT ON COLUMN embedding_spaces.context IS
+    'The share that a text takes of the scores of its section, in a search of this space that gives no context.';
+COMMENT ON COLUMN embedding_spaces.quality IS
+    'The figures of the last evaluation of this space; ef_search among them is how far its index is searched.';
 COMMENT ON COLUMN embedding_spaces.promoted_at IS 'When it last became the one that is searched: a rollback goes by it.';
 COMMENT ON COLUMN embedding_spaces.fitted IS
     'What the embedder learnt of the corpus for its queries; stored vectors do not depend on it. Opaque.';
 COMMENT ON COLUMN embedding_spaces.fitted_of IS 'Which corpus the embedder learnt from: reference_corpus_version().';
+
+CREATE TABLE reference_text_parts (
+    content_hash bytea NOT NULL REFERENCES reference_texts ON DELETE CASCADE,
+    space_id     integer NOT NULL REFERENCES embedding_spaces,
+    ordinal      integer NOT NULL,
+    part_hash    bytea NOT NULL REFERENCES reference_texts,
+    PRIMARY KEY (content_hash, space_id, ordinal)
+);
+CREATE INDEX reference_text_parts_part ON reference_text_parts (part_hash);
+COMMENT ON TABLE reference_text_parts IS
+    'The passages that a text too long for a space''s model is cut into: what is embedded in its place, and pooled.';
+CREATE TRIGGER reference_text_parts_went AFTER DELETE ON reference_text_parts
+    REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION reference_queue_parts();
 
 CREATE TABLE bootstrap_batching (
     one     boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -367,11 +407,84 @@ COMMENT ON TABLE bootstrap_breakers IS
 
 \i embedding/functions/embedding_reserve.sql
 
+-- Tenants and their documents ----------------------------------------------------------------------------------------
+
+CREATE TABLE bootstrap_tenants (
+    name       text PRIMARY KEY CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,62}$'),
+    priority   integer NOT NULL DEFAULT 0,
+    at_work    integer CHECK (at_work > 0),
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bootstrap_tenants IS 'Whose documents are kept apart from each other.';
+COMMENT ON COLUMN bootstrap_tenants.priority IS 'The greater, the sooner its documents are worked on.';
+COMMENT ON COLUMN bootstrap_tenants.at_work IS 'Documents of it that may be worked on at once; NULL: as many as of all together.';
+
+CREATE TABLE document_states (
+    document_id      uuid PRIMARY KEY,
+    tenant_id        text NOT NULL REFERENCES bootstrap_tenants ON DELETE CASCADE,
+    name             text NOT NULL,
+    version          bytea NOT NULL CHECK (octet_length(version) = 32),
+    bytes            bigint NOT NULL,
+    origin           text NOT NULL DEFAULT 'added' CHECK (origin IN ('added', 'inbox')),
+    signature        text,
+    stage            text NOT NULL DEFAULT 'pending' CHECK (stage IN (
+                         'pending', 'extracting', 'extracted', 'chunking', 'chunked', 'embedding', 'embedded',
+                         'connecting', 'complete', 'failed')),
+    completed_stages jsonb NOT NULL DEFAULT '{}',
+    stage_began_at   timestamptz,
+    attempts         integer NOT NULL DEFAULT 0,
+    error_class      text,
+    reason           text,
+    failed_stage     text,
+    owner            text,
+    heartbeat_at     timestamptz,
+    is_cancelled     boolean NOT NULL DEFAULT false,
+    pages            integer,
+    passages         integer,
+    connections      integer,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at       timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (tenant_id, name)
+);
+CREATE INDEX document_states_stage ON document_states (tenant_id, stage, created_at);
+CREATE INDEX document_states_at_work ON document_states (heartbeat_at)
+    WHERE stage IN ('extracting', 'chunking', 'embedding', 'connecting');
+COMMENT ON TABLE document_states IS 'How far each document of a tenant is.';
+COMMENT ON COLUMN document_states.document_id IS 'Made from tenant and name; never changes. From `chunked` on: reference_documents.id.';
+COMMENT ON COLUMN document_states.version IS 'sha256 of its bytes: other bytes begin at `pending` again.';
+COMMENT ON COLUMN document_states.origin IS 'inbox: it is forgotten when its file vanishes. added: it is removed by a command.';
+COMMENT ON COLUMN document_states.signature IS 'Size and time of its file in the inbox, by which a changed one is noticed without reading all.';
+COMMENT ON COLUMN document_states.completed_stages IS 'For each stage that is done, when and in how many seconds: {"extracted": {"at", "seconds"}}.';
+COMMENT ON COLUMN document_states.attempts IS 'How often the work on it was begun since its bytes changed.';
+COMMENT ON COLUMN document_states.failed_stage IS 'What was being done when it failed.';
+COMMENT ON COLUMN document_states.reason IS 'Why it failed, for people.';
+
+CREATE TABLE document_files (
+    document_id uuid PRIMARY KEY REFERENCES document_states ON DELETE CASCADE,
+    content     bytea NOT NULL
+);
+COMMENT ON TABLE document_files IS 'The bytes of a document, so that any machine can extract it, also again.';
+
+CREATE TABLE document_extractions (
+    document_id  uuid PRIMARY KEY REFERENCES document_states ON DELETE CASCADE,
+    version      bytea NOT NULL,
+    extractor    text NOT NULL,
+    document     jsonb NOT NULL,
+    extracted_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE document_extractions IS 'What was extracted of a document: text, positions, headings, findings.';
+COMMENT ON COLUMN document_extractions.version IS 'sha256 of the bytes that it was extracted from.';
+COMMENT ON COLUMN document_extractions.extractor IS 'Name and version of the extractor.';
+
+\i documents/functions/document_is_stale.sql
+\i documents/functions/document_lock.sql
+
 -- Search -------------------------------------------------------------------------------------------------------------
 --
 --     search_reference(query_text, query_embedding, k => 10, sources => '{cuad}', …)
+--         reference_space      which vectors are searched, and with which weights
 --         reference_question   the query's words with weights, and its vector, both widened by feedback
---         reference_rank       texts that pass the filters, ranked by vector and by text
+--         reference_rank       texts that pass the filters, ranked by vector (reference_nearest) and by text
 --         reference_fold       which of them are one hit
 --
 -- docs/quality.md has the measurements behind the numbers, and says which have none.
@@ -379,37 +492,45 @@ COMMENT ON TABLE bootstrap_breakers IS
 CREATE TABLE reference_lexemes (
     lexeme text PRIMARY KEY,
     texts  integer NOT NULL
-);
-COMMENT ON TABLE reference_lexemes IS 'In how many texts a word occurs. Counted when the index is built.';
+) WITH (fillfactor = 80);
+COMMENT ON TABLE reference_lexemes IS 'In how many texts a word occurs; whole documents and templates are left out. Follows each load by the difference.';
 
 CREATE TABLE reference_text_totals (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     texts       integer NOT NULL,
-    mean_tokens double precision NOT NULL,
-    counted_of  text NOT NULL
+    tokens      bigint NOT NULL,
+    mean_tokens double precision NOT NULL
+                GENERATED ALWAYS AS (CASE WHEN texts > 0 THEN tokens::double precision / texts ELSE 100 END) STORED
 );
 COMMENT ON TABLE reference_text_totals IS
-    'Number and mean length of the texts in reference_lexemes (whole documents and templates left out), and of which corpus.';
+    'Number and length of the texts that reference_lexemes counts (whole documents and templates left out).';
 
--- What an application reads. Promoting a space replaces the view; its columns and their types never change.
-CREATE VIEW reference_embeddings AS
+-- What an application reads. Promoting a space replaces the view; its columns never change, and of their types only
+-- that of the vectors: it is the space's, so that the index is used through the view.
+CREATE VIEW reference_embeddings WITH (security_invoker = true) AS
 SELECT r.id, r.document_id, r.source, t.content, NULL::vector AS embedding, r.granularity, r.section_path,
        r.category, r.hypothesis_id, r.nli_label, r.content_hash, r.metadata
 FROM reference_records r JOIN reference_texts t USING (content_hash)
 WHERE false;
 
 -- The vectors that are searched. Promoting a space replaces the view; the index is used through it.
-CREATE VIEW reference_vectors AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
+CREATE VIEW reference_vectors WITH (security_invoker = true) AS SELECT NULL::bytea AS content_hash, NULL::vector AS embedding WHERE false;
 
 CREATE TYPE reference_filters AS (
-    sources text[], categories text[], granularities text[], labels text[], documents uuid[], texts bytea[]
+    sources text[], categories text[], granularities text[], labels text[], documents uuid[], phrase tsquery
 );
 COMMENT ON TYPE reference_filters IS
-    'What a record must be to be found, in lower case. NULL lets everything through, an empty array nothing.';
+    'What a record must be to be found, in lower case, and the phrase that its text must hold. NULL lets everything through, an empty array nothing.';
 
 CREATE TYPE reference_question AS (words text[], weights double precision[], embedding vector);
 COMMENT ON TYPE reference_question IS
     'A query as it is searched for: lexemes with their weights (idf inside), and a vector. Either may be NULL.';
+
+CREATE TYPE reference_space AS (
+    id integer, vectors regclass, feedback boolean, ef_search integer,
+    vector_weight double precision, text_weight double precision, context double precision
+);
+COMMENT ON TYPE reference_space IS 'A space as it is searched: where its vectors are read, and what embedding_spaces says of it.';
 
 CREATE TYPE reference_ranked AS (
     content_hash bytea, score double precision,
@@ -424,6 +545,10 @@ COMMENT ON TYPE reference_ranked IS 'A row of reference_rank.';
 \i search/functions/reference_text_scores.sql
 \i search/functions/reference_label_scores.sql
 \i search/functions/reference_text_candidates.sql
+\i search/functions/reference_space.sql
+\i search/functions/reference_nearest.sql
+\i search/functions/reference_vector_scores.sql
+\i search/functions/reference_mean_vector.sql
 \i search/functions/reference_rank.sql
 \i search/functions/reference_question.sql
 \i search/functions/reference_fold.sql
@@ -457,6 +582,53 @@ COMMENT ON TABLE evaluation_baseline IS
 COMMENT ON COLUMN evaluation_baseline.search IS 'Digest of the SQL functions that searched.';
 COMMENT ON COLUMN evaluation_baseline.corpus IS 'Which corpus was searched: reference_corpus_version().';
 
+-- Row security -------------------------------------------------------------------------------------------------------
+--
+-- A role that reads for an application sees the reference corpus, and what belongs to the tenant that its transaction
+-- has set (bootstrap.tenant). The owner too, unless it says that it is the pipeline (bootstrap.pipeline): our own
+-- sessions do. Texts and vectors have no tenant, for each stands once: they are for whoever may see a record of theirs.
+-- Row security is not forced on these two, so that search functions, which run as their owner and look at records
+-- under row security, can use the indexes of words: PostgreSQL uses no index under row security whose operator is not
+-- leakproof, and @@ is not.
+
+DO $$
+DECLARE
+    owned text;
+BEGIN
+    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_texts, reference_text_parts,
+                            reference_connections, document_states}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', owned);
+        EXECUTE format('CREATE POLICY pipeline ON %I TO %I USING (current_setting(''bootstrap.pipeline'', true) = ''on'')',
+                       owned, current_user);
+    END LOOP;
+    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_connections, document_states}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', owned);
+    END LOOP;
+END $$;
+
+CREATE POLICY tenant ON reference_documents FOR SELECT USING (reference_is_visible(tenant_id));
+CREATE POLICY tenant ON reference_records FOR SELECT USING (reference_is_visible(tenant_id));
+CREATE POLICY tenant ON document_states FOR SELECT USING (tenant_id = nullif(current_setting('bootstrap.tenant', true), ''));
+CREATE POLICY tenant ON reference_connections FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.id = from_record)
+    AND EXISTS (SELECT FROM reference_records r WHERE r.id = to_record));
+CREATE POLICY tenant ON reference_texts FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.content_hash = reference_texts.content_hash)
+    OR EXISTS (SELECT FROM reference_text_parts p JOIN reference_records r USING (content_hash)
+               WHERE p.part_hash = reference_texts.content_hash));
+CREATE POLICY tenant ON reference_text_parts FOR SELECT USING (
+    EXISTS (SELECT FROM reference_records r WHERE r.content_hash = reference_text_parts.content_hash));
+
+-- What the planner expects is told to whoever asks for a plan: no samples are kept of what is a tenant's own.
+ALTER TABLE reference_documents ALTER source_id SET STATISTICS 0, ALTER title SET STATISTICS 0,
+    ALTER raw_text SET STATISTICS 0, ALTER metadata SET STATISTICS 0, ALTER tenant_id SET STATISTICS 0,
+    ALTER content_hash SET STATISTICS 0;
+ALTER TABLE reference_records ALTER source_id SET STATISTICS 0, ALTER section_path SET STATISTICS 0,
+    ALTER metadata SET STATISTICS 0;
+ALTER TABLE reference_texts ALTER content SET STATISTICS 0;
+ALTER TABLE document_states ALTER name SET STATISTICS 0, ALTER tenant_id SET STATISTICS 0, ALTER reason SET STATISTICS 0,
+    ALTER version SET STATISTICS 0, ALTER bytes SET STATISTICS 0;
+
 -- Comments -----------------------------------------------------------------------------------------------------------
 --
 -- Of what users read, column by column; `\d+ reference_embeddings` in psql shows them. Replacing a view keeps them.
@@ -467,7 +639,7 @@ COMMENT ON COLUMN reference_embeddings.id IS 'Id of the record; never changes.';
 COMMENT ON COLUMN reference_embeddings.document_id IS 'The document it stands in: reference_documents.id.';
 COMMENT ON COLUMN reference_embeddings.source IS 'The data set: cuad, contract_nli, bonterms, commonaccord.';
 COMMENT ON COLUMN reference_embeddings.content IS 'The text.';
-COMMENT ON COLUMN reference_embeddings.embedding IS 'Its vector in the active space; <=> is the cosine distance.';
+COMMENT ON COLUMN reference_embeddings.embedding IS 'Its vector in the active space, of the type vector or halfvec, which is the space''s; <=> is the cosine distance, also from a vector.';
 COMMENT ON COLUMN reference_embeddings.granularity IS 'Its size: document, template, section, clause or span.';
 COMMENT ON COLUMN reference_embeddings.section_path IS 'Where it stands: headings from the outermost, joined.';
 COMMENT ON COLUMN reference_embeddings.category IS 'The label of a clause, as CUAD names them; NULL where it has none.';
@@ -501,7 +673,8 @@ COMMENT ON COLUMN reference_texts.content_tsv IS 'Its words as the search looks 
 COMMENT ON COLUMN reference_texts.created_at IS 'When it was first loaded.';
 
 COMMENT ON COLUMN reference_text_parts.content_hash IS 'The long text: reference_texts.content_hash.';
-COMMENT ON COLUMN reference_text_parts.ordinal IS 'Place of the passage in it, from 0.';
+COMMENT ON COLUMN reference_text_parts.space_id IS 'The space for whose model it is too long: embedding_spaces.id.';
+COMMENT ON COLUMN reference_text_parts.ordinal IS 'A number of the passage, from 0: its place in the text, unless it was cut once more.';
 COMMENT ON COLUMN reference_text_parts.part_hash IS 'The passage: reference_texts.content_hash.';
 
 COMMENT ON COLUMN reference_records.id IS 'Made from source and source_id; never changes.';
@@ -543,8 +716,8 @@ COMMENT ON COLUMN reference_lexemes.lexeme IS 'The word, as the search looks it 
 COMMENT ON COLUMN reference_lexemes.texts IS 'Number of texts that have it.';
 COMMENT ON COLUMN reference_text_totals.one IS 'The only row.';
 COMMENT ON COLUMN reference_text_totals.texts IS 'Number of texts that were counted.';
+COMMENT ON COLUMN reference_text_totals.tokens IS 'Their estimated tokens, all together.';
 COMMENT ON COLUMN reference_text_totals.mean_tokens IS 'Their mean length, in estimated tokens.';
-COMMENT ON COLUMN reference_text_totals.counted_of IS 'Which corpus was counted: reference_corpus_version().';
 
 COMMENT ON COLUMN bootstrap_findings.id IS 'Number of the finding.';
 COMMENT ON COLUMN bootstrap_findings.document_id IS 'The document that it is about; NULL where it is about none.';

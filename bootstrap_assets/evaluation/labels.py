@@ -1,4 +1,4 @@
-"""Questions whose right answers are known: the labels of ContractNLI and CUAD, as queries."""
+"""Questions with their right answers: the labels of ContractNLI and CUAD, as queries."""
 
 import hashlib
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from bootstrap_assets.corpus.overlaps import most_shared
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.texts.content import content_hash
@@ -57,8 +58,8 @@ def cuad(connection: Connection) -> list[Query]:
 
 def details(question: str) -> str:
     """What a question of CUAD asks for, without the sentence that is the same in all of them."""
-    found = re.search(r"\bDetails:\s*(.*)", question, re.DOTALL)
-    return (found[1] if found else question).strip()
+    match = re.search(r"\bDetails:\s*(.*)", question, re.DOTALL)
+    return (match[1] if match else question).strip()
 
 
 def contract_nli(connection: Connection, *, split: str | None = None) -> tuple[list[Query], list[Span]]:
@@ -72,14 +73,14 @@ def contract_nli(connection: Connection, *, split: str | None = None) -> tuple[l
     for name, document, part, text, offsets, sections in rows:
         contracts[document] = (name, part)
         spans[document] = list(_spans(name, document, text, offsets, sections))
-    candidates = {document: {span.content_hash for span in found} for document, found in spans.items()}
+    candidates = {document: {span.content_hash for span in pieces} for document, pieces in spans.items()}
     queries = []
     for document, hypothesis, wording, evidence in connection.execute(statement("nli_evidence")):
         relevant = frozenset(map(bytes, evidence)) & candidates.get(document, set())
         if relevant:
             name, part = contracts[document]
             queries.append(Query(name, document, str(hypothesis), wording, relevant, part))
-    return queries, [span for found in spans.values() for span in found]
+    return queries, [span for pieces in spans.values() for span in pieces]
 
 
 def _spans(
@@ -89,32 +90,27 @@ def _spans(
     offsets: Sequence[tuple[int, int]],
     sections: Sequence[tuple[str, int, int]],
 ) -> Iterable[Span]:
-    for number, (start, end) in enumerate(offsets):
+    around = most_shared(offsets, [(first, last) for _, first, last in sections])  # as the load does for records
+    for number, ((start, end), section) in enumerate(zip(offsets, around, strict=True)):
         content = text[start:end]
         if content.strip():
-            yield Span(document, f"{name}:{number}", start, end, content, _around(start, end, sections))
-
-
-def _around(start: int, end: int, sections: Sequence[tuple[str, int, int]]) -> bytes | None:
-    """The section that holds most of a span, as the load decides it for records (corpus/load.py)."""
-    shared = ((min(end, last) - max(start, first), digest) for digest, first, last in sections)
-    most, section = max(shared, key=lambda pair: pair[0], default=(0, ""))
-    return bytes.fromhex(section) if most > 0 else None
+            digest = None if section is None else bytes.fromhex(sections[section][0])
+            yield Span(document, f"{name}:{number}", start, end, content, digest)
 
 
 def some(queries: Sequence[Query], limit: int | None) -> list[Query]:
-    """So many of the queries, as good as drawn by lot and the same each time."""
+    """At most `limit` of the queries, in effect a random sample, and the same each time."""
     if limit is None or limit >= len(queries):
         return list(queries)
-    chosen = sorted(queries, key=lambda q: hashlib.sha256(f"{q.contract}\x1f{q.label}".encode()).digest())[:limit]
-    return sorted(chosen, key=lambda query: (query.contract, query.label))
+    sample = sorted(queries, key=lambda q: hashlib.sha256(f"{q.contract}\x1f{q.label}".encode()).digest())[:limit]
+    return sorted(sample, key=lambda query: (query.contract, query.label))
 
 
 def over_all(queries: Sequence[Query]) -> list[Query]:
     """One query for each label, over all contracts together."""
-    merged: dict[str, Query] = {}
+    by_label: dict[str, Query] = {}
     for query in queries:
-        known = merged.get(query.label)
-        relevant = query.relevant | known.relevant if known else query.relevant
-        merged[query.label] = replace(query, contract=query.label, relevant=relevant, split=None)
-    return list(merged.values())
+        before = by_label.get(query.label)
+        relevant = query.relevant | before.relevant if before else query.relevant
+        by_label[query.label] = replace(query, contract=query.label, relevant=relevant, split=None)
+    return list(by_label.values())

@@ -1,35 +1,19 @@
-"""The models we know: limits and prices, in one table.
+"""The models of Voyage AI: dimensions, limits and prices, in one table.
 
-Voyage's figures are from its documentation (embeddings, rate limits, pricing, lifecycle), read in November 2026.
+The figures are from its documentation (embeddings, rate limits, pricing, lifecycle), read in November 2026.
 """
 
 from dataclasses import dataclass, replace
 
 from bootstrap_assets.embedding.providers.protocol import Model
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import MAX_INDEXED
+from bootstrap_assets.settings import MAX_INDEXED, ElementType
 
 DEFAULT_MODEL = "voyage-4-large"
 """The model of Voyage AI for a database that has no vectors yet."""
 
 DEFAULT_DIMENSIONS = 1024
 """What every Voyage model gives when no dimension is asked for."""
-
-LOCAL = Model(
-    provider="local",
-    name="wordllama-l2-supercat-distinct",
-    dimensions=256,
-    context=16_000,
-    request_texts=512,
-    request_tokens=64_000,
-    dollars=0.0,
-    parallel=False,
-    feedback=True,
-)
-"""A static model has no context limit of its own; this bound keeps the memory for one text small.
-
-The name says how a text's vector is made of its tokens' (providers/local.py): another way is another space.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +35,7 @@ NO_CARD = (3, 10_000)
 """Requests and tokens per minute of an account without a payment method (tier 0)."""
 
 FULL_REQUESTS = 25
-"""Into how many requests the tokens of a minute are divided at least, so that a limit can be used to the end."""
+"""The fewest requests that a minute's tokens are divided into, so that a limit can be used to the full."""
 
 
 def _voyage(
@@ -121,20 +105,25 @@ def is_legacy(name: str) -> bool:
     return name in _VOYAGE and _VOYAGE[name].successor is not None
 
 
-def voyage_model(name: str, dimensions: int | None = None) -> Model:
-    """A Voyage model by name, with dimensions that it offers and an index takes; ConfigurationError for others."""
+def voyage_model(name: str, dimensions: int | None = None, element_type: ElementType = "halfvec") -> Model:
+    """A Voyage model by name, with dimensions that it offers and an index takes of that element type.
+
+    ConfigurationError for others.
+    """
     entry = _VOYAGE.get(name)
     if entry is None:
-        known = ", ".join(_VOYAGE)
-        raise ConfigurationError(f"BOOTSTRAP_VOYAGE_MODEL: unknown model {name!r}; known: {known}")
+        names = ", ".join(_VOYAGE)
+        raise ConfigurationError(f"BOOTSTRAP_VOYAGE_MODEL: unknown model {name!r}; known: {names}")
     if dimensions is None:
         return entry.model
-    usable = ", ".join(str(number) for number in entry.dimensions if number <= MAX_INDEXED)
+    most = MAX_INDEXED[element_type]
+    usable = ", ".join(str(number) for number in entry.dimensions if number <= most)
     if dimensions not in entry.dimensions:
         raise ConfigurationError(f"BOOTSTRAP_VOYAGE_DIMENSIONS: {name} offers {usable}, not {dimensions}")
-    if dimensions > MAX_INDEXED:
+    if dimensions > most:
         raise ConfigurationError(
             f"BOOTSTRAP_VOYAGE_DIMENSIONS: vectors of {dimensions} dimensions could be paid for and never be "
-            f"searched, since an index takes at most {MAX_INDEXED}; possible with {name}: {usable}"
+            f"searched, since an index takes at most {most} of the type {element_type}; possible with {name}: "
+            f"{usable}, or BOOTSTRAP_ELEMENT_TYPE=halfvec"
         )
     return replace(entry.model, dimensions=dimensions)

@@ -1,0 +1,73 @@
+"""What follows a load, soon after it: the statistics of words, and the end of texts that nothing has any more.
+
+The transaction of a load only notes which texts it touched. Two loads would otherwise wait for each other's
+counts of the same words, and neither could know what the other is about to bring. Here that is worked off by the
+difference, some thousand texts in a transaction, under a lock that no load takes. What was cut off is done the
+next time.
+"""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.database.statements import statements_of
+
+statement = statements_of(__name__)
+
+AT_ONCE = 5_000
+"""Texts that one transaction settles."""
+
+_LOCK = 0x73657474  # "sett": one process settles
+
+
+def settle(database: Database) -> int:
+    """Bring word statistics to the texts that there are, and delete orphans; returns how many it looked at."""
+    moment, texts = database.transact(_moment), 0
+    while some := database.transact(partial(_settle_some, moment=moment)):
+        texts += some
+    return texts
+
+
+def is_settled(connection: Connection) -> bool:
+    """Whether the word statistics are those of the corpus as it is."""
+    row = connection.execute(statement("is_settled")).fetchone()
+    return bool(row and row[0])
+
+
+def _moment(connection: Connection) -> Any:
+    [moment] = connection.execute(statement("moment")).fetchone() or (None,)
+    return moment
+
+
+def _settle_some(connection: Connection, moment: Any) -> int:
+    connection.execute(statement("lock_settlement"), {"key": _LOCK})
+    rows = connection.execute(statement("take_unsettled"), {"moment": moment, "limit": AT_ONCE})
+    hashes = [row[0] for row in rows]
+    if hashes:
+        _settle_words(connection, hashes)
+        _delete_orphans(connection, hashes)
+        connection.execute(statement("sum_up_changes"))
+    return len(hashes)
+
+
+def _settle_words(connection: Connection, hashes: Collection[bytes]) -> None:
+    row = connection.execute(statement("settle_words"), {"hashes": list(hashes)}).fetchone()
+    if row and row[0]:
+        connection.execute(statement("forget_words"), {"words": row[0]})
+
+
+def _delete_orphans(connection: Connection, hashes: Collection[bytes]) -> None:
+    """Delete texts that nothing has; the parts of a long one go with it, unless something has them."""
+    left = list(hashes)
+    while left:
+        orphans = _column(connection, "hold_orphans", left)
+        parts = _column(connection, "parts_of_orphans", orphans)
+        connection.execute(statement("delete_orphans"), {"hashes": orphans})
+        connection.execute(statement("resolve_orphans"), {"hashes": left})
+        connection.execute(statement("postpone"), {"hashes": left})
+        left = parts
+
+
+def _column(connection: Connection, name: str, hashes: list[bytes]) -> list[bytes]:
+    return [row[0] for row in connection.execute(statement(name), {"hashes": hashes})]

@@ -1,0 +1,111 @@
+"""The sensor `inbox`: files of the inbox become documents, documents that wait become runs, one for each tenant."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, Database, connect, database_url
+from bootstrap_assets.defs.documents import CONNECTING, PROCESS, TENANTS_NAME
+from bootstrap_assets.defs.jobs import JOB_TAG
+from bootstrap_assets.defs.sensors import PRIORITY_TAG
+from bootstrap_assets.documents import inbox, states, tenants
+from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT
+from bootstrap_assets.documents.tenants import Tenant
+from bootstrap_assets.settings import load_settings
+
+SECONDS = 30.0
+"""How long files of one tenant are taken in at most, at one look; the next goes on."""
+
+WORK = ((PROCESS.name, (EXTRACT, CHUNK, EMBED)), (CONNECTING.name, (CONNECT,)))
+"""What has a run of which job."""
+
+
+@dg.sensor(
+    name="inbox",
+    jobs=[PROCESS, CONNECTING],
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Takes new and changed files of BOOTSTRAP_INBOX/<tenant>/ as documents, forgets vanished ones, and "
+    "makes one run for each tenant whose documents wait, however often it looks.",
+)
+def inbox_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One look at every tenant, the most urgent first."""
+    settings = load_settings()
+    url = database_url(settings)
+    with connect(url) as connection:
+        if schema.current(connection) != schema.head():
+            yield dg.SkipReason("the database has no corpus of this version yet")
+            return
+        everyone = tenants.listing(connection)
+    _register(context.instance, everyone)
+    if settings.inbox:
+        with Database(url, size=1) as database:
+            for tenant in everyone:
+                _take_in(context, database, tenant)
+    with connect(url) as connection:
+        yield from _runs(context.instance, connection, everyone)
+
+
+def _register(instance: dg.DagsterInstance, everyone: list[Tenant]) -> None:
+    """Let the partitions be the tenants."""
+    before, now = set(instance.get_dynamic_partitions(TENANTS_NAME)), {tenant.name for tenant in everyone}
+    if now - before:
+        instance.add_dynamic_partitions(TENANTS_NAME, sorted(now - before))
+    for gone in before - now:
+        instance.delete_dynamic_partition(TENANTS_NAME, gone)
+
+
+def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Tenant) -> None:
+    folder = load_settings().inbox_of(tenant.name)
+    if folder is None or not folder.is_dir():
+        return
+    intake = inbox.scan(database, folder, tenant.name, seconds=SECONDS)
+    for refusal in intake.refused:
+        context.log.warning(f"{tenant.name}: {refusal.name}: {refusal.reason}")
+    if intake.held_back:
+        context.log.warning(
+            f"{tenant.name}: {intake.held_back} files vanished at once from {folder}: their documents stay. "
+            f"`bootstrap documents scan --tenant {tenant.name} --allow-deletes` forgets them"
+        )
+
+
+def _runs(
+    instance: dg.DagsterInstance, connection: Connection, everyone: list[Tenant]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    for tenant in everyone:
+        for job, steps in WORK:
+            waiting = [step.waiting for step in steps] + [step.doing for step in steps]
+            version = states.waiting_version(connection, tenant.name, waiting)
+            if version and not _is_under_way(instance, job, tenant.name):
+                yield _run_request(job, tenant, version)
+
+
+def _is_under_way(instance: dg.DagsterInstance, job: str, tenant: str) -> bool:
+    """Whether a run of this job for the tenant has not ended: at most one is in the queue."""
+    filters = dg.RunsFilter(
+        job_name=job,
+        tags={"dagster/partition": tenant},
+        statuses=[
+            *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING),
+            *(dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
+        ],
+    )
+    return bool(instance.get_runs(filters, limit=1))
+
+
+def _run_request(job: str, tenant: Tenant, version: str) -> dg.RunRequest:
+    """A run that failed over the same documents is asked for again the next hour."""
+    return dg.RunRequest(
+        run_key=f"{job}-{tenant.name}-{version}-{datetime.now(UTC):%Y%m%d%H}",
+        job_name=job,
+        partition_key=tenant.name,
+        tags={PRIORITY_TAG: str(tenant.priority), JOB_TAG: f"{job}-{tenant.name}"},
+    )
+
+
+@dg.definitions
+def inbox_definitions() -> dg.Definitions:
+    """The sensor."""
+    return dg.Definitions(sensors=[inbox_sensor])

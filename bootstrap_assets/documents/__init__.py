@@ -1,0 +1,1 @@
+"""Tenants' own documents: from a file to text, and from text to passages."""

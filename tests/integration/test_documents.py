@@ -1,0 +1,371 @@
+"""Tenants' documents: stage by stage, each done once, whatever happens in between."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
+from bootstrap_assets.documents.extraction.extractor import Extractor
+from bootstrap_assets.documents.states import DocumentState
+from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STEPS, Step
+from bootstrap_assets.documents.work import working
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.search.query import Filters, search
+from tests.fakes.voyage_server import Refusal, VoyageServer
+from tests.integration.test_fill import load
+from tests.made_up_source import MADE_UP, contracts
+
+TEXT = b"""# Master Services Agreement
+
+## 1. Liability
+
+The liability of either party is capped at the fees that were paid in the twelve months before the claim.
+
+## 2. Confidentiality
+
+Each party keeps the other's confidential information secret for five years, and shows it to nobody.
+
+## 3. Termination
+
+Either party may terminate this agreement for convenience with ninety days' written notice.
+"""
+
+
+def add_tenant(corpus: Corpus, name: str, **options: Any) -> None:
+    with corpus.database.connection() as connection:
+        tenants.add(connection, name, **options)
+
+
+def put(corpus: Corpus, tenant: str, name: str, content: bytes, *, origin: str = "added") -> UUID:
+    """A document's bytes, as `bootstrap documents add` takes them."""
+    version = hashlib.sha256(content).digest()
+    with corpus.database.connection() as connection:
+        states.put(connection, tenant, name, content, version=version, origin=origin, signature="")
+    return states.id_of(tenant, name)
+
+
+def state_of(corpus: Corpus, document: UUID) -> DocumentState:
+    with corpus.database.connection() as connection:
+        return states.listing(connection, documents=[document])[0]
+
+
+def rows(corpus: Corpus, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    with corpus.database.connection() as connection:
+        return connection.execute(query.encode(), parameters).fetchall()
+
+
+def sources_loaded(corpus: Corpus) -> None:
+    """The made-up source, embedded and searched."""
+    load(corpus, contracts(10))
+    pipeline.embed(corpus, MADE_UP)
+    pipeline.build_index(corpus)
+
+
+def records_of(corpus: Corpus, document: UUID) -> list[tuple[Any, ...]]:
+    return rows(
+        corpus,
+        "SELECT id, content_hash, created_at FROM reference_records WHERE document_id = %s ORDER BY id",
+        document,
+    )
+
+
+@pytest.fixture
+def acme(corpus: Corpus) -> Corpus:
+    """A corpus with the reference and a tenant."""
+    sources_loaded(corpus)
+    add_tenant(corpus, "acme")
+    return corpus
+
+
+def test_a_document_goes_through_every_stage_and_keeps_when_it_was_done(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    stages.process(acme, "acme")
+    state = state_of(acme, document)
+    assert (state.stage, state.reason) == ("complete", None)
+    assert list(state.stages) == ["chunked", "complete", "embedded", "extracted"]
+    assert state.passages
+    assert state.embedded == state.passages
+
+
+def test_every_passage_stands_where_it_says_in_the_text(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    stages.process(acme, "acme")
+    found = rows(
+        acme,
+        "SELECT substr(d.raw_text, r.char_start + 1, r.char_end - r.char_start) = t.content, r.section_path "
+        "FROM reference_records r JOIN reference_documents d ON d.id = r.document_id "
+        "JOIN reference_texts t ON t.content_hash = r.content_hash WHERE d.id = %s ORDER BY r.char_start",
+        document,
+    )
+    assert all(same for same, _ in found)
+    assert any("Liability" in path for _, path in found)
+
+
+def test_a_document_is_found_by_its_tenant_as_soon_as_it_is_embedded_and_by_nobody_else(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    for step in (EXTRACT, CHUNK, EMBED):
+        stages.run(acme, "acme", step)
+    query = "liability is capped at the fees paid in twelve months"
+
+    def documents(tenant: str | None) -> set[str]:
+        hits = search(acme.database, acme.settings, query, k=20, filters=Filters(tenant=tenant))
+        return {record["document_id"] for hit in hits for record in hit.records}
+
+    assert str(document) in documents("acme")
+    assert str(document) not in documents(None) | documents("other")
+
+
+def crash_in(corpus: Corpus, tenant: str, step: Step) -> None:
+    """A process that claims a document for a step and dies: its lock is free, its row says that it is at work."""
+    with working(corpus.database, limit=10, run_id="dead", every=30, stop=corpus.stop) as worker:
+        assert worker.claim(tenant, step)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.doing)
+def test_after_a_kill_in_any_stage_the_stages_before_it_are_not_run_again(
+    acme: Corpus, step: Step, voyage: VoyageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    calls: list[str] = []
+    extract = Extractor.extract
+
+    def counting(self: Extractor, *arguments: Any, **options: Any) -> Any:
+        calls.append("extract")
+        return extract(self, *arguments, **options)
+
+    monkeypatch.setattr(Extractor, "extract", counting)
+    for one in STEPS:
+        if one is step:
+            crash_in(acme, "acme", step)
+            assert state_of(acme, document).stage == step.doing
+        stages.run(acme, "acme", one)
+    assert state_of(acme, document).stage == "complete"
+    assert calls == ["extract"]
+    assert voyage.texts_paid_twice == 0
+
+
+def test_the_same_bytes_again_change_nothing_and_other_bytes_replace_only_changed_passages(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    stages.process(acme, "acme")
+    before = records_of(acme, document)
+    put(acme, "acme", "msa.md", TEXT)
+    assert state_of(acme, document).stage == "complete"
+    put(acme, "acme", "msa.md", TEXT.replace(b"five years", b"seven years"))
+    stages.process(acme, "acme")
+    after = records_of(acme, document)
+    assert len(set(before) & set(after)) == len(before) - 1 == len(after) - 1
+    assert state_of(acme, document).stage == "complete"
+
+
+def test_a_document_that_is_extracted_again_keeps_its_passages_and_their_ids(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    stages.process(acme, "acme")
+    before = records_of(acme, document)
+    with acme.database.connection() as connection:
+        states.extract_again(connection, document)
+    stages.process(acme, "acme")
+    assert records_of(acme, document) == before
+
+
+def test_a_bad_document_fails_with_its_reason_and_the_others_are_done(acme: Corpus) -> None:
+    good, bad = put(acme, "acme", "good.md", TEXT), put(acme, "acme", "bad.pdf", b"%PDF-1.7 and no more")
+    stages.process(acme, "acme")
+    assert state_of(acme, good).stage == "complete"
+    state = state_of(acme, bad)
+    assert state.stage == "failed"
+    assert state.reason
+
+
+def refusing(words: str) -> Callable[[list[str]], None]:
+    """A provider that takes no text with these words."""
+
+    def refuse(texts: list[str]) -> None:
+        if any(words in text for text in texts):
+            raise Refusal(400, "The request could not be processed.")
+
+    return refuse
+
+
+def test_a_failed_document_is_tried_again_when_it_is_asked_for(acme: Corpus, voyage: VoyageServer) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    voyage.refuse = refusing("ninety days")
+    stages.process(acme, "acme")
+    state = state_of(acme, document)
+    assert state.stage == "failed"
+    assert "passages have no vector" in str(state.reason)
+    voyage.refuse = None
+    with acme.database.connection() as connection:
+        assert states.retry(connection, tenant="acme") == 1
+    assert state_of(acme, document).stage == "chunked"
+    stages.process(acme, "acme")
+    assert state_of(acme, document).stage == "complete"
+
+
+def test_two_tenants_with_the_same_file_pay_for_it_once(acme: Corpus, voyage: VoyageServer) -> None:
+    add_tenant(acme, "other")
+    for tenant in ("acme", "other"):
+        put(acme, tenant, "msa.md", TEXT)
+        stages.process(acme, tenant)
+    assert voyage.texts_paid_twice == 0
+
+
+def test_removing_a_tenant_leaves_nothing_of_what_only_it_had(acme: Corpus) -> None:
+    def everything() -> list[list[tuple[Any, ...]]]:
+        tables = ("reference_documents", "reference_records", "reference_texts", str(acme.space.table))
+        return [rows(acme, f"SELECT count(*) FROM {table}") for table in tables]
+
+    before = everything()
+    put(acme, "acme", "msa.md", TEXT)
+    stages.process(acme, "acme")
+    assert everything() != before
+    assert removal.remove_tenant(acme.database, "acme") == 1
+    assert everything() == before
+    assert rows(acme, "SELECT FROM document_states") == rows(acme, "SELECT FROM document_extractions") == []
+
+
+def test_a_cancelled_document_is_left_alone_until_it_is_tried_again(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    with acme.database.connection() as connection:
+        states.cancel(connection, document)
+    stages.process(acme, "acme")
+    assert state_of(acme, document).stage == "pending"
+    with acme.database.connection() as connection:
+        states.retry(connection, tenant="acme")
+    stages.process(acme, "acme")
+    assert state_of(acme, document).stage == "complete"
+
+
+def test_one_process_works_on_a_document_and_another_takes_the_next(acme: Corpus) -> None:
+    first, second = put(acme, "acme", "a.md", TEXT), put(acme, "acme", "b.md", TEXT + b"\nMore.\n")
+    with _worker(acme) as one, _worker(acme) as other:
+        claims = [worker.claim("acme", EXTRACT)[0].document_id for worker in (one, other)]
+        assert claims == [first, second]
+        assert one.claim("acme", EXTRACT) == []
+
+
+def test_no_more_documents_are_at_work_than_may_be(acme: Corpus) -> None:
+    add_tenant(acme, "small", at_work=1)
+    for tenant in ("acme", "small"):
+        for number in range(3):
+            put(acme, tenant, f"{number}.md", TEXT + str(number).encode())
+    with _worker(acme, limit=3) as one, _worker(acme, limit=3) as other:
+        assert len(one.claim("small", EXTRACT, most=3)) == 1
+        assert len(other.claim("acme", EXTRACT, most=3)) == 2
+
+
+def _worker(corpus: Corpus, limit: int = 10) -> Any:
+    return working(corpus.database, limit=limit, run_id="test", every=30, stop=corpus.stop)
+
+
+@pytest.mark.parametrize(("minutes", "stale"), [(29, False), (31, True)])
+def test_a_document_is_stale_after_half_an_hour_without_a_sign_of_life(
+    acme: Corpus, minutes: int, stale: bool
+) -> None:
+    query = "SELECT document_is_stale('extracting', now() - make_interval(mins => %s))"
+    assert rows(acme, query, minutes) == [(stale,)]
+
+
+def test_a_document_whose_bytes_change_while_it_is_worked_on_keeps_nothing_of_the_work(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    with _worker(acme) as worker:
+        [claim] = worker.claim("acme", EXTRACT)
+        put(acme, "acme", "msa.md", TEXT + b"\nAnother version.\n")
+        assert worker.is_unwanted(claim)
+        with acme.database.connection() as connection:
+            assert not worker.end(connection, claim, EXTRACT)
+    assert state_of(acme, document).stage == "pending"
+
+
+def names(corpus: Corpus, tenant: str = "acme") -> list[str]:
+    with corpus.database.connection() as connection:
+        return [state.name for state in states.listing(connection, tenant=tenant)]
+
+
+def test_the_inbox_takes_new_and_changed_files_and_forgets_vanished_ones(acme: Corpus, tmp_path: Path) -> None:
+    folder = tmp_path / "inbox" / "acme"
+    (folder / "deep").mkdir(parents=True)
+    for number in range(8):
+        (folder / "deep" / f"{number}.md").write_bytes(TEXT + str(number).encode())
+    assert len(inbox.scan(acme.database, folder, "acme").added) == 8
+    assert inbox.scan(acme.database, folder, "acme") == inbox.Intake()
+    (folder / "deep" / "0.md").write_bytes(TEXT)
+    (folder / "deep" / "1.md").unlink()
+    intake = inbox.scan(acme.database, folder, "acme")
+    assert (intake.added, intake.removed) == (["deep/0.md"], ["deep/1.md"])
+    assert len(names(acme)) == 7
+
+
+def test_an_inbox_that_is_gone_at_once_costs_no_document(acme: Corpus, tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    for number in range(10):
+        (folder / f"{number}.md").write_bytes(TEXT + str(number).encode())
+    inbox.scan(acme.database, folder, "acme")
+    for path in folder.glob("*.md"):
+        path.unlink()
+    assert inbox.scan(acme.database, folder, "acme").held_back == 10
+    assert len(names(acme)) == 10
+    assert len(inbox.scan(acme.database, folder, "acme", allow_deletes=True).removed) == 10
+
+
+def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not for you")
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    (folder / "link.txt").symlink_to(secret)
+    os.mkfifo(folder / "pipe.txt")
+    intake = inbox.scan(acme.database, folder, "acme")
+    assert {refusal.name for refusal in intake.refused} == {"link.txt", "pipe.txt"}
+    assert names(acme) == []
+
+
+@pytest.mark.parametrize("name", ["a\nb.txt", "../../up.txt", "x" * 300 + ".txt", "a\udcffb.txt"])
+def test_a_strange_name_becomes_one_plain_line(name: str) -> None:
+    plain = inbox.clean_name(name)
+    assert len(plain) <= inbox.LONGEST + 1
+    assert plain.isprintable()
+    assert ".." not in plain
+    assert plain.endswith(".txt")
+    assert inbox.clean_name(name) == plain
+
+
+def test_a_tenant_that_is_not_there_is_wrong_usage(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="bootstrap tenants add nobody"):
+        inbox.add(corpus.database, "nobody", [tmp_path])
+
+
+def test_passages_are_connected_with_what_they_are_like_in_the_reference_alone(acme: Corpus) -> None:
+    add_tenant(acme, "other")
+    [clause] = rows(
+        acme,
+        "SELECT t.content, r.id::text FROM reference_records r JOIN reference_texts t USING (content_hash) "
+        "WHERE r.granularity = 'clause' ORDER BY r.id LIMIT 1",
+    )
+    put(acme, "other", "same.txt", clause[0].encode())
+    stages.process(acme, "other")
+    document = put(acme, "acme", "mine.txt", clause[0].encode())
+    stages.process(acme, "acme")
+    with acme.database.connection() as connection:
+        whole = opened.read(connection, state_of(acme, document))
+    links = {link["record_id"]: link["score"] for link in whole["connections"]}
+    assert links[clause[1]] == pytest.approx(1, abs=1e-3)
+    others = {str(row[0]) for row in rows(acme, "SELECT id FROM reference_records WHERE tenant_id IS NOT NULL")}
+    assert not others & links.keys()
+
+
+def test_connections_are_made_anew_when_they_are_asked_for(acme: Corpus) -> None:
+    document = put(acme, "acme", "msa.md", TEXT)
+    stages.process(acme, "acme")
+    with acme.database.connection() as connection:
+        connection.execute("DELETE FROM reference_connections")
+        assert states.connect_again(connection, "acme") == 1
+    stages.run(acme, "acme", CONNECT)
+    assert rows(acme, "SELECT FROM reference_connections") or state_of(acme, document).connections == 0

@@ -1,0 +1,283 @@
+"""Tenants are sealed: what an application's role can read, count, find, infer and change of another tenant's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from bootstrap_assets.database.connection import Connection, connect
+from bootstrap_assets.documents import rights, stages
+from bootstrap_assets.embedding.context import Corpus
+from tests.integration.test_documents import add_tenant, put, rows, sources_loaded
+
+SECRET = "zyxquokka"
+"""A word of one tenant alone."""
+
+OWN = "brillig"
+"""A word of the tenant that asks."""
+
+ROLE, PASSWORD = "application_of_a_test", "sealed"
+
+DENIED = (psycopg.errors.InsufficientPrivilege,)
+
+
+def secret_text(word: str) -> bytes:
+    """A contract in which a word stands in every paragraph."""
+    paragraphs = [
+        f"{number}. The {word} clause number {number} caps liability at {number} {word}." for number in range(1, 9)
+    ]
+    return "\n\n".join(paragraphs).encode()
+
+
+@pytest.fixture
+def sealed(corpus: Corpus) -> Corpus:
+    """A corpus with the reference, and documents of two tenants."""
+    sources_loaded(corpus)
+    for tenant, word in (("asker", OWN), ("other", SECRET)):
+        add_tenant(corpus, tenant)
+        put(corpus, tenant, f"{word}.txt", secret_text(word))
+        put(corpus, tenant, "like.txt", b"Clause 0 of contract 0 says what party 0 must do.")
+        stages.process(corpus, tenant)
+    return corpus
+
+
+@contextmanager
+def reader(corpus: Corpus, tenant: str | None) -> Iterator[Connection]:
+    """A connection of an application's role, in a transaction, for a tenant."""
+    with corpus.database.connection() as connection:
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (ROLE,)).rowcount:
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(ROLE), sql.Literal(PASSWORD))
+            )
+        rights.grant(connection, ROLE)
+    with connect(corpus.database.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(ROLE)))
+        connection.execute("SET bootstrap.pipeline = 'on'")  # anybody can say so: it opens nothing
+        with connection.transaction():
+            if tenant is not None:
+                connection.execute("SELECT set_config('bootstrap.tenant', %s, true)", (tenant,))
+            yield connection
+
+
+def relations(connection: Connection) -> list[str]:
+    """Every table, view and sequence of the schema, from the catalogue."""
+    query = """SELECT relname FROM pg_class
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v', 'm', 'p', 'f')"""
+    return [row[0] for row in connection.execute(query)]
+
+
+def readable(connection: Connection, relation: str, condition: str = "true") -> int | None:
+    """Rows of a relation as text that meet a condition; None where reading it is refused."""
+    query = sql.SQL("SELECT count(*) FROM {} r WHERE {}").format(sql.Identifier(relation), sql.SQL(condition))  # type: ignore[arg-type]
+    try:
+        with connection.transaction():
+            row = connection.execute(query).fetchone()
+            return int(row[0]) if row else 0
+    except DENIED:
+        return None
+
+
+def traces(corpus: Corpus) -> list[str]:
+    """Whatever would tell of the other tenant: its word, its name, ids and hashes of its rows."""
+    mine = """SELECT id::text, document_id::text, CASE WHEN NOT EXISTS (
+        SELECT FROM reference_records o
+        WHERE o.content_hash = r.content_hash AND o.tenant_id IS DISTINCT FROM 'other')
+        THEN encode(content_hash, 'hex') END FROM reference_records r WHERE tenant_id = 'other'"""
+    return ["other/", SECRET, *{value for row in rows(corpus, mine) for value in row if value}]
+
+
+def holds(relation: str, traces: list[str]) -> sql.Composed:
+    """How many rows of a relation have one of the traces in them."""
+    return sql.SQL("SELECT count(*) FROM {} r WHERE r::text LIKE ANY ({})").format(
+        sql.Identifier(relation), sql.Literal([f"%{trace}%" for trace in traces])
+    )
+
+
+def count(connection: Connection, query: sql.Composable) -> int | None:
+    """What a counting statement gives; None where it is refused."""
+    try:
+        with connection.transaction():
+            row = connection.execute(query).fetchone()
+            return int(row[0]) if row else 0
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+
+
+@pytest.mark.parametrize("tenant", ["asker", None])
+def test_no_table_or_view_shows_a_row_of_another_tenant(sealed: Corpus, tenant: str | None) -> None:
+    found = traces(sealed)
+    with reader(sealed, tenant) as connection:
+        seen = {relation: count(connection, holds(relation, found)) for relation in relations(connection)}
+        visible = {relation for relation, rows in seen.items() if rows is not None}
+        assert {relation: rows for relation, rows in seen.items() if rows} == {}
+        assert {"reference_records", "reference_texts", "reference_embeddings", "reference_connections"} <= visible
+    assert {relation for relation, rows in seen.items() if rows is None} >= {
+        "document_files",
+        "bootstrap_failures",
+    }
+
+
+def test_the_traces_are_there_for_whoever_may_see_them(sealed: Corpus) -> None:
+    found = traces(sealed)
+    with reader(sealed, "other") as connection:
+        seen = {relation for relation in relations(connection) if count(connection, holds(relation, found))}
+    assert {
+        "reference_documents",
+        "reference_records",
+        "reference_texts",
+        "reference_embeddings",
+        "document_states",
+        "reference_vectors",
+        "reference_connections",
+    } <= seen
+
+
+@pytest.mark.parametrize("tenant", ["asker", None])
+def test_no_search_finds_counts_or_learns_from_another_tenants_texts(sealed: Corpus, tenant: str | None) -> None:
+    vector = rows(
+        sealed,
+        "SELECT v.embedding::text FROM reference_vectors v JOIN reference_records r USING (content_hash) "
+        "WHERE r.tenant_id = 'other' LIMIT 1",
+    )[0][0]
+    queries = [
+        "SELECT count(*) FROM search_reference(%(word)s, NULL, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM search_reference(NULL, %(vector)s::vector, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM search_reference('cap', %(vector)s::vector, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM reference_question('liability cap', NULL) q WHERE q::text LIKE %(trace)s",
+        "SELECT count(*) FROM reference_lexemes WHERE lexeme LIKE %(trace)s",
+    ]
+    with reader(sealed, tenant) as connection:
+        for query in queries:
+            row = connection.execute(
+                query.encode(), {"word": SECRET, "vector": vector, "trace": f"%{SECRET}%"}
+            ).fetchone()
+            assert row == (0,), query
+
+
+def test_a_tenant_finds_the_reference_and_its_own(sealed: Corpus) -> None:
+    with reader(sealed, "asker") as connection:
+        hits = connection.execute(
+            "SELECT s::text FROM search_reference(%s, NULL, 50) s", (f"{OWN} clause",)
+        ).fetchall()
+    assert any(OWN in hit for [hit] in hits)
+    assert any("Contract" in hit for [hit] in hits)
+
+
+@pytest.mark.parametrize(
+    "relation", ["reference_records", "reference_texts", "reference_documents", "document_states"]
+)
+def test_nothing_can_be_written_or_deleted(sealed: Corpus, relation: str) -> None:
+    name = sql.Identifier(relation)
+    statements = [
+        sql.SQL("INSERT INTO {} DEFAULT VALUES").format(name),
+        sql.SQL("UPDATE {} SET created_at = now()").format(name),
+        sql.SQL("DELETE FROM {}").format(name),
+        sql.SQL("TRUNCATE {} CASCADE").format(name),
+    ]
+    with reader(sealed, "asker") as connection:
+        for statement in statements:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement)
+
+
+def estimate(connection: Connection, query: str) -> int:
+    row = connection.execute(f"EXPLAIN (FORMAT json) {query}".encode()).fetchone()
+    assert row
+    return int(row[0][0]["Plan"]["Plan Rows"])
+
+
+def test_what_the_planner_expects_tells_nothing_of_another_tenants_texts(sealed: Corpus) -> None:
+    with sealed.database.connection() as connection:
+        for table in ("reference_documents", "reference_records", "reference_texts", "document_states"):
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+    secret = rows(sealed, "SELECT raw_text FROM reference_documents WHERE tenant_id = 'other'")[0][0]
+    questions = [
+        ("reference_documents", "title", f"{SECRET}.txt", "nobody-has-this.txt"),
+        ("reference_documents", "raw_text", secret, "nobody has this"),
+        ("reference_documents", "tenant_id", "other", "nobody"),
+        ("document_states", "name", f"{SECRET}.txt", "nobody-has-this.txt"),
+        ("document_states", "tenant_id", "other", "nobody"),
+    ]
+    with reader(sealed, "asker") as connection:
+        for table, column, there, nowhere in questions:
+            query = "SELECT FROM {} WHERE {} = {}"
+            plans = [
+                estimate(
+                    connection,
+                    sql.SQL(query)
+                    .format(sql.Identifier(table), sql.Identifier(column), sql.Literal(value))
+                    .as_string(),
+                )  # type: ignore[arg-type]
+                for value in (there, nowhere)
+            ]
+            assert plans[0] == plans[1], (table, column)
+
+
+def test_messages_of_errors_tell_nothing_of_another_tenants_texts(sealed: Corpus) -> None:
+    query = (
+        "SELECT 1 / (position(%s in content) - position(%s in content)) FROM reference_texts WHERE content LIKE %s"
+    )
+    with reader(sealed, "asker") as connection:
+        assert connection.execute(query, (SECRET, SECRET, f"%{SECRET}%")).fetchall() == []
+
+
+HARMLESS = {
+    # They compute from their arguments, and read no row.
+    *("reference_batch", "reference_separated", "reference_unaccented", "reference_plain", "reference_tsvector"),
+    *("reference_lower", "reference_passes", "reference_word", "reference_phrase", "reference_is_visible"),
+    *("bootstrap_is_stale", "document_is_stale", "document_lock", "bootstrap_record_digest"),
+    # Triggers, which nobody can call.
+    *("bootstrap_notify", "reference_count_texts", "reference_queue_texts", "reference_queue_parts"),
+}
+
+ASKED = {
+    "search_reference": "search_reference(%(word)s, %(vector)s::vector, 50, fold => false)",
+    "reference_question": "reference_question('liability ' || %(word)s, %(vector)s::vector)",
+    "reference_rank": "reference_rank(reference_question(%(word)s, %(vector)s::vector, 0), k => 50)",
+    "reference_space": "reference_space()",
+    "reference_nearest": "(SELECT reference_nearest('reference_vectors', %(vector)s::vector, NULL, 50)) x (x)",
+    "reference_vector_scores": "reference_vector_scores('reference_vectors', %(vector)s::vector, %(hashes)s)",
+    "reference_mean_vector": (
+        "(SELECT 'any' WHERE reference_mean_vector('reference_vectors', %(hashes)s) IS NOT NULL) x (x)"
+    ),
+    "reference_text_candidates": "(SELECT reference_text_candidates(ARRAY[%(word)s], '{1}', NULL, 50)) x (x)",
+    "reference_text_scores": "reference_text_scores(ARRAY[%(word)s], '{1}', %(hashes)s)",
+    "reference_label_scores": "reference_label_scores(ARRAY[%(word)s], '{1}', NULL)",
+    "reference_fold": (
+        "(SELECT 'any' FROM reference_fold(%(hashes)s, 50) "
+        "HAVING count(DISTINCT leader) < cardinality(%(hashes)s)) x (x)"
+    ),
+    "bootstrap_stored": "(SELECT 'any' FROM bootstrap_stored('documents') WHERE records > %(own)s) x (x)",
+}
+"""How each function is asked for the other tenant's texts; none of its rows may have a trace of them."""
+
+DENIED = {"reference_corpus_version", "embedding_reserve"}
+"""What reads tables that an application's role may not."""
+
+
+def test_no_function_tells_of_another_tenants_texts(sealed: Corpus) -> None:
+    functions = """SELECT proname FROM pg_proc p WHERE pronamespace = current_schema()::regnamespace
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')"""
+    assert {row[0] for row in rows(sealed, functions)} == HARMLESS | ASKED.keys() | DENIED
+    [(vector, hashes)] = rows(
+        sealed,
+        "SELECT max(v.embedding::text), array_agg(content_hash) FROM reference_records r JOIN reference_vectors v "
+        "USING (content_hash) JOIN reference_texts t USING (content_hash) "
+        "WHERE tenant_id = 'other' AND t.content LIKE %s",
+        f"%{SECRET}%",
+    )
+    [(own,)] = rows(sealed, "SELECT count(*) FROM reference_records WHERE tenant_id = 'asker'")
+    parameters = {"word": SECRET, "vector": vector, "hashes": hashes, "own": own}
+    found = [*traces(sealed), "any"]
+    with reader(sealed, "asker") as connection:
+        for name, call in ASKED.items():
+            query = f"SELECT x::text FROM {call}" if " x (x)" in call else f"SELECT f::text FROM {call} f"
+            answers = connection.execute(query.encode(), parameters).fetchall()
+            if name == "reference_question":  # it holds the words that it was given
+                answers = [(answer.replace(SECRET, ""),) for [answer] in answers]
+            assert not [trace for trace in found for [answer] in answers if trace in str(answer)], name
+        for name in DENIED - {"embedding_reserve"}:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(f"SELECT {name}()".encode())
