@@ -31,6 +31,7 @@ from bootstrap_assets.errors import (
     NoCorpusError,
     SchemaError,
 )
+from bootstrap_assets.repositories.reader import Repositories
 from bootstrap_assets.search import query as searching
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking
@@ -205,6 +206,11 @@ class ReferenceCorpus:
         ConfigurationError where there is none, or where several sources have that id.
         """
         return self._open().transact(partial(catalogue.find, identifier=str(identifier)))
+
+    @property
+    def repositories(self) -> Repositories:
+        """Git repositories: `index` them, then ask for `symbols`, `references`, `callers`, `dependencies`."""
+        return Repositories(self.settings, self._open)
 
     def run(
         self,

@@ -23,6 +23,7 @@ from bootstrap_assets.cli.evaluate import evaluation
 from bootstrap_assets.cli.examples import EXIT_CODES, add_to
 from bootstrap_assets.cli.failures import failures
 from bootstrap_assets.cli.report import report
+from bootstrap_assets.cli.repositories import repositories
 from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
 from bootstrap_assets.cli.run import run
 from bootstrap_assets.cli.search import search
@@ -66,6 +67,7 @@ COMMANDS = (
     embed,
     evaluation,
     report,
+    repositories,
     failures,
     spaces,
     breaker,

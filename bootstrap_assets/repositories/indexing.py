@@ -49,13 +49,19 @@ def index_commit(
     kept: Kept = lambda oid, language: None,
     stop: Stop | None = None,
     stage: Stage = lambda name: None,
+    symbols: Callable[[Index], None] = lambda index: None,
 ) -> Index:
-    """Read, parse and join a commit. Raises CloneStoppedError where it is asked to stop."""
+    """Read, parse and join a commit; `symbols` is called once all is parsed, and before it is joined.
+
+    Raises CloneStoppedError where it is asked to stop.
+    """
     index, halt = Index(clone.commit), stop or Stop()
     with _timed(index, "discover", stage):
         index.files = list(discover(clone.entries(), _reading(clone, halt), limits))
     with _timed(index, "parse", stage):
         index.parsed = dict(_parse(index, clone, parser, kept, halt))
+    with _timed(index, "symbols", stage):
+        symbols(index)
     others = {
         one.path: clone.read(one.oid) or b"" for one in index.files if _is_read(one) and is_manifest(_name(one))
     }

@@ -691,6 +691,7 @@ COMMENT ON COLUMN reference_records.nli_label IS 'Entailment, Contradiction or N
 COMMENT ON COLUMN reference_records.char_start IS 'Where it begins in raw_text, in characters from 0; NULL where it is not a piece of it.';
 COMMENT ON COLUMN reference_records.char_end IS 'Where it ends in raw_text, exclusive.';
 COMMENT ON COLUMN reference_records.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
+COMMENT ON COLUMN reference_records.tenant_id IS 'Whose record it is; NULL for the reference corpus.';
 COMMENT ON COLUMN reference_records.label_tsv IS 'Words of category and hypothesis as the search looks them up.';
 COMMENT ON COLUMN reference_records.created_at IS 'When it was first loaded.';
 COMMENT ON COLUMN reference_records.updated_at IS 'When a load last changed it.';
@@ -828,7 +829,7 @@ CREATE TABLE repository_symbols (
     FOREIGN KEY (repository, path) REFERENCES repository_files ON DELETE CASCADE
 );
 CREATE INDEX repository_symbols_path ON repository_symbols (repository, path);
-CREATE INDEX repository_symbols_name ON repository_symbols (repository, md5(qualified_name));
+CREATE INDEX repository_symbols_name ON repository_symbols USING hash (qualified_name);
 COMMENT ON TABLE repository_symbols IS 'What the files of a repository define.';
 COMMENT ON COLUMN repository_symbols.id IS 'Computed from repository, path, kind, qualified name and ordinal: it stays over commits.';
 COMMENT ON COLUMN repository_symbols.repository IS 'The repository.';
@@ -860,7 +861,7 @@ CREATE TABLE repository_references (
     FOREIGN KEY (repository, path) REFERENCES repository_files ON DELETE CASCADE
 );
 CREATE INDEX repository_references_path ON repository_references (repository, path);
-CREATE INDEX repository_references_to ON repository_references (repository, md5(to_name)) WHERE to_name <> '';
+CREATE INDEX repository_references_to ON repository_references USING hash (to_name) WHERE to_name <> '';
 COMMENT ON TABLE repository_references IS 'What the files of a repository refer to, resolved or not.';
 COMMENT ON COLUMN repository_references.repository IS 'The repository.';
 COMMENT ON COLUMN repository_references.path IS 'The file that refers.';
@@ -890,4 +891,107 @@ COMMENT ON COLUMN repository_dependencies.from_path IS 'The file that depends.';
 COMMENT ON COLUMN repository_dependencies.to_path IS 'The file that it depends on; empty: a package.';
 COMMENT ON COLUMN repository_dependencies.package IS 'The package that it depends on; empty: a file.';
 
+CREATE TABLE repositories (
+    name       text PRIMARY KEY,
+    address    text NOT NULL,
+    ref        text NOT NULL,
+    tenant_id  text REFERENCES bootstrap_tenants,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX repositories_tenant ON repositories (tenant_id);
+COMMENT ON TABLE repositories IS 'The repositories that are kept indexed.';
+COMMENT ON COLUMN repositories.name IS 'The name that it was added by.';
+COMMENT ON COLUMN repositories.address IS 'Where it is cloned from; it never holds a password.';
+COMMENT ON COLUMN repositories.ref IS 'The ref that is followed; empty: the default branch.';
+COMMENT ON COLUMN repositories.tenant_id IS 'Whose it is; NULL: everybody''s.';
+COMMENT ON COLUMN repositories.created_at IS 'When it was added.';
+
+CREATE TABLE index_jobs (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    repository     text NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    address        text NOT NULL,
+    ref            text NOT NULL,
+    revision       text NOT NULL,
+    tenant_id      text,
+    correlation_id text NOT NULL,
+    status         text NOT NULL DEFAULT 'pending' CHECK (status IN (
+                       'pending', 'processing', 'completed', 'completed_with_findings', 'failed', 'cancelled')),
+    stage          text NOT NULL DEFAULT '',
+    stage_seconds  jsonb NOT NULL DEFAULT '{}',
+    commit_id      text NOT NULL DEFAULT '',
+    attempts       integer NOT NULL DEFAULT 0,
+    not_before     timestamptz NOT NULL DEFAULT '-infinity',
+    files          integer,
+    symbols        integer,
+    "references"   integer,
+    dependencies   integer,
+    findings       integer,
+    error_class    text,
+    reason         text,
+    owner          text,
+    heartbeat_at   timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    began_at       timestamptz,
+    ended_at       timestamptz
+);
+-- Asking for the same commit while it is under way is one job.
+CREATE UNIQUE INDEX index_jobs_under_way ON index_jobs (repository, revision) WHERE status IN ('pending', 'processing');
+CREATE INDEX index_jobs_repository ON index_jobs (repository, id);
+COMMENT ON TABLE index_jobs IS
+    'What was asked to be indexed, and how that went. A failed one is a dead letter: it holds all that is needed to try again.';
+COMMENT ON COLUMN index_jobs.id IS 'Number of the job.';
+COMMENT ON COLUMN index_jobs.repository IS 'The repository.';
+COMMENT ON COLUMN index_jobs.address IS 'Its address when the job was asked for.';
+COMMENT ON COLUMN index_jobs.ref IS 'The ref that was followed then.';
+COMMENT ON COLUMN index_jobs.revision IS 'The commit that was asked for; empty: that of the ref when the work begins.';
+COMMENT ON COLUMN index_jobs.tenant_id IS 'Whose it is; NULL: everybody''s.';
+COMMENT ON COLUMN index_jobs.correlation_id IS 'Stands in every line of the log that is about this job.';
+COMMENT ON COLUMN index_jobs.status IS 'pending, processing, completed, completed_with_findings, failed or cancelled.';
+COMMENT ON COLUMN index_jobs.stage IS 'The stage that began last: clone, discover, parse, symbols, references, dependencies, store or embed.';
+COMMENT ON COLUMN index_jobs.stage_seconds IS 'Seconds of each stage that ended, of the last attempt.';
+COMMENT ON COLUMN index_jobs.commit_id IS 'The commit that was indexed.';
+COMMENT ON COLUMN index_jobs.attempts IS 'How often the work was begun.';
+COMMENT ON COLUMN index_jobs.not_before IS 'When it is tried again, after an error that may pass.';
+COMMENT ON COLUMN index_jobs.files IS 'Files that were read.';
+COMMENT ON COLUMN index_jobs.symbols IS 'Symbols of the index.';
+COMMENT ON COLUMN index_jobs."references" IS 'References of the index, resolved or not.';
+COMMENT ON COLUMN index_jobs.dependencies IS 'Dependencies of the index, on files and on packages.';
+COMMENT ON COLUMN index_jobs.findings IS 'What somebody should know of: files that do not parse, texts without a vector.';
+COMMENT ON COLUMN index_jobs.error_class IS 'Class of the last error.';
+COMMENT ON COLUMN index_jobs.reason IS 'The last error, for people; no password stands in it.';
+COMMENT ON COLUMN index_jobs.owner IS 'The process that works on it.';
+COMMENT ON COLUMN index_jobs.heartbeat_at IS 'Its last sign of life.';
+COMMENT ON COLUMN index_jobs.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN index_jobs.began_at IS 'When the work on it last began.';
+COMMENT ON COLUMN index_jobs.ended_at IS 'When it ended.';
+
 \i repositories/functions/repository_swap.sql
+
+-- Row security of repositories: as that of the corpus. Blobs are of all tenants: only the pipeline sees them.
+
+DO $$
+DECLARE
+    owned text;
+BEGIN
+    FOREACH owned IN ARRAY '{repositories, index_jobs, repository_blobs, repository_snapshots, repository_files,
+                            repository_symbols, repository_references, repository_dependencies}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', owned);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', owned);
+        EXECUTE format('CREATE POLICY pipeline ON %I TO %I USING (current_setting(''bootstrap.pipeline'', true) = ''on'')',
+                       owned, current_user);
+    END LOOP;
+    FOREACH owned IN ARRAY '{repositories, index_jobs, repository_snapshots}'::text[] LOOP
+        EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT USING (reference_is_visible(tenant_id))', owned);
+    END LOOP;
+    FOREACH owned IN ARRAY '{repository_files, repository_symbols, repository_references, repository_dependencies}'::text[] LOOP
+        EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT USING (repository IN (SELECT repository FROM repository_snapshots))',
+                       owned);
+    END LOOP;
+    -- What the planner expects is told to whoever asks for a plan: no samples are kept of what may be a tenant's own.
+    FOR owned IN SELECT format('ALTER TABLE %I ALTER %I SET STATISTICS 0', c.relname, a.attname)
+                 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+                   AND (c.relname IN ('repositories', 'index_jobs') OR c.relname LIKE 'repository\_%') LOOP
+        EXECUTE owned;
+    END LOOP;
+END $$;
