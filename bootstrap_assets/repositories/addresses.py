@@ -55,36 +55,36 @@ class Address:
         return f"{parts.scheme}://{parts.netloc}"
 
 
-def address_of(written: str, access: Access) -> Address:
+def address_of(text: str, access: Access) -> Address:
     """The address that somebody wrote. Raises AddressError, or UnreachableError where its host has no address."""
-    if not written or written.startswith("-") or "::" in written.partition("/")[0] or _UNSAFE.search(written):
+    if not text or text.startswith("-") or "::" in text.partition("/")[0] or _UNSAFE.search(text):
         raise AddressError("this is no address of a repository: https://…, ssh://…, user@host:path or a folder")
-    scheme, mark, _ = written.partition("://")
+    scheme, mark, _ = text.partition("://")
     if mark:
-        return _of_url(written, scheme.lower(), access)
-    if Path(written).expanduser().is_dir() or not (found := _SCP.fullmatch(written)):
-        return _local(Path(written).expanduser(), access)
-    return _checked(Address(written, "ssh", found["host"].strip("[]")), 22, access)
+        return _of_url(text, scheme.lower(), access)
+    if Path(text).expanduser().is_dir() or not (match := _SCP.fullmatch(text)):
+        return _local(Path(text).expanduser(), access)
+    return _checked(Address(text, "ssh", match["host"].strip("[]")), 22, access)
 
 
-def _of_url(written: str, scheme: str, access: Access) -> Address:
+def _of_url(text: str, scheme: str, access: Access) -> Address:
     if scheme == "file":
-        return _local(Path(unquote(_parts(written)[2]) or "/"), access)
+        return _local(Path(unquote(_parts(text)[2]) or "/"), access)
     if scheme not in _PORTS:
         raise AddressError(f"{scheme}:// is not taken: https://, ssh://, file:// or a folder")
     if scheme == "http" and not access.private:
         raise AddressError("http:// sends everything in the clear: write https://")
-    host, port, path, has_password = _parts(written)
+    host, port, path, has_password = _parts(text)
     if not host or host.startswith("-") or not path.strip("/"):
         raise AddressError("the address has no host, or no path")
-    if has_password or (scheme != "ssh" and "@" in urlsplit(written).netloc):
+    if has_password or (scheme != "ssh" and "@" in urlsplit(text).netloc):
         raise AddressError("the address holds a user or a password: give them by the environment or git's helper")
-    return _checked(Address(written, scheme, host), port or _PORTS[scheme], access)
+    return _checked(Address(text, scheme, host), port or _PORTS[scheme], access)
 
 
-def _parts(written: str) -> tuple[str, int, str, bool]:
+def _parts(text: str) -> tuple[str, int, str, bool]:
     try:
-        parts = urlsplit(written)
+        parts = urlsplit(text)
         return parts.hostname or "", parts.port or 0, parts.path, parts.password is not None
     except ValueError:
         raise AddressError("the address cannot be read") from None
@@ -101,12 +101,12 @@ def _local(folder: Path, access: Access) -> Address:
 def _checked(address: Address, port: int, access: Access) -> Address:
     """The address with its host looked up; AddressError where it is private and must not be."""
     if _has_proxy(address):
-        found: list[str] = [address.host] if _is_literal(address.host) else []  # the proxy looks the name up
+        match: list[str] = [address.host] if _is_literal(address.host) else []  # the proxy looks the name up
     else:
-        found = _looked_up(address.host, port)
-    if not access.private and not all(map(_is_public, found)):
+        match = _looked_up(address.host, port)
+    if not access.private and not all(map(_is_public, match)):
         raise AddressError(f"{address.host} is a private address, and those are not taken here")
-    pins = tuple((address.host, port, one) for one in found[:1])
+    pins = tuple((address.host, port, one) for one in match[:1])
     return Address(address.url, address.protocol, address.host, pins)
 
 
@@ -135,6 +135,6 @@ def _is_literal(host: str) -> bool:
 
 
 def _is_public(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_global and not found.is_multicast
+    match = ipaddress.ip_address(address)
+    mapped = match.ipv4_mapped if isinstance(match, ipaddress.IPv6Address) else None
+    return (mapped or match).is_global and not match.is_multicast

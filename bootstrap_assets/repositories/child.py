@@ -22,9 +22,9 @@ def confine(memory: int) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: 64,
     }
-    for name, wanted in limits.items():
+    for name, limit in limits.items():
         _, hard = resource.getrlimit(name)
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(name, (most, most))
 
 

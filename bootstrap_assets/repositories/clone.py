@@ -79,10 +79,10 @@ class Clone:
 
     def _sizes(self, oids: Iterable[str]) -> dict[str, int]:
         """Bytes of each blob that is here."""
-        ordered = sorted(oids)
+        sorted_oids = sorted(oids)
         process = self._git.start("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)")
         try:
-            answer, _ = process.communicate("".join(f"{oid}\n" for oid in ordered).encode("ascii"))
+            answer, _ = process.communicate("".join(f"{oid}\n" for oid in sorted_oids).encode("ascii"))
         finally:
             end(process)
         rows = (line.split() for line in answer.decode("ascii", "replace").splitlines())
@@ -110,11 +110,11 @@ def clone(
         git.tell("init", "--quiet", "--bare", "--template=")
         commit = _meaning(git, place, revision)
         _fetch(git, place, commit, limits)
-        brought = Clone(git, git.tell("rev-parse", "--verify", f"{COMMIT}^{{commit}}").decode("ascii").strip())
+        bare_clone = Clone(git, git.tell("rev-parse", "--verify", f"{COMMIT}^{{commit}}").decode("ascii").strip())
         try:
-            yield brought
+            yield bare_clone
         finally:
-            brought.close()
+            bare_clone.close()
 
 
 def latest(
@@ -144,10 +144,10 @@ def _meaning(git: Git, address: Address, revision: str) -> str:
     answer = git.ask("ls-remote", "--quiet", "--", address.url, *names).decode("utf-8", "replace")
     cut = (line.partition("\t") for line in answer.splitlines())
     rows = {name: oid for oid, _, name in cut}
-    found = next((rows[name] for name in names if name in rows), None)
-    if found is None or not _ID.fullmatch(found):
+    match = next((rows[name] for name in names if name in rows), None)
+    if match is None or not _ID.fullmatch(match):
         raise NoCommitError(f"the repository has no {f'ref {revision!r}' if revision else 'commit yet'}")
-    return found
+    return match
 
 
 def _fetch(git: Git, address: Address, commit: str, limits: Limits) -> None:
@@ -168,11 +168,11 @@ def _is_partial(git: Git) -> bool:
 
 
 def _entry(row: bytes) -> Entry:
-    found = _TREE_ROW.fullmatch(row)
-    if found is None:
+    match = _TREE_ROW.fullmatch(row)
+    if match is None:
         raise DamagedError("git lists a tree in a way that is not understood")
-    kind = {b"120000": "link", b"160000": "submodule"}.get(found[1], "file")
-    return Entry(found[4], kind, found[3].decode("ascii"))
+    kind = {b"120000": "link", b"160000": "submodule"}.get(match[1], "file")
+    return Entry(match[4], kind, match[3].decode("ascii"))
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

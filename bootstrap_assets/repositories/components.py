@@ -12,7 +12,7 @@ def cycles(edges: Mapping[Node, Iterable[Node]]) -> list[list[Node]]:
     low: dict[Node, int] = {}
     stack: list[Node] = []
     waiting: set[Node] = set()
-    found: list[list[Node]] = []
+    groups: list[list[Node]] = []
     for root in edges:
         if root in order:
             continue
@@ -28,7 +28,7 @@ def cycles(edges: Mapping[Node, Iterable[Node]]) -> list[list[Node]]:
                 if trail:
                     low[trail[-1][0]] = min(low[trail[-1][0]], low[node])
                 if low[node] == order[node]:
-                    found.append(_component(stack, waiting, node))
+                    groups.append(_component(stack, waiting, node))
             elif target in order:
                 low[node] = min(low[node], order[target])
             else:
@@ -36,7 +36,7 @@ def cycles(edges: Mapping[Node, Iterable[Node]]) -> list[list[Node]]:
                 stack.append(target)
                 waiting.add(target)
                 trail.append((target, iter(edges.get(target, ()))))
-    return [one for one in found if len(one) > 1 or one[0] in set(edges.get(one[0], ()))]
+    return [one for one in groups if len(one) > 1 or one[0] in set(edges.get(one[0], ()))]
 
 
 def _component(stack: list[Node], waiting: set[Node], root: Node) -> list[Node]:

@@ -47,10 +47,10 @@ class File:
 
 def discover(entries: Iterable[Entry], read: Read, limits: Limits) -> Iterator[File]:
     """Each entry as a file. Reads the rules of the repository first, then the blobs that no name rules out."""
-    listed = list(entries)
-    rules = list(_rules(listed, read, limits))
-    for entry in listed:
-        path = shown(entry.name)
+    rows = list(entries)
+    rules = list(_rules(rows, read, limits))
+    for entry in rows:
+        path = safe_path(entry.name)
         reason = _refused(entry, limits) or _by_rules(path, rules)
         if reason:
             yield File(path, entry.oid, entry.size, reason=reason)
@@ -58,16 +58,16 @@ def discover(entries: Iterable[Entry], read: Read, limits: Limits) -> Iterator[F
             yield _by_content(path, entry, read(entry.oid))
 
 
-def shown(name: bytes) -> str:
+def safe_path(name: bytes) -> str:
     """A path as it can be shown and stored, whatever bytes it has."""
     text = name.decode("utf-8", "backslashreplace")
-    return _UNSAFE.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), text)
+    return _UNSAFE.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), text)
 
 
 def _rules(entries: list[Entry], read: Read, limits: Limits) -> Iterator[Rule]:
     """The rules of every folder, outer folders first."""
     for entry in sorted(entries, key=lambda one: one.name.count(b"/")):
-        path = shown(entry.name)
+        path = safe_path(entry.name)
         folder, _, name = path.rpartition("/")
         if name in _RULES and not _refused(entry, limits):
             content = (read(entry.oid) or b"").decode("utf-8", "replace")

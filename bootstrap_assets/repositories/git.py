@@ -94,8 +94,8 @@ LIMITS = Limits()
 def environment(address: Address | None, credentials: Credentials, limits: Limits) -> dict[str, str]:
     """The whole environment of a git command that asks an address, or none."""
     settings = dict(SETTINGS)
-    known = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    known |= {
+    everything = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    everything |= {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",
@@ -117,10 +117,10 @@ def environment(address: Address | None, credentials: Credentials, limits: Limit
     else:
         rows = list(settings.items())
     if credentials.password:
-        known |= {"BOOTSTRAP_USER": credentials.user or "git", "BOOTSTRAP_WORD": credentials.password}
+        everything |= {"BOOTSTRAP_USER": credentials.user or "git", "BOOTSTRAP_WORD": credentials.password}
     for number, (name, value) in enumerate(rows):
-        known |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    return known | {"GIT_CONFIG_COUNT": str(len(rows))}
+        everything |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return everything | {"GIT_CONFIG_COUNT": str(len(rows))}
 
 
 def _of_host(address: Address, credentials: Credentials) -> Iterator[tuple[str, str]]:
@@ -171,13 +171,13 @@ class Git:
 
     def _run(self, arguments: Sequence[str], variables: dict[str, str]) -> bytes:
         command = ["git", "--git-dir", str(self.folder), *arguments]
-        with TemporaryFile() as said, TemporaryFile() as complained:
+        with TemporaryFile() as output, TemporaryFile() as complained:
             process = subprocess.Popen(
                 command,
                 env=variables,
                 cwd=self.folder if self.folder.is_dir() else None,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=complained,
                 start_new_session=True,
             )
@@ -185,9 +185,9 @@ class Git:
                 self._watch(process)
             finally:
                 end(process)
-            said.seek(0)
+            output.seek(0)
             complained.seek(0)
-            answer = said.read(_LONGEST_ANSWER)
+            answer = output.read(_LONGEST_ANSWER)
             if process.returncode:
                 raise refusal(complained.read(_LONGEST_ANSWER), process.returncode, self._address, self._secret)
         return answer

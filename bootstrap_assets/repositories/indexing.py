@@ -17,7 +17,7 @@ from bootstrap_assets.repositories.references import Reference, references_of
 from bootstrap_assets.repositories.symbols import Finding, Parsed
 from bootstrap_assets.stopping import Stop
 
-Kept = Callable[[str, str], Parsed | None]
+Memory = Callable[[str, str], Parsed | None]
 """What was kept of a blob (its id, its language) from before; None where it has to be parsed."""
 
 Stage = Callable[[str], None]
@@ -46,7 +46,7 @@ def index_commit(
     clone: Clone,
     parser: Parser,
     limits: Limits = LIMITS,
-    kept: Kept = lambda oid, language: None,
+    memory: Memory = lambda oid, language: None,
     stop: Stop | None = None,
     stage: Stage = lambda name: None,
     symbols: Callable[[Index], None] = lambda index: None,
@@ -59,7 +59,7 @@ def index_commit(
     with _timed(index, "discover", stage):
         index.files = list(discover(clone.entries(), _reading(clone, halt), limits))
     with _timed(index, "parse", stage):
-        index.parsed = dict(_parse(index, clone, parser, kept, halt))
+        index.parsed = dict(_parse(index, clone, parser, memory, halt))
     with _timed(index, "symbols", stage):
         symbols(index)
     others = {
@@ -75,22 +75,22 @@ def index_commit(
     return index
 
 
-def _parse(index: Index, clone: Clone, parser: Parser, kept: Kept, stop: Stop) -> Iterator[tuple[str, Parsed]]:
+def _parse(index: Index, clone: Clone, parser: Parser, memory: Memory, stop: Stop) -> Iterator[tuple[str, Parsed]]:
     """Each file that has a parser; a blob that several files share, or that was kept, is not parsed again."""
-    known: dict[tuple[str, str], Parsed] = {}
+    by_blob: dict[tuple[str, str], Parsed] = {}
     read = _reading(clone, stop)
     for file in index.files:
         if not _is_read(file) or file.language not in PARSED:
             continue
         key = (file.oid, file.language)
-        if key not in known:
-            old = kept(*key)
-            known[key] = old if old is not None else parser.parse(file.language, read(file.oid) or b"")
+        if key not in by_blob:
+            old = memory(*key)
+            by_blob[key] = old if old is not None else parser.parse(file.language, read(file.oid) or b"")
             if stop.is_set():
                 raise CloneStoppedError
             if old is None:
-                index.fresh[key] = known[key]
-        yield file.path, known[key]
+                index.fresh[key] = by_blob[key]
+        yield file.path, by_blob[key]
 
 
 def _reading(clone: Clone, stop: Stop) -> Callable[[str], bytes | None]:

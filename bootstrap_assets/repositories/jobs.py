@@ -29,7 +29,7 @@ from bootstrap_assets.repositories import folders, records, registry, store
 from bootstrap_assets.repositories.addresses import Access
 from bootstrap_assets.repositories.clone import Clone, clone, latest
 from bootstrap_assets.repositories.git import Credentials
-from bootstrap_assets.repositories.indexing import Index, Kept, index_commit
+from bootstrap_assets.repositories.indexing import Index, Memory, index_commit
 from bootstrap_assets.repositories.parsing import Parser
 from bootstrap_assets.repositories.records import Change
 from bootstrap_assets.repositories.store import Repository
@@ -179,17 +179,17 @@ class Attempt:
 
     def _index(self, commit: str) -> str:
         with ExitStack() as open_things:
-            brought = open_things.enter_context(self._clone(commit))
+            commit_of_clone = open_things.enter_context(self._clone(commit))
             parser = open_things.enter_context(Parser(stop=self.corpus.stop))
             stagings: list[tuple[Change, Staging]] = []
 
             def symbols(index: Index) -> None:
-                stagings.append(open_things.enter_context(self._records(index, brought)))
+                stagings.append(open_things.enter_context(self._records(index, commit_of_clone)))
 
             index = index_commit(
-                brought,
+                commit_of_clone,
                 parser,
-                kept=self._blobs(brought),
+                memory=self._blobs(commit_of_clone),
                 stop=self.corpus.stop,
                 stage=self.begin,
                 symbols=symbols,
@@ -210,17 +210,17 @@ class Attempt:
             stop=self.corpus.stop,
         )
 
-    def _blobs(self, brought: Clone) -> Kept:
+    def _blobs(self, commit_of_clone: Clone) -> Memory:
         with self.corpus.database.connection() as connection:
-            blobs = store.kept_blobs(connection, {one.oid for one in brought.entries()})
+            blobs = store.kept_blobs(connection, {one.oid for one in commit_of_clone.entries()})
         return lambda oid, language: blobs.get((oid, language))
 
     @contextmanager
-    def _records(self, index: Index, brought: Clone) -> Iterator[tuple[Change, Staging]]:
+    def _records(self, index: Index, commit_of_clone: Clone) -> Iterator[tuple[Change, Staging]]:
         self.corpus.database.transact(partial(store.keep_blobs, blobs=index.fresh))
         with self.corpus.database.connection() as connection:
             change = records.change_of(connection, self.repository, index.files)
-        entries = records.documents_of(self.repository, change.files, index.parsed, brought.read)
+        entries = records.documents_of(self.repository, change.files, index.parsed, commit_of_clone.read)
         with stage(records.SOURCE, entries) as staging:
             yield change, staging
 
@@ -228,7 +228,7 @@ class Attempt:
         if self.corpus.stop.is_set() or not self.worker.holds(connection, self.job):
             raise StoppedError
         change, entries = staging
-        if change.files or change.gone:
+        if change.files or change.missing:
             load.store(connection, entries, change.scope(self.repository), allow_deletes=True)
         store.swap(connection, self.repository, index)
 

@@ -11,7 +11,7 @@ _TRAILING = re.compile(r",(\s*[}\]])")
 def read_json(content: bytes) -> dict[str, Any]:
     """A JSON object, with the comments and trailing commas that tsconfig.json may have; empty for anything
     else."""
-    plain = _COMMENT.sub(lambda found: found[1] or "", content.decode("utf-8-sig", "replace"))
+    plain = _COMMENT.sub(lambda match: match[1] or "", content.decode("utf-8-sig", "replace"))
     try:
         document = json.loads(_TRAILING.sub(r"\1", plain))
     except (ValueError, RecursionError):

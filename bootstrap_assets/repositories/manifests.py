@@ -24,8 +24,8 @@ def packages_of(name: str, content: bytes) -> list[str]:
     read = _READERS.get(name.lower())
     if read is None and name.lower().startswith("requirements") and name.endswith((".txt", ".in")):
         read = _requirements
-    found = read(content.decode("utf-8-sig", "replace")) if read else ()
-    return sorted({one for one in found if one})
+    hit = read(content.decode("utf-8-sig", "replace")) if read else ()
+    return sorted({one for one in hit if one})
 
 
 def is_manifest(name: str) -> bool:
@@ -38,9 +38,9 @@ def is_manifest(name: str) -> bool:
 
 def _required(lines: Iterable[Any]) -> Iterator[str]:
     for line in lines:
-        found = _REQUIREMENT.match(line) if isinstance(line, str) else None
-        if found:
-            yield re.sub(r"[-_.]+", "-", found[1]).lower()
+        hit = _REQUIREMENT.match(line) if isinstance(line, str) else None
+        if hit:
+            yield re.sub(r"[-_.]+", "-", hit[1]).lower()
 
 
 def _requirements(text: str) -> Iterator[str]:
@@ -84,9 +84,9 @@ def _package_json(text: str) -> Iterator[str]:
 
 
 def _go_mod(text: str) -> Iterator[str]:
-    blocks = "\n".join(found[1] for found in _GO_BLOCK.finditer(text))
+    blocks = "\n".join(hit[1] for hit in _GO_BLOCK.finditer(text))
     single = "\n".join(line for line in text.splitlines() if line.startswith("require "))
-    yield from (found[1] for found in _GO_LINE.finditer(f"{blocks}\n{single}"))
+    yield from (hit[1] for hit in _GO_LINE.finditer(f"{blocks}\n{single}"))
 
 
 def _cargo(text: str) -> Iterator[str]:
@@ -97,13 +97,13 @@ def _cargo(text: str) -> Iterator[str]:
 
 
 def _pom(text: str) -> Iterator[str]:
-    for found in _MAVEN.finditer(text):
-        parts = dict(_MAVEN_PART.findall(found[1]))
+    for hit in _MAVEN.finditer(text):
+        parts = dict(_MAVEN_PART.findall(hit[1]))
         yield ":".join(parts[name] for name in ("groupId", "artifactId") if name in parts)
 
 
 def _gradle(text: str) -> Iterator[str]:
-    yield from (f"{found[1]}:{found[2]}" for found in _GRADLE.finditer(text))
+    yield from (f"{hit[1]}:{hit[2]}" for hit in _GRADLE.finditer(text))
 
 
 _READERS: dict[str, Callable[[str], Iterator[str]]] = {

@@ -44,10 +44,10 @@ class Rule:
 def ignore_rules(content: str, folder: str) -> Iterator[Rule]:
     """The rules of a .bootstrapignore in a folder, in the manner of .gitignore."""
     for line in content.splitlines():
-        written = line.strip()
-        if written and not written.startswith("#"):
-            wanted = not written.startswith("!")
-            yield Rule(_compiled(written.removeprefix("!"), folder), "ignored", wanted)
+        rule = line.strip()
+        if rule and not rule.startswith("#"):
+            is_ignored = not rule.startswith("!")
+            yield Rule(_compiled(rule.removeprefix("!"), folder), "ignored", is_ignored)
 
 
 def attribute_rules(content: str, folder: str) -> Iterator[Rule]:
@@ -71,28 +71,28 @@ def verdicts(rules: Iterable[Rule], path: str) -> set[str]:
 
 
 @cache
-def _compiled(written: str, folder: str) -> re.Pattern[str]:
+def _compiled(rule: str, folder: str) -> re.Pattern[str]:
     """A pattern as a regular expression over whole paths; `**` crosses folders, `*` does not."""
-    is_folder = written.endswith("/")
-    body = written.strip("/")
-    anywhere = "/" not in body and not written.startswith("/")
+    is_folder = rule.endswith("/")
+    body = rule.strip("/")
+    anywhere = "/" not in body and not rule.startswith("/")
     start = re.escape(folder + "/") if folder else ""
     middle = "(?:.*/)?" if anywhere else ""
     tail = "/.*" if is_folder else "(?:/.*)?"
     return re.compile(f"{start}{middle}{_body(body[:500])}{tail}\\Z", re.DOTALL)
 
 
-def _body(written: str) -> str:
+def _body(rule: str) -> str:
     parts: list[str] = []
     place = 0
-    while place < len(written):
+    while place < len(rule):
         for token, meaning in (("**/", "(?:.*/)?"), ("/**", "/.*"), ("**", ".*"), ("*", "[^/]*"), ("?", "[^/]")):
-            if written.startswith(token, place):
+            if rule.startswith(token, place):
                 if not (parts and parts[-1] == meaning):  # a row of stars is one: nothing to backtrack over
                     parts.append(meaning)
                 place += len(token)
                 break
         else:
-            parts.append(re.escape(written[place]))
+            parts.append(re.escape(rule[place]))
             place += 1
     return "".join(parts)

@@ -18,12 +18,12 @@ MOST_FINDINGS = 100
 
 _SYMBOL = ("name", "qualified_name", "kind", "path", "line", "end_line", "signature", "docstring", "visibility")
 _REFERENCE = ("from_path", "from_line", "name", "kind", "to", "how", "confidence", "to_path", "scope")
-_LISTED = ("name", "address", "ref", "commit", "status", *registry.COUNTS, "reason")
+_LIST = ("name", "address", "ref", "commit", "status", *registry.COUNTS, "reason")
 
 
 def listing(connection: Connection) -> Rows:
     """All repositories, with the counts of their indexes and how their last jobs went."""
-    return [{name: getattr(state, name) for name in _LISTED} for state in registry.states(connection)]
+    return [{name: getattr(state, name) for name in _LIST} for state in registry.states(connection)]
 
 
 def show(connection: Connection, name: str) -> dict[str, Any]:

@@ -31,14 +31,14 @@ _BY_SECTIONS = "markdown"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What differs from the documents of the commit before: files to be loaded, paths that are gone."""
+    """What differs from the documents of the commit before: files to be loaded, paths that are missing now."""
 
     files: Sequence[File]
-    gone: Sequence[str]
+    missing: Sequence[str]
 
     def scope(self, repository: Repository) -> Scope:
         """For which documents a load of the change speaks."""
-        paths = [*(one.path for one in self.files), *self.gone]
+        paths = [*(one.path for one in self.files), *self.missing]
         names = tuple(source_id(repository.name, path) for path in paths)
         return Scope(SOURCE, names, tenant=repository.tenant)
 

@@ -77,7 +77,7 @@ class Joined:
         bare = Import(row.module, "", "", row.line, row.column) if row.name == "*" else row
         values = self.imports.find(self.resolver, path, bare)
         place = (path, row.line, row.column, name, ReferenceKind.IMPORT, self._around(path, row.scope))
-        return self._made(place, path, row.scope, values[0] if values else None)
+        return self._reference(place, path, row.scope, values[0] if values else None)
 
     def _mentioned(self, path: str, mention: Mention) -> Reference | None:
         """A mention as a reference; None for the use of a variable of its own function."""
@@ -93,8 +93,8 @@ class Joined:
         place = (path, mention.line, mention.column, name, mention.kind, self._around(path, mention.scope))
         if not values:
             guess = self._unique(path, mention)
-            return self._made(place, path, mention.scope, guess, "unique" if guess else "")
-        return self._made(place, path, mention.scope, target)
+            return self._reference(place, path, mention.scope, guess, "unique" if guess else "")
+        return self._reference(place, path, mention.scope, target)
 
     def _targets(self, path: str, mention: Mention) -> list[Value]:
         direct = self.imports.direct(self.resolver, path, mention)
@@ -105,7 +105,7 @@ class Joined:
             scope = max(0, self.resolver.tables[path].scope(scope).parent)
         return self.resolver.evaluate(path, scope, mention.chain, settled=False)
 
-    def _made(
+    def _reference(
         self,
         place: tuple[str, int, int, str, ReferenceKind, str],
         path: str,
@@ -122,8 +122,8 @@ class Joined:
         confidence = CONFIDENCE[how]
         if target.kind == "file":
             return Reference(*place, target.path, how=how, confidence=confidence)
-        found = self.resolver.tables[target.path].symbol(target.number)
-        return Reference(*place, target.path, found.qualified_name, found.line, how=how, confidence=confidence)
+        result = self.resolver.tables[target.path].symbol(target.number)
+        return Reference(*place, target.path, result.qualified_name, result.line, how=how, confidence=confidence)
 
     def _how(self, path: str, scope: int, target: Value) -> str:
         if target.path != path:
@@ -154,18 +154,18 @@ class Joined:
             return None
         if len(name) < _SHORTEST or name in self.imports.common_members:
             return None
-        found = self._members.get(name, ())
-        return found[0] if len(found) == 1 else None
+        result = self._members.get(name, ())
+        return result[0] if len(result) == 1 else None
 
     @cached_property
     def _members(self) -> dict[str, list[Value]]:
         """Functions and classes by name, over all files."""
-        found: dict[str, list[Value]] = defaultdict(list)
+        result: dict[str, list[Value]] = defaultdict(list)
         for path, parsed in self._files.items():
             for number, one in enumerate(parsed.symbols):
                 if _can_be_called(one):
-                    found[one.name].append(symbol(path, number))
-        return found
+                    result[one.name].append(symbol(path, number))
+        return result
 
 
 def _can_be_called(one: Symbol) -> bool:

@@ -133,10 +133,10 @@ def _files(index: Index) -> Iterator[tuple[Any, ...]]:
 
 def _each_path_once(files: Iterable[File]) -> Iterator[File]:
     """Two names that are shown alike, for neither is text, are one row."""
-    seen: set[str] = set()
+    paths: set[str] = set()
     for one in files:
-        if one.path not in seen:
-            seen.add(one.path)
+        if one.path not in paths:
+            paths.add(one.path)
             yield one
 
 

@@ -43,7 +43,7 @@ def index_of(origin: GitRepository, database: Database) -> Index:
     with clone(str(origin.folder), "", origin.folder.parent / "clones") as brought, Parser() as parser:
         with database.connection() as connection:
             known = kept_blobs(connection, {one.oid for one in brought.entries()})
-        index = index_commit(brought, parser, kept=lambda oid, language: known.get((oid, language)))
+        index = index_commit(brought, parser, memory=lambda oid, language: known.get((oid, language)))
     database.transact(partial(keep_blobs, blobs=index.fresh))
     return index
 

@@ -62,11 +62,11 @@ class Resolver:
         while at >= 0:
             is_class = table.scope(at).kind in ("class", "object")
             if not is_class or (at == scope and self.imports.members_are_seen) or self.imports.members_are_names:
-                found = self.local(path, at, name)
-                if not found and is_class and self.imports.members_are_names:
-                    found = self._inherited_name(path, at, name)
-                if found:
-                    return found
+                result = self.local(path, at, name)
+                if not result and is_class and self.imports.members_are_names:
+                    result = self._inherited_name(path, at, name)
+                if result:
+                    return result
             at = table.scope(at).parent
         return self.imports.beyond(self, path, name)
 
@@ -85,19 +85,19 @@ class Resolver:
     def _local(self, path: str, scope: int, name: str) -> list[Value]:
         table = self.tables[path]
         kind = table.scope(scope).kind
-        found = [
+        result = [
             symbol(path, number)
             for number in table.symbols.get((scope, name), ())
             if kind != "object"
             and (kind in ("class", "file", "namespace") or table.symbol(number).kind != "method")
         ]
-        if found:
-            return _last_of_each(self, found)
-        brought = [
+        if result:
+            return _last_of_each(self, result)
+        from_imports = [
             one for row in table.imports.get((scope, name), ()) for one in self.imports.find(self, path, row)
         ]
-        if brought or (scope, name) in table.imports:
-            return few(brought)
+        if from_imports or (scope, name) in table.imports:
+            return few(from_imports)
         return [Value("local", path, scope, name)] if (scope, name) in table.bindings else []
 
     def _literal(self, path: str, scope: int, name: str) -> list[Value]:
@@ -113,25 +113,25 @@ class Resolver:
 
     def _settled(self, value: Value) -> list[Value]:
         if value.kind == "local":
-            return self.bound(value.path, value.number, value.name)
+            return self.binding_of(value.path, value.number, value.name)
         if value.kind == "property":
             return self._returned(value)
         if value.kind != "symbol":
             return [value]
-        found = self.tables[value.path].symbol(value.number)
-        if found.kind in CLASSES or found.kind in CALLABLE or found.kind in ("type", "module"):
-            return [value] if found.kind != "type" else self._alias(value)
-        known = self.bound(value.path, found.scope, found.name, value.number)
-        if not known and found.returns:
-            known = self.of_type(value.path, found.scope, found.returns)
-        return known or ([value] if found.own_scope >= 0 else [])
+        result = self.tables[value.path].symbol(value.number)
+        if result.kind in CLASSES or result.kind in CALLABLE or result.kind in ("type", "module"):
+            return [value] if result.kind != "type" else self._alias(value)
+        answers = self.binding_of(value.path, result.scope, result.name, value.number)
+        if not answers and result.returns:
+            answers = self.of_type(value.path, result.scope, result.returns)
+        return answers or ([value] if result.own_scope >= 0 else [])
 
     def _alias(self, value: Value) -> list[Value]:
-        found = self.tables[value.path].symbol(value.number)
-        known = self.evaluate(value.path, found.scope, found.returns) if found.returns else []
-        return known or [value]
+        result = self.tables[value.path].symbol(value.number)
+        answers = self.evaluate(value.path, result.scope, result.returns) if result.returns else []
+        return answers or [value]
 
-    def bound(self, path: str, scope: int, name: str, number: int = -1) -> list[Value]:
+    def binding_of(self, path: str, scope: int, name: str, number: int = -1) -> list[Value]:
         """What the bindings of a name in a scope give; of a class' member also those in its methods."""
         table = self.tables[path]
         rows = list(table.bindings.get((scope, name), ()))
@@ -176,11 +176,11 @@ class Resolver:
         if value.kind == "many" and value.inner:
             return [value.inner]
         if value.kind == "instance":
-            found = self.member(value, "__getitem__")
-            return few(one for method in found for one in self._called(method, value))
+            result = self.member(value, "__getitem__")
+            return few(one for method in result for one in self._called(method, value))
         return [value] if value.kind == "symbol" else []  # generic arguments: `Foo[int]`
 
-    def _called(self, value: Value, bound: Value | None = None) -> list[Value]:
+    def _called(self, value: Value, receiver: Value | None = None) -> list[Value]:
         """What calling something gives."""
         if value.kind in ("package", "builtin"):
             return [value]
@@ -188,22 +188,22 @@ class Resolver:
             return few(one for method in self.member(value, "__call__") for one in self._called(method, value))
         if value.kind != "symbol":
             return []
-        found = self.tables[value.path].symbol(value.number)
-        if found.kind in CLASSES:
+        result = self.tables[value.path].symbol(value.number)
+        if result.kind in CLASSES:
             return [instance(value.path, value.number)]
-        return self._returned(value) if found.kind in CALLABLE else []
+        return self._returned(value) if result.kind in CALLABLE else []
 
     def _returned(self, value: Value) -> list[Value]:
         """What a function gives back: by its annotation, or by what it returns."""
         table = self.tables[value.path]
-        found = table.symbol(value.number)
-        if found.returns:
-            scope = found.scope if found.own_scope < 0 else found.own_scope
-            return self.of_type(value.path, scope, found.returns)
-        rows = table.bindings.get((found.own_scope, ""), ())
+        result = table.symbol(value.number)
+        if result.returns:
+            scope = result.scope if result.own_scope < 0 else result.own_scope
+            return self.of_type(value.path, scope, result.returns)
+        rows = table.bindings.get((result.own_scope, ""), ())
         values = few(one for row in rows for one in self._of_binding(value.path, row))
         if any(row.how == "yielded" for row in rows):
-            if any("contextmanager" in mark for mark in found.marks):
+            if any("contextmanager" in mark for mark in result.marks):
                 return values
             return [Value("many", inner=one) for one in values]
         return values
@@ -217,9 +217,9 @@ class Resolver:
         if value.kind == "builtin":
             return [builtin(value.name)]
         if value.kind == "symbol":
-            found = self.tables[value.path].symbol(value.number)
-            if found.kind not in CLASSES and found.own_scope >= 0 and found.kind not in CALLABLE:
-                return self.local_member(value.path, found.own_scope, name)
+            result = self.tables[value.path].symbol(value.number)
+            if result.kind not in CLASSES and result.own_scope >= 0 and result.kind not in CALLABLE:
+                return self.local_member(value.path, result.own_scope, name)
         if value.kind in ("symbol", "instance", "super"):
             order = self.ancestors(value.path, value.number)[1 if value.kind == "super" else 0 :]
             return self._in_classes(order, name)
@@ -230,9 +230,9 @@ class Resolver:
             if number < 0:
                 return [Value("package", name=path)]  # a base outside the repository may have it
             own = self.tables[path].symbol(number).own_scope
-            found = self.local_member(path, own, name) or self.imports.extra_member(self, path, number, name)
-            if found:
-                return [one for value in found for one in self._as_attribute(value)]
+            result = self.local_member(path, own, name) or self.imports.extra_member(self, path, number, name)
+            if result:
+                return [one for value in result for one in self._as_attribute(value)]
         return []
 
     def _as_attribute(self, value: Value) -> list[Value]:
@@ -246,14 +246,14 @@ class Resolver:
     def local_member(self, path: str, scope: int, name: str) -> list[Value]:
         """What a class or object has by itself under a name."""
         table = self.tables[path]
-        found = [symbol(path, number) for number in table.symbols.get((scope, name), ())]
-        if found:
-            return _last_of_each(self, found)
-        brought = [
+        result = [symbol(path, number) for number in table.symbols.get((scope, name), ())]
+        if result:
+            return _last_of_each(self, result)
+        from_imports = [
             one for row in table.imports.get((scope, name), ()) for one in self.imports.find(self, path, row)
         ]
-        if brought:
-            return brought
+        if from_imports:
+            return from_imports
         if (scope, name) in table.bindings or (scope, name) in table.attributes:
             return [Value("local", path, scope, name)]
         return []
@@ -264,10 +264,10 @@ class Resolver:
         if key not in self._linear:
             self._linear[key] = [key]
             table = self.tables[path]
-            found = table.symbol(number)
+            result = table.symbol(number)
             order = [key]
-            for chain in table.bases.get(found.own_scope, ()):
-                for base in self.evaluate(path, found.scope, chain):
+            for chain in table.bases.get(result.own_scope, ()):
+                for base in self.evaluate(path, result.scope, chain):
                     order += self._line_of(base, order)
             self._linear[key] = order
         return self._linear[key]
@@ -284,6 +284,6 @@ def _typed_first(rows: list[Binding]) -> list[Binding]:
     return typed or rows
 
 
-def _last_of_each(resolver: Resolver, found: list[Value]) -> list[Value]:
+def _last_of_each(resolver: Resolver, result: list[Value]) -> list[Value]:
     """Of several definitions of one name the last, as at run time; the first of overloads without a body."""
-    return found[-1:]
+    return result[-1:]

@@ -20,8 +20,8 @@ class FileTable:
         self.stars: list[Import] = [one for one in parsed.imports if one.name == "*"]
         for number, one in enumerate(parsed.symbols):
             self.symbols[one.scope, one.name].append(number)
-        for brought in parsed.imports:
-            self.imports[brought.scope, brought.alias].append(brought)
+        for row in parsed.imports:
+            self.imports[row.scope, row.alias].append(row)
         for binding in parsed.bindings:
             self.bindings[binding.scope, binding.name].append(binding)
 
@@ -42,23 +42,23 @@ class FileTable:
     @cached_property
     def bases(self) -> dict[int, list[str]]:
         """The chains of what each class inherits from, by the class' own scope."""
-        found: dict[int, list[str]] = defaultdict(list)
+        result: dict[int, list[str]] = defaultdict(list)
         for mention in self.parsed.mentions:
             if mention.kind == "inheritance":
-                found[mention.scope].append(mention.chain)
-        return found
+                result[mention.scope].append(mention.chain)
+        return result
 
     @cached_property
     def attributes(self) -> dict[tuple[int, str], list[Binding]]:
         """What methods assign to members (`self.x = …`, `this.x = …`), by the class' scope and the name."""
-        found: dict[tuple[int, str], list[Binding]] = defaultdict(list)
+        result: dict[tuple[int, str], list[Binding]] = defaultdict(list)
         for one in self.parsed.bindings:
             head, dot, name = one.name.partition(".")
             if dot and "." not in name and "[" not in name and head in self._selves(one.scope):
                 home = self.home(one.scope)
                 if home >= 0:
-                    found[home, name].append(one)
-        return found
+                    result[home, name].append(one)
+        return result
 
     def _selves(self, scope: int) -> set[str]:
         """The names of the object itself in a scope."""
@@ -70,8 +70,8 @@ class FileTable:
 
     @cached_property
     def _firsts(self) -> dict[int, set[str]]:
-        found: dict[int, set[str]] = defaultdict(set)
+        result: dict[int, set[str]] = defaultdict(set)
         for one in self.parsed.bindings:
             if one.how == "first" and self.scope(one.scope).kind == "method":
-                found[one.scope].add(one.name)
-        return found
+                result[one.scope].add(one.name)
+        return result

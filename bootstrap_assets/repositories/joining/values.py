@@ -52,5 +52,5 @@ def instantiated(value: Value) -> Value:
 
 def few(values: Iterable[Value]) -> list[Value]:
     """Each once; none where they are too many to say anything."""
-    known = list(dict.fromkeys(values))
-    return known if len(known) <= MOST else []
+    few_values = list(dict.fromkeys(values))
+    return few_values if len(few_values) <= MOST else []

@@ -153,7 +153,9 @@ class TreeLanguage:
         if what == "definition":
             self._define(draft, Kind(detail), node, captures, end)
         elif what == "scope":
-            draft.open(detail, end, owner=self.owner(captures), name=draft.named(text(first(captures, "name"))))
+            draft.open(
+                detail, end, owner=self.owner(captures), name=draft.name_in_scope(text(first(captures, "name")))
+            )
             self._parameters(draft, captures)
         elif what == "bind":
             self._bind(draft, captures)

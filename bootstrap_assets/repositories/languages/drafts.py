@@ -51,7 +51,7 @@ class Draft:
         self._open.append((len(self._parsed.scopes) - 1, end, prefix))
         return self.scope
 
-    def named(self, name: str) -> str:
+    def name_in_scope(self, name: str) -> str:
         """The qualified name of a scope without a symbol; empty where it has no name."""
         prefix = self._prefix("")
         return f"{prefix}{self._separator}{name}" if prefix and name else name
@@ -115,8 +115,8 @@ class Draft:
 
     def bind_member(self, name: str, chain: str) -> None:
         """The value of what was just defined, in the scope that it stands in."""
-        opened = self._parsed.symbols[-1].own_scope if self._parsed.symbols else -1
-        scope = self._open[-2][0] if opened == self.scope and opened >= 0 else self.scope
+        last_scope = self._parsed.symbols[-1].own_scope if self._parsed.symbols else -1
+        scope = self._open[-2][0] if last_scope == self.scope and last_scope >= 0 else self.scope
         self._parsed.bindings.append(Binding(scope, name, "value", chain))
 
     def give_back(self, how: str, chain: str) -> None:
@@ -128,8 +128,8 @@ class Draft:
 
     def bring(self, one: Import) -> None:
         """Add an import to the open scope."""
-        brought = Import(one.module, one.name, one.alias, one.line, one.column, self.scope)
-        self._parsed.imports.append(brought)
+        row = Import(one.module, one.name, one.alias, one.line, one.column, self.scope)
+        self._parsed.imports.append(row)
 
     def export(self, one: Binding) -> None:
         """The file gives something to others, under a name."""

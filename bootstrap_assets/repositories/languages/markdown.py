@@ -63,27 +63,27 @@ def _outside_of_code(lines: list[str]) -> Iterator[tuple[int, str, bool]]:
         "---" if lines and lines[0].strip() == "---" and "---" in (line.strip() for line in lines[1:80]) else ""
     )
     for number, line in enumerate(lines, start=1):
-        opened = _FENCE.match(line)
+        opening = _FENCE.match(line)
         if fence == "---":
             fence = "" if number > 1 and line.strip() == "---" else fence
             yield number, line, True
         elif fence:
-            is_end = opened and opened[1].startswith(fence) and not line.strip().strip(fence[0])
+            is_end = opening and opening[1].startswith(fence) and not line.strip().strip(fence[0])
             fence = "" if is_end else fence
             yield number, line, True
         else:
-            fence = opened[1] if opened else ""
-            yield number, line, bool(opened)
+            fence = opening[1] if opening else ""
+            yield number, line, bool(opening)
 
 
 def _links(lines: list[str]) -> Iterator[tuple[int, int, str]]:
     """Links to files of the repository: no scheme, no mere anchor."""
     for number, line, is_code in _outside_of_code(lines):
-        for found in _LINK.finditer(line) if not is_code else ():
-            target = found[1].partition("#")[0].partition("?")[0]
+        for result in _LINK.finditer(line) if not is_code else ():
+            target = result[1].partition("#")[0].partition("?")[0]
             if target and ":" not in target and not target.startswith("//"):
-                yield number, found.start(1), target
+                yield number, result.start(1), target
 
 
 def _plain(title: str) -> str:
-    return " ".join(_MARKS.sub(lambda found: found[1] or "", title).split())[:_TITLE]
+    return " ".join(_MARKS.sub(lambda result: result[1] or "", title).split())[:_TITLE]

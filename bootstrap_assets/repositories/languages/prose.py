@@ -49,6 +49,6 @@ class Prose:
         end = line + 1  # positions are lines here: a key is open for the line that it stands on
         draft.leave(line)
         draft.define(key, Kind.KEY, f"{key}={value}"[:_VALUE], "", (line, line), end=end)
-        for found in _PLACEHOLDER.finditer(value):
-            draft.mention(found[1], ReferenceKind.USE, (line, len(key) + 1 + found.start()))
+        for match in _PLACEHOLDER.finditer(value):
+            draft.mention(match[1], ReferenceKind.USE, (line, len(key) + 1 + match.start()))
         draft.leave(end)

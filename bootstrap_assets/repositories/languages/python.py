@@ -116,10 +116,10 @@ class Python(TreeLanguage):
         elif node.type == "import_from_statement" and any(one.type == "wildcard_import" for one in node.children):
             yield Import(origin, "*", "", node.start_point[0] + 1, node.start_point[1])
         for one in node.children_by_field_name("name"):
-            named = one.child_by_field_name("name") if one.type == "aliased_import" else one
+            name_node = one.child_by_field_name("name") if one.type == "aliased_import" else one
             alias = text(one.child_by_field_name("alias")) if one.type == "aliased_import" else ""
             line, column = one.start_point[0] + 1, one.start_point[1]
-            dotted = "".join(text(named).split())
+            dotted = "".join(text(name_node).split())
             if origin:
                 yield Import(origin, dotted, alias or dotted, line, column)
             else:

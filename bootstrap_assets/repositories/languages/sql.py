@@ -95,11 +95,11 @@ class Sql:
 def _tokens(text: str) -> Iterator[Token]:
     """Names and signs; what stands between dollars is SQL too."""
     line, counted = 1, 0
-    for found in _TOKEN.finditer(text):
-        if found.lastgroup in ("name", "sign") or found["name"]:
-            line += text.count("\n", counted, found.start())
-            counted = found.start()
-            yield Token(found[0], found["name"] is not None, line, found.start(), found.end())
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup in ("name", "sign") or match["name"]:
+            line += text.count("\n", counted, match.start())
+            counted = match.start()
+            yield Token(match[0], match["name"] is not None, line, match.start(), match.end())
 
 
 def _created(tokens: list[Token]) -> tuple[Kind | None, Token | None]:

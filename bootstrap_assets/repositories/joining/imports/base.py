@@ -55,11 +55,11 @@ class Imports:
     def extra_member(self, resolver: Resolver, path: str, number: int, name: str) -> list[Value]:
         """A member of a class that is not written inside it; the one in the nearest file."""
         owner = resolver.tables[path].symbol(number).name
-        found = self._owned(resolver).get((owner, name), ())
-        near = [one for one in found if one.path == path] or [
-            one for one in found if one.path.rpartition("/")[0] == path.rpartition("/")[0]
+        result = self._owned(resolver).get((owner, name), ())
+        near = [one for one in result if one.path == path] or [
+            one for one in result if one.path.rpartition("/")[0] == path.rpartition("/")[0]
         ]
-        return near[:1] or (list(found) if len(found) == 1 else [])
+        return near[:1] or (list(result) if len(result) == 1 else [])
 
     def _owned(self, resolver: Resolver) -> dict[tuple[str, str], list[Value]]:
         """What is written outside the class that it belongs to, by the class' name and its own."""

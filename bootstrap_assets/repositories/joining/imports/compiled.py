@@ -65,8 +65,8 @@ class RustImports(Imports):
             home = home_class(resolver, path, scope)
             return [home] if home else []
         if name in ("crate", "super"):
-            found = self._root(path) if name == "crate" else self._parent(path)
-            return [Value("file", found)] if found else []
+            result = self._root(path) if name == "crate" else self._parent(path)
+            return [Value("file", result)] if result else []
         return None
 
     def find(self, resolver: Resolver, path: str, row: Import) -> list[Value]:
@@ -98,24 +98,24 @@ class RustImports(Imports):
         """An item of a module, or the module below it."""
         if value.kind != "file":
             return []
-        found = resolver.local(value.path, 0, name)
+        result = resolver.local(value.path, 0, name)
         below = self._below(value.path, name)
-        if found or below:
-            return found or [below] if below else found
+        if result or below:
+            return result or [below] if below else result
         for row in resolver.tables[value.path].stars:
             for module in self.find(resolver, value.path, row):
                 if module.kind == "file" and module.path != value.path:
-                    found = found or resolver.local(module.path, 0, name)
-        return found
+                    result = result or resolver.local(module.path, 0, name)
+        return result
 
     def beyond(self, resolver: Resolver, path: str, name: str) -> list[Value]:
         """What a star brings, a module below, a crate of the repository, Rust's own."""
-        found = self.member(resolver, Value("file", path), name)
-        if not found and name in self._crates:
-            found = self._first(resolver, path, name)
-        if not found and name in self._outside_crates:
+        result = self.member(resolver, Value("file", path), name)
+        if not result and name in self._crates:
+            result = self._first(resolver, path, name)
+        if not result and name in self._outside_crates:
             return [package(name)]
-        return found or super().beyond(resolver, path, name)
+        return result or super().beyond(resolver, path, name)
 
     def _below(self, path: str, name: str) -> Value | None:
         folder, file = posixpath.split(path)
@@ -173,9 +173,9 @@ class CImports(Imports):
 
     def find(self, resolver: Resolver, path: str, row: Import) -> list[Value]:
         """The file that an include means: beside this one, below the root, or the only one that ends so."""
-        found = self._included(path, row.module[1:-1])
-        if found:
-            return [Value("file", found)]
+        result = self._included(path, row.module[1:-1])
+        if result:
+            return [Value("file", result)]
         return [package(row.module[1:-1].partition("/")[0])] if row.module.startswith("<") else []
 
     def _included(self, path: str, name: str) -> str | None:
@@ -192,14 +192,14 @@ class CImports(Imports):
         linked = self._definitions.get(name, ())
         if len(linked) == 1:
             return list(linked)
-        seen, waiting = {path}, [path]
+        visited, waiting = {path}, [path]
         while waiting:
             for row in resolver.tables[waiting.pop(0)].stars:
-                found = self._included(path, row.module[1:-1])
-                if found and found not in seen:
-                    seen.add(found)
-                    waiting.append(found)
-                    values = resolver.local(found, 0, name)
+                result = self._included(path, row.module[1:-1])
+                if result and result not in visited:
+                    visited.add(result)
+                    waiting.append(result)
+                    values = resolver.local(result, 0, name)
                     if values:
                         return values
         return []

@@ -57,12 +57,12 @@ class JavaScriptImports(Imports):
     def module(self, path: str, name: str) -> Value | None:
         """The file that a specifier means in a file; None for a package from elsewhere."""
         if name.startswith("."):
-            found = self._file(posixpath.join(posixpath.dirname(path), name))
-            return Value("file", found) if found else None
+            result = self._file(posixpath.join(posixpath.dirname(path), name))
+            return Value("file", result) if result else None
         for place in self._places(path, name):
-            found = self._file(place)
-            if found:
-                return Value("file", found)
+            result = self._file(place)
+            if result:
+                return Value("file", result)
         return None
 
     def _places(self, path: str, name: str) -> Iterator[str]:
@@ -94,24 +94,24 @@ class JavaScriptImports(Imports):
         """What a module exports under a name: said so, of its own, passed on from others."""
         return self._exported(resolver, value.path, name, set()) if value.kind == "file" else []
 
-    def _exported(self, resolver: Resolver, path: str, name: str, seen: set[str]) -> list[Value]:
-        seen.add(path)
+    def _exported(self, resolver: Resolver, path: str, name: str, visited: set[str]) -> list[Value]:
+        visited.add(path)
         table, label = resolver.tables[path], f"export:{name}"
         for row in table.imports.get((0, label), ()):
             return self.find(resolver, path, row)
         for binding in table.bindings.get((0, label), ()):
-            found = resolver.evaluate(path, 0, binding.chain, settled=False)
-            if found:
-                return found
+            result = resolver.evaluate(path, 0, binding.chain, settled=False)
+            if result:
+                return result
         own = resolver.local(path, 0, name)
         if own:
             return own
         for row in table.stars:
             module = self.module(path, row.module)
-            if module is not None and module.path not in seen:
-                found = self._exported(resolver, module.path, name, seen)
-                if found:
-                    return found
+            if module is not None and module.path not in visited:
+                result = self._exported(resolver, module.path, name, visited)
+                if result:
+                    return result
         return []
 
     def own(self, resolver: Resolver, path: str, scope: int, name: str) -> list[Value] | None:

@@ -43,8 +43,8 @@ class SqlImports(Imports):
     def direct(self, resolver: Resolver, path: str, mention: Mention) -> list[Value] | None:
         """What is created under a name."""
         own = [symbol(path, number) for number in resolver.tables[path].symbols.get((0, mention.chain), ())]
-        found = self._created.get(mention.chain)
-        return own[:1] or ([found] if found else [])
+        result = self._created.get(mention.chain)
+        return own[:1] or ([result] if result else [])
 
 
 class ProseImports(Imports):
@@ -64,8 +64,8 @@ class ProseImports(Imports):
 
     def _located(self, path: str, target: str) -> str | None:
         """The file of an include: its path counts from the library's root, which is a folder above."""
-        named = unicodedata.normalize("NFC", target.strip())
-        base = "/".join(part for part in named.split("/") if part not in ("", ".", ".."))
+        name_ = unicodedata.normalize("NFC", target.strip())
+        base = "/".join(part for part in name_.split("/") if part not in ("", ".", ".."))
         for root in self._roots:
             for one in (base, f"{base}.md", f"{base}/0.md"):
                 place = posixpath.join(root, one)
@@ -87,14 +87,14 @@ class ProseImports(Imports):
         return []
 
     def _places(self, path: str, key: str) -> Iterator[tuple[str, str]]:
-        waiting, seen = [(path, key)], {(path, key)}
-        while waiting and len(seen) < _MOST:
+        waiting, visited = [(path, key)], {(path, key)}
+        while waiting and len(visited) < _MOST:
             place, name = waiting.pop()
             yield place, name
             for prefix, other in reversed(self._includes.get(place, ())):
                 step = (other, name[len(prefix) :])
-                if name.startswith(prefix) and step[1] and step not in seen:
-                    seen.add(step)
+                if name.startswith(prefix) and step[1] and step not in visited:
+                    visited.add(step)
                     waiting.append(step)
 
 

@@ -39,9 +39,9 @@ class GoImports(Imports):
 
     def _declared(self) -> Iterator[tuple[str, str]]:
         for path, content in self.others.items():
-            found = _MODULE.search(content) if posixpath.basename(path) == "go.mod" else None
-            if found:
-                yield found[1].decode("utf-8", "replace"), posixpath.dirname(path)
+            result = _MODULE.search(content) if posixpath.basename(path) == "go.mod" else None
+            if result:
+                yield result[1].decode("utf-8", "replace"), posixpath.dirname(path)
 
     def find(self, resolver: Resolver, path: str, row: Import) -> list[Value]:
         """The folder of a package, where it is one of the repository's modules."""
@@ -53,11 +53,11 @@ class GoImports(Imports):
 
     def beyond(self, resolver: Resolver, path: str, name: str) -> list[Value]:
         """What another file of the folder declares, then what came by a dot, then Go's own."""
-        found = self._in_folder(resolver, posixpath.dirname(path), name, self.files[path].package)
-        for row in resolver.tables[path].stars if not found else ():
+        result = self._in_folder(resolver, posixpath.dirname(path), name, self.files[path].package)
+        for row in resolver.tables[path].stars if not result else ():
             for value in self.find(resolver, path, Import(row.module, "", "", 0, 0)):
-                found = found or self.member(resolver, value, name)
-        return found or super().beyond(resolver, path, name)
+                result = result or self.member(resolver, value, name)
+        return result or super().beyond(resolver, path, name)
 
     def member(self, resolver: Resolver, value: Value, name: str) -> list[Value]:
         """What a package exports."""
@@ -101,15 +101,15 @@ class JavaImports(Imports):
 
     def find(self, resolver: Resolver, path: str, row: Import) -> list[Value]:
         """A class of the repository, or a member of one."""
-        wanted = row.module if row.name in ("", "*") else f"{row.module}.{row.name}"
-        found = self._named(resolver, wanted)
-        if found or any(name.startswith(row.module + ".") for name in self._classes):
-            return found
+        target = row.module if row.name in ("", "*") else f"{row.module}.{row.name}"
+        result = self._by_name(resolver, target)
+        if result or any(name.startswith(row.module + ".") for name in self._classes):
+            return result
         return [package(".".join(row.module.split(".")[:3]))]
 
-    def _named(self, resolver: Resolver, wanted: str) -> list[Value]:
+    def _by_name(self, resolver: Resolver, target: str) -> list[Value]:
         """A class by its full name; what comes after it are members."""
-        parts = wanted.split(".")
+        parts = target.split(".")
         for cut in range(len(parts), 0, -1):
             value = self._classes.get(".".join(parts[:cut]))
             if value is not None:
@@ -121,9 +121,9 @@ class JavaImports(Imports):
 
     def beyond(self, resolver: Resolver, path: str, name: str) -> list[Value]:
         """A class of the same package, of those that are imported as a whole, or of java.lang."""
-        own = self._named(resolver, f"{self.files[path].package}.{name}".lstrip("."))
+        own = self._by_name(resolver, f"{self.files[path].package}.{name}".lstrip("."))
         for row in resolver.tables[path].stars if not own else ():
-            own = own or self._named(resolver, f"{row.module}.{name}")
+            own = own or self._by_name(resolver, f"{row.module}.{name}")
         return own or super().beyond(resolver, path, name)
 
     def own(self, resolver: Resolver, path: str, scope: int, name: str) -> list[Value] | None:

@@ -53,9 +53,9 @@ class PythonImports(Imports):
 
     def module(self, path: str, name: str) -> Value | None:
         """The file or folder that a dotted name means in a file; the nearest where several have it."""
-        found = self._modules.get(name)
-        if found:
-            return Value("file", max(found, key=lambda one: _shared(one, path)))
+        result = self._modules.get(name)
+        if result:
+            return Value("file", max(result, key=lambda one: _shared(one, path)))
         return Value("namespace", path, name=name) if name in self._folders else None
 
     def find(self, resolver: Resolver, path: str, row: Import) -> list[Value]:
@@ -87,24 +87,24 @@ class PythonImports(Imports):
         if value.kind == "namespace":
             below = self.module(value.path, f"{value.name}.{name}")
             return [below] if below else []
-        found = resolver.local(value.path, 0, name)
-        if found and found[0] != value:
-            return found
+        result = resolver.local(value.path, 0, name)
+        if result and result[0] != value:
+            return result
         below = self.module(value.path, f"{self._names[value.path]}.{name}") if self._is_package(value) else None
         return [below] if below else self._starred(resolver, value.path, name, (value.path,))
 
     def _is_package(self, value: Value) -> bool:
         return value.path.endswith("__init__.py")
 
-    def _starred(self, resolver: Resolver, path: str, name: str, seen: tuple[str, ...]) -> list[Value]:
+    def _starred(self, resolver: Resolver, path: str, name: str, visited: tuple[str, ...]) -> list[Value]:
         for row in resolver.tables[path].stars:
             module = self.module(path, self._absolute(path, row.module) or "")
-            if module is None or module.kind != "file" or module.path in seen:
+            if module is None or module.kind != "file" or module.path in visited:
                 continue
-            found = resolver.local(module.path, 0, name) if not name.startswith("_") else []
-            found = found or self._starred(resolver, module.path, name, (*seen, module.path))
-            if found:
-                return found
+            result = resolver.local(module.path, 0, name) if not name.startswith("_") else []
+            result = result or self._starred(resolver, module.path, name, (*visited, module.path))
+            if result:
+                return result
         return []
 
     def beyond(self, resolver: Resolver, path: str, name: str) -> list[Value]:
