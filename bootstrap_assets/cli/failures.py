@@ -23,6 +23,7 @@ from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding import failures as letters
 from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.repositories.records import SOURCE as REPOSITORIES
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 
@@ -128,6 +129,8 @@ def retry(source: str | None, error_class: str | None, max_cost: float | None) -
             "(`bootstrap run --force-refresh`)",
             soft_wrap=True,
         )
+    if sum(letter["source"] == REPOSITORIES for letter in rest):
+        out.print("those of repositories are tried again by `bootstrap repositories retry`", soft_wrap=True)
     if others:
         out.print(f"{others:,} more are of other models than {corpus.space.model}, and were left alone")
     sys.exit(WITH_FAILURES if rest else 0)

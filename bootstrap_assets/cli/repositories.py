@@ -131,9 +131,9 @@ def show(name: str, as_json: bool) -> None:
 @repositories.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 def retry(names: tuple[str, ...]) -> None:
-    """Let jobs that failed begin again: all, or those of these repositories."""
+    """Let jobs that failed, and texts that were refused, begin again: all, or those of these repositories."""
     with open_corpus_database() as connection:
-        again = registry.retry(connection, names or None)
+        again = jobs.retry(connection, names or None)
     out.print(f"{len(again):,} to be tried again{': ' if again else ''}{escape(', '.join(again))}", soft_wrap=True)
 
 

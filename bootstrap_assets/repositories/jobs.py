@@ -63,6 +63,16 @@ def process(corpus: Corpus, names: Sequence[str] | None = None) -> int:
     return jobs
 
 
+def retry(connection: Connection, names: Sequence[str] | None = None) -> list[str]:
+    """Let what failed begin again: jobs, and texts that were refused a vector; returns the repositories."""
+    again = set(registry.retry(connection, names))
+    for state in registry.states(connection, names):
+        if records.retry_texts(connection, state.name) and state.name not in again:
+            registry.enqueue(connection, state.name, state.commit)
+            again.add(state.name)
+    return sorted(again)
+
+
 def clones(settings: Settings) -> Path:
     """The folder that temporary clones lie in."""
     return settings.root / "clones"

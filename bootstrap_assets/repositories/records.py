@@ -58,6 +58,12 @@ def paths_of(connection: Connection, repository: str) -> list[str]:
     return [row[0] for row in connection.execute(statement("paths"), {"repository": repository})]
 
 
+def retry_texts(connection: Connection, repository: str) -> int:
+    """Let the texts of a repository that were refused be sent once more; returns how many."""
+    parameters = {"source": SOURCE, "documents": ids_of(repository, paths_of(connection, repository))}
+    return connection.execute(statement("retry_texts"), parameters).rowcount
+
+
 def change_of(connection: Connection, repository: Repository, files: Iterable[File]) -> Change:
     """What of a commit's files is to be loaded: a file whose blob, language and readers are the same is not."""
     current = {one.path: one for one in files if not one.reason}

@@ -56,10 +56,10 @@ class RepositoryState:
 class Queue:
     """Jobs that wait and that are worked on; of those that ended in the last HOURS, all and the failed."""
 
-    waiting: int
-    processing: int
-    ended: int
-    failed: int
+    waiting: int = 0
+    processing: int = 0
+    ended: int = 0
+    failed: int = 0
 
     @property
     def failure_rate(self) -> float:
@@ -178,7 +178,7 @@ def of_tenant(connection: Connection, tenant: str) -> list[str]:
 def queue(connection: Connection) -> Queue:
     """How many jobs wait, and how those of the last HOURS ended."""
     row = connection.execute(statement("queue"), {"hours": HOURS}).fetchone()
-    return Queue(*(row or (0, 0, 0, 0)))
+    return Queue(*(row or ()))
 
 
 def waiting_runs(connection: Connection) -> list[WaitingRun]:

@@ -197,6 +197,22 @@ def test_what_lasts_is_not_tried_again_and_its_row_has_all_to_do_so(
     assert is_swept(corpus)
 
 
+def test_a_text_that_the_provider_refuses_is_a_finding_and_is_tried_again_by_retry(
+    corpus: Corpus, server: GitServer, origin: GitRepository, voyage: VoyageServer
+) -> None:
+    voyage.poison = {FILES["notes.txt"].strip()}
+    add(corpus, f"{server.url}/ours")
+    now = index(corpus)
+    assert (now.status, now.findings, now.error_class) == ("completed_with_findings", 1, None)
+    assert "1 texts have no vector" in now.reason
+    voyage.poison = set()
+    with corpus.database.connection() as connection:
+        assert jobs.retry(connection) == ["ours"]
+    jobs.process(corpus)
+    assert (state(corpus).status, state(corpus).findings) == ("completed", 0)
+    assert "parse" not in state(corpus).seconds
+
+
 def test_asked_twice_is_one_job_and_a_later_wish_replaces_one_that_waits(
     corpus: Corpus, server: GitServer, origin: GitRepository
 ) -> None:
