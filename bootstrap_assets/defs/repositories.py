@@ -22,6 +22,9 @@ from bootstrap_assets.settings import Settings, load_settings
 REPOSITORIES_NAME = "repositories"
 REPOSITORIES = dg.DynamicPartitionsDefinition(name=REPOSITORIES_NAME)
 
+POOL = "repositories"
+"""As many runs as repositories are indexed at a time."""
+
 CORRELATION_TAG = "bootstrap/correlation"
 """Tag of a run: the correlation id of its job."""
 
@@ -51,7 +54,7 @@ class IndexConfig(dg.Config):
     tags={"stage": "repositories"},
     partitions_def=REPOSITORIES,
     retry_policy=RETRY,
-    pool="repositories",
+    pool=POOL,
     metadata=code(jobs.process),
 )
 def repository_index(context: dg.AssetExecutionContext, config: IndexConfig, corpus: CorpusResource) -> Results:
@@ -125,6 +128,7 @@ def repositories_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunR
             return
         everyone = registry.repositories(connection)
     _register(context.instance, {one.name for one in everyone})
+    _set_limit(context.instance, settings.repositories_at_work)
     with Database(url, size=1) as database:
         for repository in everyone:
             _ask(context, database, settings, repository)
@@ -142,6 +146,13 @@ def _register(instance: dg.DagsterInstance, names: set[str]) -> None:
         instance.add_dynamic_partitions(REPOSITORIES_NAME, sorted(names - before))
     for name in before - names:
         instance.delete_dynamic_partition(REPOSITORIES_NAME, name)
+
+
+def _set_limit(instance: dg.DagsterInstance, limit: int) -> None:
+    """Give the pool its limit, unless somebody did (Deployment > Concurrency)."""
+    storage = instance.event_log_storage
+    if all(one.name != POOL or one.from_default for one in storage.get_pool_limits()):
+        storage.set_concurrency_slots(POOL, limit)
 
 
 def _ask(

@@ -66,6 +66,7 @@ def test_a_new_commit_is_one_run_however_often_it_is_asked_for(
     [again] = look(instance)
     assert (request.run_key, request.partition_key) == (again.run_key, "ours")
     assert instance.get_dynamic_partitions("repositories") == ["ours"]
+    assert [one.limit for one in instance.event_log_storage.get_pool_limits()] == [3]
     result = run(instance, request)
     [made] = result.asset_materializations_for_node("repository_index")
     assert made.metadata["commit"].value == origin.head
