@@ -1,5 +1,6 @@
 """Repositories: a partition for each, one asset that works on its jobs, and a sensor that asks for new commits."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +16,7 @@ from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.errors import BootstrapError
 from bootstrap_assets.repositories import jobs, registry
+from bootstrap_assets.repositories.git import Limits
 from bootstrap_assets.repositories.registry import RepositoryState
 from bootstrap_assets.repositories.store import Repository
 from bootstrap_assets.settings import Settings, load_settings
@@ -27,6 +29,12 @@ POOL = "repositories"
 
 CORRELATION_TAG = "bootstrap/correlation"
 """Tag of a run: the correlation id of its job."""
+
+SECONDS = 30.0
+"""How long servers are asked at one look."""
+
+PATIENCE = Limits(clone_seconds=10.0, stall_seconds=10.0)
+"""What one server may take."""
 
 MOST_FAILURES = 0.10
 """The share of jobs that may fail."""
@@ -130,8 +138,7 @@ def repositories_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunR
     _register(context.instance, {one.name for one in everyone})
     _set_limit(context.instance, settings.repositories_at_work)
     with Database(url, size=1) as database:
-        for repository in everyone:
-            _ask(context, database, settings, repository)
+        _ask_some(context, database, settings, everyone)
         with database.connection() as connection:
             waiting = registry.waiting_runs(connection)
     for run in waiting:
@@ -155,12 +162,24 @@ def _set_limit(instance: dg.DagsterInstance, limit: int) -> None:
         storage.set_concurrency_slots(POOL, limit)
 
 
+def _ask_some(
+    context: dg.SensorEvaluationContext, database: Database, settings: Settings, everyone: list[Repository]
+) -> None:
+    """Ask servers for SECONDS at most, and go on after the last one the next time."""
+    until, last = time.monotonic() + SECONDS, context.cursor or ""
+    for repository in sorted(everyone, key=lambda one: (one.name <= last, one.name)):
+        if time.monotonic() > until:
+            break
+        _ask(context, database, settings, repository)
+        context.update_cursor(repository.name)
+
+
 def _ask(
     context: dg.SensorEvaluationContext, database: Database, settings: Settings, repository: Repository
 ) -> None:
     """Ask a server for its commit; a new one becomes a job. One that does not answer is asked the next time."""
     try:
-        commit = jobs.remote_commit(settings, repository)
+        commit = jobs.remote_commit(settings, repository, PATIENCE)
     except BootstrapError as error:
         context.log.warning(f"{repository.name}: {error}")
         return

@@ -28,7 +28,7 @@ from bootstrap_assets.errors import BudgetError, StoppedError, explain, is_trans
 from bootstrap_assets.repositories import folders, records, registry, store
 from bootstrap_assets.repositories.addresses import Access
 from bootstrap_assets.repositories.clone import Clone, clone, latest
-from bootstrap_assets.repositories.git import Credentials
+from bootstrap_assets.repositories.git import LIMITS, Credentials, Limits
 from bootstrap_assets.repositories.indexing import Index, Memory, index_commit
 from bootstrap_assets.repositories.parsing import Parser
 from bootstrap_assets.repositories.records import Change
@@ -94,7 +94,9 @@ def credentials(settings: Settings, address: str) -> Credentials:
     )
 
 
-def remote_commit(settings: Settings, repository: Repository, stop: Stop | None = None) -> str:
+def remote_commit(
+    settings: Settings, repository: Repository, limits: Limits = LIMITS, stop: Stop | None = None
+) -> str:
     """The commit that a repository's ref means now, as its server says."""
     return latest(
         repository.address,
@@ -102,7 +104,8 @@ def remote_commit(settings: Settings, repository: Repository, stop: Stop | None 
         clones(settings),
         access(settings),
         credentials(settings, repository.address),
-        stop=stop,
+        limits,
+        stop,
     )
 
 
@@ -175,7 +178,7 @@ class Attempt:
     def run(self) -> None:
         """All stages; those that a commit went through already are left out."""
         self.begin("clone")
-        commit = self.job.revision or remote_commit(self.corpus.settings, self.repository, self.corpus.stop)
+        commit = self.job.revision or remote_commit(self.corpus.settings, self.repository, stop=self.corpus.stop)
         if not self._is_stored(commit):
             commit = self._index(commit)
         self.begin("embed")

@@ -10,6 +10,13 @@ SELECT oid, language, content FROM repository_blobs WHERE version = %(version)s 
 -- name: is_indexed
 SELECT FROM repository_snapshots WHERE repository = %(repository)s AND commit_id = %(commit)s AND version = %(version)s;
 
+-- name: lock_repository
+-- What is stored of a repository stays as it is until the transaction ends: repository_swap takes the same lock.
+SELECT pg_advisory_xact_lock(hashtextextended('bootstrap repository ' || %(repository)s, 0));
+
+-- name: digests
+SELECT path, references_digest FROM repository_files WHERE repository = %(repository)s;
+
 -- name: stage_repository
 DROP TABLE IF EXISTS pg_temp.stage_repository_files, pg_temp.stage_repository_symbols,
     pg_temp.stage_repository_references, pg_temp.stage_repository_dependencies;
@@ -99,9 +106,6 @@ RETURNING repository
 UPDATE bootstrap_failures SET resolved_at = clock_timestamp()
 WHERE source = %(source)s AND resolved_at IS NULL AND content_hash IN (
     SELECT content_hash FROM reference_records WHERE document_id = ANY (%(documents)s))
-
--- name: job_status
-SELECT status, coalesce(reason, '') FROM index_jobs WHERE id = %(job)s
 
 -- name: open_jobs
 -- Those that wait or were begun, with the seconds until they may be tried: of these repositories, or of all.

@@ -5,7 +5,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -87,8 +87,12 @@ def kept_blobs(connection: Connection, oids: Iterable[str]) -> Blobs:
 
 def swap(connection: Connection, repository: Repository, index: Index) -> bool:
     """Put an index in the place of the one before, in the caller's transaction; False: it is there already."""
+    connection.execute(statement("lock_repository"), {"repository": repository.name})
     connection.execute(statement("stage_repository"))
-    for table, rows in _rows(repository.name, index).items():
+    stored: dict[str, bytes] = dict(
+        connection.execute(statement("digests"), {"repository": repository.name}).fetchall()
+    )
+    for table, rows in _rows(repository.name, index, stored).items():
         columns, types = (one.split() for one in _COLUMNS[table])
         copy_temporary(connection, table, columns, types, rows)
     connection.execute(statement("analyze_stage"))
@@ -107,26 +111,27 @@ def _packed(parsed: Parsed) -> bytes:
     return zlib.compress(json.dumps(parsed.to_json(), separators=(",", ":")).encode(), 1)
 
 
-def _unpacked(content: bytes) -> Parsed:
-    return Parsed.from_json(json.loads(zlib.decompress(content)))
-
-
-def _rows(repository: str, index: Index) -> dict[str, Iterator[tuple[Any, ...]]]:
+def _rows(repository: str, index: Index, stored: Mapping[str, bytes]) -> dict[str, Iterator[tuple[Any, ...]]]:
+    """What is staged; of references only those of files that have others than are `stored`, by their digests."""
+    by_path: dict[str, list[Reference]] = defaultdict(list)
+    for one in index.references:
+        by_path[one.path].append(one)
+    digests = {path: _digest(map(_reference, group)) for path, group in by_path.items()}
+    changes = [path for path, digest in digests.items() if stored.get(clean_text(path)) != digest]
     return {
-        "stage_repository_files": _files(index),
+        "stage_repository_files": _files(index, digests),
         "stage_repository_symbols": _symbols(repository, index),
-        "stage_repository_references": (_reference(one) for one in index.references),
+        "stage_repository_references": (_reference(one) for path in changes for one in by_path[path]),
         "stage_repository_dependencies": _dependencies(index),
     }
 
 
-def _files(index: Index) -> Iterator[tuple[Any, ...]]:
-    digests = _digests(index.references)
+def _files(index: Index, digests: Mapping[str, bytes]) -> Iterator[tuple[Any, ...]]:
     numbers = {path: number for number, cycle in enumerate(index.dependencies.cycles, 1) for path in cycle}
     for one in _each_path_once(index.files):
         parsed = index.parsed.get(one.path)
         findings = [[row.code, clean_text(row.message), row.line] for row in parsed.findings] if parsed else []
-        digest = digests[one.path].digest() if one.path in digests else b""
+        digest = digests.get(one.path, b"")
         yield (clean_text(one.path), one.oid, one.size, one.language, one.reason, parsed.lines if parsed else 0,
                numbers.get(one.path), Jsonb(findings), digest)  # fmt: skip
 
@@ -140,11 +145,8 @@ def _each_path_once(files: Iterable[File]) -> Iterator[File]:
             yield one
 
 
-def _digests(references: Iterable[Reference]) -> dict[str, Any]:
-    digests: dict[str, Any] = defaultdict(hashlib.sha256)
-    for one in references:
-        digests[one.path].update(repr(astuple(one)).encode("utf-8", "replace"))
-    return digests
+def _digest(rows: Iterable[tuple[Any, ...]]) -> bytes:
+    return hashlib.sha256("\n".join(map(repr, rows)).encode("utf-8", "replace")).digest()
 
 
 def _symbols(repository: str, index: Index) -> Iterator[tuple[Any, ...]]:

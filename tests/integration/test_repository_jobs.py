@@ -16,12 +16,15 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError, StoppedError
 from bootstrap_assets.repositories import jobs, registry, removal, work
 from bootstrap_assets.repositories.registry import RepositoryState
+from bootstrap_assets.search.query import search
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_server import GitServer
 from tests.fakes.voyage_server import VoyageServer
+from tests.integration.test_documents import sources_loaded
 from tests.integration.test_tenants import SECRET, count, holds, reader, relations
+from tests.made_up_source import MADE_UP
 
 FILES = {
     "a.py": 'from b import f\n\ndef g():\n    """Caps the liability."""\n    f()\n',
@@ -409,3 +412,14 @@ def test_a_tenants_repository_is_sealed_from_everybody_else(corpus: Corpus, serv
             assert rows_of["repository_blobs"] is None
             assert {name for name, number in rows_of.items() if number} >= visible
             assert visible or not any(rows_of.values())
+
+
+def test_a_repository_is_found_by_a_search_beside_the_contracts(
+    corpus: Corpus, server: GitServer, origin: GitRepository
+) -> None:
+    sources_loaded(corpus)
+    add(corpus, f"{server.url}/ours")
+    index(corpus)
+    hits = search(corpus.database, corpus.settings, "caps the liability", k=20)
+    assert "ours: a.py" in {hit.document for hit in hits}
+    assert {hit.source for hit in hits} == {"repositories", MADE_UP.name}
