@@ -14,7 +14,7 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
-.PHONY: run test test-deployment check format bench bench-document bench-extraction chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -42,6 +42,9 @@ bench: $(DEV_STAMP)  ## The speed figures of the README.
 
 bench-document: $(DEV_STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
 	@$(BIN)/python benchmarks/one_document.py
+
+bench-documents: $(DEV_STAMP)  ## Tenants' documents through all stages: long ones, a thousand small ones, a full inbox.
+	@$(BIN)/python -m benchmarks.documents
 
 bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per second, memory.
 	@$(BIN)/python -m benchmarks.extraction

@@ -11,16 +11,19 @@ What goes wrong is a `BootstrapError` with a sentence for people: `Configuration
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bootstrap_assets import pipeline
+from bootstrap_assets import frames, pipeline
 from bootstrap_assets.corpus import catalogue
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, existing_database_url
+from bootstrap_assets.documents import inbox, opened, stages, states, tenants
+from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.embedding.context import open_corpus
 from bootstrap_assets.embedding.fill import Filled
 from bootstrap_assets.errors import (
@@ -47,6 +50,7 @@ __all__ = (
     "Filled",
     "Hit",
     "Indexed",
+    "Intake",
     "Mode",
     "NoCorpusError",
     "Ranking",
@@ -59,19 +63,6 @@ __all__ = (
 
 CONNECTIONS = 4
 """Connections that an open corpus holds at most, while it is read from several threads."""
-
-DOCUMENT_COLUMNS = (
-    *("id", "source", "source_id", "title", "licence", "attribution", "url", "tenant_id"),
-    *("records", "characters", "invented", "metadata", "raw_text"),
-)
-RECORD_COLUMNS = (
-    *("id", "source", "source_id", "document_id", "document", "granularity", "section_path", "category"),
-    *("hypothesis_id", "hypothesis", "nli_label", "char_start", "char_end", "content"),
-    *("licence", "attribution", "url", "tenant_id", "invented", "metadata"),
-)
-"""Columns of the frames, in this order."""
-
-WHOLE = ("hypothesis_id", "char_start", "char_end")
 
 Names = str | Sequence[str]
 """One name or several; none lets everything through."""
@@ -174,7 +165,7 @@ class ReferenceCorpus:
         `documents`: ids, source ids or titles. `text`: with the column `raw_text`, into which offsets point.
         """
         query = partial(catalogue.list_documents, sources=_source_names(sources), documents=_names(documents))
-        frame = _frame(self._open().transact(query), DOCUMENT_COLUMNS)
+        frame = frames.of(self._open().transact(query), frames.DOCUMENTS)
         return frame if text else frame.drop(columns="raw_text")
 
     def records(
@@ -198,7 +189,7 @@ class ReferenceCorpus:
             labels=_names(labels),
             documents=_names(documents),
         )
-        return _frame(self._open().transact(query), RECORD_COLUMNS).astype(dict.fromkeys(WHOLE, "Int64"))
+        return frames.of(self._open().transact(query), frames.RECORDS).astype(dict.fromkeys(frames.WHOLE, "Int64"))
 
     def show(self, identifier: str) -> dict[str, Any]:
         """A record by its id or source id, else a document, in full; `kind` says which.
@@ -231,6 +222,42 @@ class ReferenceCorpus:
             results, index = pipeline.bootstrap(corpus, selection, force=force, allow_deletes=allow_deletes)
         return Run(results, index)
 
+    def add_documents(self, paths: Path | str | Sequence[Path | str], *, tenant: str) -> Intake:
+        """Take in files, folders and zip archives as a tenant's documents; says what came in, by name.
+
+        ConfigurationError where there is no such tenant. `process_documents` works on them, or the sensor `inbox`.
+        """
+        places = [paths] if isinstance(paths, (str, Path)) else paths
+        return inbox.add(self._open(), tenant, [Path(place) for place in places])
+
+    def process_documents(self, tenant: str, *, max_cost: float | None = None) -> pd.DataFrame:
+        """Work on a tenant's documents until each is complete or failed, in this process; then `tenant_documents`.
+
+        BudgetError before it would have cost more than `max_cost` dollars; what was embedded before is kept.
+        """
+        self._open().transact(partial(tenants.require, name=tenant))
+        with open_corpus(self.settings, max_cost=max_cost) as corpus:
+            stages.process(corpus, tenant)
+        return self.tenant_documents(tenant)
+
+    def tenant_documents(self, tenant: str) -> pd.DataFrame:
+        """A tenant's documents, one in a row: stage, times of the stages, counts, and why one failed.
+
+        ConfigurationError where there is no such tenant.
+        """
+        self._open().transact(partial(tenants.require, name=tenant))
+        rows = self._open().transact(partial(states.listing, tenant=tenant))
+        plain = [{name: getattr(row, name) for name in frames.STATES} for row in rows]
+        return frames.of(plain, frames.STATES).astype(dict.fromkeys(frames.COUNTS, "Int64"))
+
+    def open_document(self, document: str, *, tenant: str | None = None) -> dict[str, Any]:
+        """A document's text, passages and connections, by id or name; `text[char_start:char_end]` is a passage.
+
+        ConfigurationError where there is none, several tenants have one of that name, or it has no text yet.
+        """
+        with self._open().connection() as connection:
+            return opened.read(connection, states.get(connection, str(document), tenant=tenant))
+
     def close(self) -> None:
         """Close the connections; an embedded server goes on. Later calls open them again."""
         if self._database is not None:
@@ -253,10 +280,6 @@ class ReferenceCorpus:
                 raise
             self._database = database
         return self._database
-
-
-def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(columns))
 
 
 def _names(names: Names) -> tuple[str, ...]:

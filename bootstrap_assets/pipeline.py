@@ -18,6 +18,7 @@ from bootstrap_assets.corpus.records import Finding, ParsedDocument
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.documents.states import SOURCE as DOCUMENTS
 from bootstrap_assets.embedding import failures, spaces, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, BatchDone, Filled, Filler
@@ -179,11 +180,15 @@ def _embed(
 def retry_failures(
     corpus: Corpus, *, source: str | None = None, error_class: str | None = None
 ) -> dict[str, Filled]:
-    """Embed the texts of the dead letters of the corpus's space, and nothing else; by source."""
+    """Embed the texts of the dead letters of the corpus's space, and nothing else; by source.
+
+    Not those of tenants' documents: their stages go on with them, see documents.states.retry.
+    """
     hashes_by_source = corpus.database.transact(
         partial(failures.hashes_by_source, space=corpus.space, source=source, error_class=error_class)
     )
     hashes_by_source.pop(REPOSITORIES, None)  # their jobs go on with them: repositories.jobs.retry
+    hashes_by_source.pop(DOCUMENTS, None)
     results: dict[str, Filled] = {}
     if hashes_by_source:
         corpus.database.transact(partial(spaces.refill, space=corpus.space))

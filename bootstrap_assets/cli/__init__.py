@@ -18,6 +18,7 @@ from bootstrap_assets.cli.console import (
 )
 from bootstrap_assets.cli.cost import cost, plan
 from bootstrap_assets.cli.database import db
+from bootstrap_assets.cli.documents import documents
 from bootstrap_assets.cli.environment import doctor, env
 from bootstrap_assets.cli.evaluate import evaluation
 from bootstrap_assets.cli.examples import EXIT_CODES, add_to
@@ -31,6 +32,7 @@ from bootstrap_assets.cli.settings import settings_
 from bootstrap_assets.cli.show import embed, show
 from bootstrap_assets.cli.spaces import spaces
 from bootstrap_assets.cli.status import status
+from bootstrap_assets.cli.tenants import tenants
 from bootstrap_assets.cli.ui import ui
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError, explain
 
@@ -69,6 +71,8 @@ COMMANDS = (
     report,
     repositories,
     failures,
+    documents,
+    tenants,
     spaces,
     breaker,
     cost,

@@ -2,33 +2,33 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import click
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import (
-    WITH_FAILURES,
-    Number,
-    open_corpus_database,
-    out,
-    print_json,
-    print_table,
-    table,
-)
+from bootstrap_assets.cli import document_output as output
+from bootstrap_assets.cli.console import WITH_FAILURES, Number, errors, open_corpus_database, out, print_json
 from bootstrap_assets.cli.signals import stopping_signals
-from bootstrap_assets.database.connection import Database, existing_database_url
-from bootstrap_assets.documents import inbox, opened, removal, stages, states
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
+from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.sample.documents import FOLDER as SAMPLE_FOLDER
 from bootstrap_assets.settings import load_settings
+from bootstrap_assets.stopping import Stop
 
-COLOURS = {"complete": "green", "embedded": "green", "connecting": "green", "failed": "red"}
+LOOK = 0.5
+"""Seconds between two looks at documents that another process works on."""
+
+NO_REFERENCE = (
+    "nothing is searched yet: `bootstrap run` loads the reference corpus, `bootstrap documents process` then "
+    "finds what the documents are like"
+)
 
 of_tenant = click.option("--tenant", required=True, help="Whose documents.")
 of_any_tenant = click.option("--tenant", help="Of this tenant, where several have one of that name.")
@@ -45,7 +45,7 @@ def documents() -> None:
 @documents.command()
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @of_tenant
-@click.option("--sample", is_flag=True, help="Add the sample: some documents that we made up.")
+@click.option("--sample", is_flag=True, help="Add the sample, documents that we made up; makes the tenant too.")
 @click.option("--wait", is_flag=True, help="Work on them now, until all can be searched or failed.")
 @max_cost
 @as_document
@@ -54,39 +54,76 @@ def add(
 ) -> None:
     """Add files, folders with all that is in them, and zip archives of files.
 
-    Without --wait they are worked on by the sensor `inbox`, or by `bootstrap documents process`.
+    Without --wait they are worked on by the sensor `inbox` of a running `bootstrap ui`, or by `bootstrap documents
+    process`. Makes the schema where there is none, as `bootstrap run` does.
     """
     if not (paths or sample):
         raise ConfigurationError("what is to be added? Give files, folders or zip archives, or --sample")
+    schema.upgrade(database_url(load_settings()))
+    if sample:
+        _make_tenant(tenant)
     with Database(existing_database_url(load_settings())) as database:
         intake = inbox.add(database, tenant, [*paths, *([SAMPLE_FOLDER] if sample else [])])
+    ids = [states.id_of(tenant, name) for name in (*intake.added, *intake.unchanged)]
     if wait:
-        _work(tenant, max_cost)
-    rows = _named(tenant, [*intake.added, *intake.unchanged])
+        _work_until_ended(tenant, ids, max_cost)
+        _say_what_waits()
+    rows = _rows(tenant, ids)
     if as_json:
-        print_json(_plain_intake(intake, rows))
+        print_json(output.plain_intake(intake, rows))
     else:
-        _print_intake(intake, rows, waited=wait)
-    has_failures = any(row.stage == "failed" for row in rows) or intake.refused
-    sys.exit(WITH_FAILURES if has_failures and (wait or intake.refused) else 0)
+        output.print_intake(intake)
+        if wait:
+            output.print_states(rows)
+    has_failures = intake.refused or (wait and any(row.stage == "failed" for row in rows))
+    sys.exit(WITH_FAILURES if has_failures else 0)
 
 
-@documents.command("process")
-@of_tenant
-@max_cost
-def process_(tenant: str, max_cost: float | None) -> None:
-    """Work on a tenant's documents until each is complete or failed. Goes on where it was interrupted."""
-    _work(tenant, max_cost)
+def _make_tenant(name: str) -> None:
     with open_corpus_database() as connection:
-        rows = states.listing(connection, tenant=tenant)
-    failed = sum(row.stage == "failed" for row in rows)
-    out.print(f"{len(rows):,} documents, {failed:,} failed: `bootstrap documents list --tenant {escape(tenant)}`")
-    sys.exit(WITH_FAILURES if failed else 0)
+        if name not in {tenant.name for tenant in tenants.listing(connection)}:
+            tenants.add(connection, name)
 
 
-def _work(tenant: str, max_cost: float | None) -> None:
-    with stopping_signals() as stop, context.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
+def _work_until_ended(tenant: str, ids: Sequence[UUID], max_cost: float | None) -> None:
+    """Work on a tenant's documents, and wait for those that another process has taken."""
+    with stopping_signals() as stop:
+        _work(tenant, max_cost, stop)
+        while not all(row.has_ended or row.is_cancelled for row in _rows(tenant, ids)):
+            stop.wait(LOOK)
+            _work(tenant, max_cost, stop)
+
+
+def _work(tenant: str, max_cost: float | None, stop: Stop) -> None:
+    with context.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
         stages.process(corpus, tenant)
+
+
+def _say_what_waits() -> None:
+    """Without a reference corpus documents stay unconnected, and cannot be searched."""
+    with open_corpus_database() as connection:
+        if not connections.is_possible(connection):
+            errors.print(NO_REFERENCE, soft_wrap=True)
+
+
+@documents.command()
+@of_tenant
+@click.option("--connect-again", is_flag=True, help="Connect anew what was, as after a change of the corpus.")
+@max_cost
+def process(tenant: str, connect_again: bool, max_cost: float | None) -> None:
+    """Work on a tenant's documents until each is complete or failed. Goes on where it was interrupted."""
+    with open_corpus_database() as connection:
+        tenants.require(connection, tenant)
+        if connect_again:
+            states.connect_again(connection, tenant)
+    with stopping_signals() as stop:
+        _work(tenant, max_cost, stop)
+    _say_what_waits()
+    rows = _rows(tenant)
+    failed = sum(row.stage == "failed" for row in rows)
+    look = f"`bootstrap documents list --tenant {escape(tenant)}`"
+    out.print(f"{_count(len(rows))}, {failed:,} failed: {look}", soft_wrap=True)
+    sys.exit(WITH_FAILURES if failed else 0)
 
 
 @documents.command("list")
@@ -94,14 +131,13 @@ def _work(tenant: str, max_cost: float | None) -> None:
 @as_document
 def list_(tenant: str, as_json: bool) -> None:
     """List a tenant's documents, and how far each of them is."""
-    with open_corpus_database() as connection:
-        rows = states.listing(connection, tenant=tenant)
+    rows = _rows(tenant)
     if as_json:
-        print_json([_plain(row) for row in rows])
+        print_json([output.plain(row) for row in rows])
     elif rows:
-        _print_states(rows)
+        output.print_states(rows)
     else:
-        out.print("none: `bootstrap documents add PATH --tenant …` adds some")
+        out.print(f"none: `bootstrap documents add PATH --tenant {escape(tenant)}` adds some", soft_wrap=True)
 
 
 @documents.command()
@@ -112,16 +148,11 @@ def show(reference: str, tenant: str | None, as_json: bool) -> None:
     """Show on one screen what happened to a document."""
     with open_corpus_database() as connection:
         state = states.get(connection, reference, tenant=tenant)
-        likenesses = opened.best_labels(connection, state.document_id)
+        labels = opened.best_labels(connection, state.document_id)
     if as_json:
-        print_json(_plain(state) | {"labels": likenesses})
-        return
-    _print_state(state)
-    for row in likenesses:
-        out.print(
-            f"[dim]{'like':<12}[/] {escape(row['label'])} [dim]· {row['passages']:,} passages, score up to {row['score']:.2f}[/]",
-            soft_wrap=True,
-        )
+        print_json(output.plain_in_full(state, labels))
+    else:
+        output.print_state(state, labels)
 
 
 @documents.command("open")
@@ -131,35 +162,11 @@ def show(reference: str, tenant: str | None, as_json: bool) -> None:
 def open_(reference: str, tenant: str | None, as_json: bool) -> None:
     """Print a document's text, with the place of each passage and what it is like."""
     with open_corpus_database() as connection:
-        state = states.get(connection, reference, tenant=tenant)
-        whole = opened.read(connection, state)
+        whole = opened.read(connection, states.get(connection, reference, tenant=tenant))
     if as_json:
         print_json(whole)
-        return
-    for passage in whole["passages"]:
-        where = [f"page {passage['page']}" if passage["page"] else None, passage["section_path"]]
-        out.print(
-            f"[dim]{passage['char_start']}–{passage['char_end']} · {escape(' · '.join(filter(None, where)))}[/]",
-            soft_wrap=True,
-        )
-        click.echo(whole["text"][passage["char_start"] : passage["char_end"]])
-        for link in passage_links(whole, passage["id"]):
-            label = link["category"] or (
-                link["hypothesis_id"] and f"hypothesis {link['hypothesis_id']}, {link['nli_label']}"
-            )
-            out.print(
-                f"  [cyan]like {escape(label or 'a clause without label')}[/] [dim]· score {link['score']:.2f}[/]",
-                soft_wrap=True,
-            )
-        click.echo()
-
-
-def passage_links(whole: dict[str, Any], passage: str) -> list[dict[str, Any]]:
-    """The connections of one passage that say most: the labelled first."""
-    links = [link for link in whole["connections"] if link["passage_id"] == passage]
-    return sorted(
-        links, key=lambda link: (link["category"] is None and link["hypothesis_id"] is None, -link["score"])
-    )[:3]
+    else:
+        output.print_text(whole)
 
 
 @documents.command()
@@ -167,17 +174,21 @@ def passage_links(whole: dict[str, Any], passage: str) -> list[dict[str, Any]]:
 @of_tenant
 @click.option("--extract", is_flag=True, help="Extract them once more, by the extractor of this version.")
 def retry(references: tuple[str, ...], tenant: str, extract: bool) -> None:
-    """Let failed and cancelled documents, or those that are named, begin again where they stopped."""
+    """Let failed and cancelled documents (or those of them that you name) go on where they stopped.
+
+    With --extract, documents that you name begin anew, whatever their stage.
+    """
+    if extract and not references:
+        raise ConfigurationError("which documents are to be extracted again? Name them")
     with open_corpus_database() as connection:
-        chosen = [states.get(connection, name, tenant=tenant).document_id for name in references] or None
-        for one in chosen or [] if extract else []:
-            states.extract_again(connection, one)
-        count = states.retry(connection, tenant=tenant, documents=chosen)
-    count = max(count, len(chosen or [])) if extract else count
-    out.print(
-        f"{count:,} to be worked on: by the sensor `inbox`, or `bootstrap documents process --tenant {escape(tenant)}`",
-        soft_wrap=True,
-    )
+        ids = _ids_of(connection, references, tenant)
+        count = states.retry(connection, tenant=tenant, documents=ids or None)
+        if extract:
+            for one in ids:
+                states.extract_again(connection, one)
+            count = len(ids)
+    command = f"`bootstrap documents process --tenant {escape(tenant)}`"
+    out.print(f"{_count(count)} to be worked on: by the sensor `inbox`, or {command}", soft_wrap=True)
 
 
 @documents.command()
@@ -186,9 +197,9 @@ def retry(references: tuple[str, ...], tenant: str, extract: bool) -> None:
 def cancel(references: tuple[str, ...], tenant: str) -> None:
     """Stop the work on documents at its next safe point; `retry` goes on with them."""
     with open_corpus_database() as connection:
-        for name in references:
-            states.cancel(connection, states.get(connection, name, tenant=tenant).document_id)
-    out.print(f"{len(references):,} cancelled")
+        for one in _ids_of(connection, references, tenant):
+            states.cancel(connection, one)
+    out.print(f"{_count(len(references))} cancelled")
 
 
 @documents.command()
@@ -197,85 +208,59 @@ def cancel(references: tuple[str, ...], tenant: str) -> None:
 def remove(references: tuple[str, ...], tenant: str) -> None:
     """Remove documents, with every passage, connection, text and vector that only they had."""
     with open_corpus_database() as connection:
-        chosen = [states.get(connection, name, tenant=tenant) for name in references]
+        ids = _ids_of(connection, references, tenant)
     with Database(existing_database_url(load_settings())) as database:
-        for state in chosen:
-            removal.remove(database, state.document_id)
-    out.print(f"{len(chosen):,} removed")
+        for one in ids:
+            removal.remove(database, one)
+    out.print(f"{_count(len(ids))} removed")
 
 
-def _named(tenant: str, names: Sequence[str]) -> list[DocumentState]:
+@documents.command()
+@of_tenant
+@click.option("--allow-deletes", is_flag=True, help="Forget what vanished, also more than a fifth at once.")
+@as_document
+def scan(tenant: str, allow_deletes: bool, as_json: bool) -> None:
+    """Look at the tenant's folder of BOOTSTRAP_INBOX once: take what is new or changed, forget what vanished.
+
+    The sensor `inbox` of a running `bootstrap ui` does the same by itself, but never forgets more than a fifth.
+    """
+    settings = load_settings()
+    folder = settings.inbox_of(tenant)
+    if folder is None:
+        raise ConfigurationError("BOOTSTRAP_INBOX is not set: it is the folder of all inboxes")
+    if not folder.is_dir():
+        raise ConfigurationError(f"there is no folder {folder}: the inbox of the tenant {tenant}")
     with open_corpus_database() as connection:
-        return states.listing(connection, tenant=tenant, documents=[states.id_of(tenant, name) for name in names])
+        tenants.require(connection, tenant)
+    with Database(existing_database_url(settings)) as database:
+        intake = inbox.scan(database, folder, tenant, allow_deletes=allow_deletes)
+    _tell(tenant, intake, as_json=as_json)
 
 
-def _plain(state: DocumentState) -> dict[str, Any]:
-    return {
-        **{
-            "document_id": str(state.document_id),
-            "name": state.name,
-            "tenant": state.tenant,
-            "stage": state.stage,
-        },
-        **{"stages": state.stages, "pages": state.pages, "passages": state.passages, "embedded": state.embedded},
-        **{"connections": state.connections, "attempts": state.attempts, "reason": state.reason},
-        **{"error_class": state.error_class, "bytes": state.size, "stale": state.is_stale},
-    }
+def _tell(tenant: str, intake: Intake, *, as_json: bool) -> None:
+    if as_json:
+        rows = _rows(tenant, [states.id_of(tenant, name) for name in (*intake.added, *intake.unchanged)])
+        more = {"removed": intake.removed, "held_back": intake.held_back}
+        print_json(output.plain_intake(intake, rows) | more)
+    else:
+        output.print_intake(intake)
+    if intake.held_back:
+        why = "vanished at once, more than a fifth: their documents stay, --allow-deletes forgets them"
+        errors.print(f"{intake.held_back:,} {why}", soft_wrap=True)
+    sys.exit(WITH_FAILURES if intake.refused or intake.held_back else 0)
 
 
-def _plain_intake(intake: Intake, rows: list[DocumentState]) -> dict[str, Any]:
-    by_name = {
-        row.name: {"document_id": str(row.document_id), "name": row.name, "stage": row.stage} for row in rows
-    }
-    return {
-        "added": [by_name[name] for name in intake.added if name in by_name],
-        "unchanged": [by_name[name] for name in intake.unchanged if name in by_name],
-        "refused": [asdict(refusal) for refusal in intake.refused],
-    }
+def _ids_of(connection: Connection, references: Sequence[str], tenant: str) -> list[UUID]:
+    """The ids of a tenant's documents; ConfigurationError for what is none of them."""
+    return [states.get(connection, name, tenant=tenant).document_id for name in references]
 
 
-def _print_intake(intake: Intake, rows: list[DocumentState], *, waited: bool) -> None:
-    out.print(f"{len(intake.added):,} added, {len(intake.unchanged):,} unchanged, {len(intake.refused):,} refused")
-    for refusal in intake.refused:
-        out.print(f"[red]refused[/] {escape(refusal.name)}: {escape(refusal.reason)}", soft_wrap=True)
-    if waited:
-        _print_states(rows)
+def _rows(tenant: str, ids: Sequence[UUID] | None = None) -> list[DocumentState]:
+    """A tenant's documents, or some of them; ConfigurationError where there is no such tenant."""
+    with open_corpus_database() as connection:
+        tenants.require(connection, tenant)
+        return states.listing(connection, tenant=tenant, documents=ids)
 
 
-def _print_states(rows: Sequence[DocumentState]) -> None:
-    columns = ("document", "stage", "pages", "passages", "embedded", "connections", "why")
-    filled = table(*columns, left=2, free=("document", "why"))
-    filled.columns[-1].justify = "left"
-    for row in rows:
-        stage = "cancelled" if row.stage == "cancelled" else row.stage + (" (stale)" if row.is_stale else "")
-        counts = [
-            "" if value is None else f"{value:,}"
-            for value in (row.pages, row.passages, row.embedded, row.connections)
-        ]
-        filled.add_row(
-            escape(row.name), f"[{COLOURS.get(row.stage, 'yellow')}]{stage}[/]", *counts, escape(row.reason or "")
-        )
-    print_table(filled)
-
-
-def _print_state(state: DocumentState) -> None:
-    times = ", ".join(f"{stage} in {done['seconds']:g} s" for stage, done in state.stages.items())
-    lines = {
-        "document": state.name,
-        "id": state.document_id,
-        "tenant": state.tenant,
-        "stage": state.stage + (" (stale)" if state.is_stale else ""),
-        "done": times,
-        "why": state.reason and f"{state.reason} ({state.error_class})",
-        "next": state.reason and f"bootstrap documents retry {state.name!r} --tenant {state.tenant}",
-        "bytes": f"{state.size:,}",
-        "pages": state.pages,
-        "passages": state.passages,
-        "embedded": state.embedded,
-        "connections": state.connections,
-        "attempts": state.attempts,
-        "added": f"{state.created_at:%Y-%m-%d %H:%M} UTC, {'by a command' if state.origin == 'added' else 'from the inbox'}",
-    }
-    for name, value in lines.items():
-        if value not in (None, ""):
-            out.print(f"[dim]{name:<12}[/] {escape(str(value))}", soft_wrap=True)
+def _count(number: int) -> str:
+    return f"{number:,} document{'s' * (number != 1)}"

@@ -20,6 +20,7 @@ from bootstrap_assets.cli.console import (
     table,
 )
 from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.documents.states import SOURCE as DOCUMENTS
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding import failures as letters
 from bootstrap_assets.errors import ConfigurationError
@@ -121,6 +122,7 @@ def retry(source: str | None, error_class: str | None, max_cost: float | None) -
     with open_corpus_database() as connection:
         rest = letters.listing(connection, source=source, error_class=error_class, space=corpus.space)
     unreadable = sum(letter["stage"] == "parse" for letter in rest)
+    of_documents = sum(letter["source"] == DOCUMENTS for letter in rest)
     others = len(_read(source, error_class)) - len(rest)
     out.print(f"{count:,} text{'s' * (count != 1)} embedded, {len(rest):,} dead letters left", soft_wrap=True)
     if unreadable:
@@ -131,6 +133,9 @@ def retry(source: str | None, error_class: str | None, max_cost: float | None) -
         )
     if sum(letter["source"] == REPOSITORIES for letter in rest):
         out.print("those of repositories are tried again by `bootstrap repositories retry`", soft_wrap=True)
+    if of_documents:
+        command = "`bootstrap documents retry --tenant NAME` tries them again"
+        out.print(f"{of_documents:,} of them are of tenants' documents: {command}", soft_wrap=True)
     if others:
         out.print(f"{others:,} more are of other models than {corpus.space.model}, and were left alone")
     sys.exit(WITH_FAILURES if rest else 0)

@@ -23,7 +23,8 @@ STDOUT = Path("-")
     show_default=True,
     help="Where to write the page; - is stdout.",
 )
-def report(file: Path) -> None:
+@click.option("--tenant", help="Add a section about the documents of this tenant.")
+def report(file: Path, tenant: str | None) -> None:
     """Write a page about the corpus: contents, gaps, quality, cost, failures, map, near-duplicates, changes.
 
     One self-contained HTML file for a browser or a printer.
@@ -36,7 +37,7 @@ def report(file: Path) -> None:
     began = time.monotonic()
     settings = load_settings()
     with Database(existing_database_url(settings), size=1) as database, database.connection() as connection:
-        html = page.render(page.gather(connection, _place(settings)))
+        html = page.render(page.gather(connection, _place(settings), tenant=tenant))
     page_bytes = html.encode()
     if file == STDOUT:
         click.echo(page_bytes, nl=False)

@@ -26,6 +26,7 @@ from bootstrap_assets.cli.console import (
 )
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
+from bootstrap_assets.documents import tenants
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
 from bootstrap_assets.operations import outbox, requests
 from bootstrap_assets.operations.events import EVENTS, MAX_PRIORITY, IngestRequested
@@ -42,26 +43,39 @@ as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout."
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--tenant", help="Ask for this tenant's documents instead: whatever they lack, up to their vectors.")
 @click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
 @click.option("--priority", type=PRIORITY, default=0, help="The higher, the sooner.")
 @click.option("--by", default="", metavar="NAME", help="Who asks.")
 @click.option("--key", metavar="KEY", help="Asking again with this key while it is under way is the same request.")
 @as_json
 def request(
-    sources: tuple[str, ...], force_refresh: bool, priority: int, by: str, key: str | None, as_json: bool
+    sources: tuple[str, ...],
+    tenant: str | None,
+    force_refresh: bool,
+    priority: int,
+    by: str,
+    key: str | None,
+    as_json: bool,
 ) -> None:
-    """Ask for sources (none: all) to be brought up to date.
+    """Ask for sources (none: all) to be brought up to date, or for a tenant's documents.
 
     Asking twice for the same while it is under way makes one run; with a higher priority, that one becomes more
     urgent if it has not begun. Prints the request's number.
     """
+    if tenant is not None and (sources or force_refresh):
+        raise ConfigurationError("--tenant asks for documents: it goes with no source and no --force-refresh")
     for name in sources:
         get_source(name)
     names = [] if set(sources) == set(SOURCES) else list(sources)
-    event = IngestRequested(sources=names, force_refresh=force_refresh, priority=priority, requested_by=by)
+    event = IngestRequested(
+        sources=names, tenant=tenant, force_refresh=force_refresh, priority=priority, requested_by=by
+    )
     settings = load_settings()
     schema.upgrade(database_url(settings))
     with open_corpus_database() as connection:
+        if tenant is not None:
+            tenants.require(connection, tenant)
         number, new = requests.ask(connection, event, key=key)
         one = requests.get(connection, number)
     if as_json:

@@ -6,7 +6,8 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
-from bootstrap_assets.database.connection import Database, existing_database_url
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, database_url, existing_database_url
 from bootstrap_assets.documents import removal, rights
 from bootstrap_assets.documents import tenants as stored
 from bootstrap_assets.repositories import removal as repositories
@@ -25,7 +26,8 @@ def tenants() -> None:
 @click.option("--priority", type=int, default=0, show_default=True, help="The greater, the sooner its documents.")
 @click.option("--at-work", type=click.IntRange(min=1), help="How many of its documents are worked on at once.")
 def add(name: str, priority: int, at_work: int | None) -> None:
-    """Make a tenant, or change what it may."""
+    """Make a tenant, or change what it may. Makes the schema where there is none, as `bootstrap run` does."""
+    schema.upgrade(database_url(load_settings()))
     with open_corpus_database() as connection:
         is_new = stored.add(connection, name, priority=priority, at_work=at_work)
     out.print(f"{escape(name)}: {'added' if is_new else 'changed'}")
@@ -42,12 +44,12 @@ def list_(as_json: bool) -> None:
     elif not rows:
         out.print("none: `bootstrap tenants add NAME` makes one")
     else:
-        filled = table("tenant", "priority", "at work", "documents", "failed", "passages")
+        lines = table("tenant", "priority", "at work", "documents", "failed", "passages")
         for row in rows:
             most = "" if row.at_work is None else f"{row.at_work:,}"
             counts = (f"{row.documents:,}", f"{row.failed:,}", f"{row.passages:,}")
-            filled.add_row(escape(row.name), str(row.priority), most, *counts)
-        print_table(filled)
+            lines.add_row(escape(row.name), str(row.priority), most, *counts)
+        print_table(lines)
 
 
 @tenants.command()

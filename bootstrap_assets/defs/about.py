@@ -15,8 +15,11 @@ from bootstrap_assets.sources.spec import Source
 
 OWNERS = ["team:reference-corpus"]
 
-STAGES = ("archives", "records", "sources", "index", "quality")
-"""The groups, in the order of the flow. Lists of Dagster sort them by name; the graph draws them in this order."""
+STAGES = ("archives", "records", "sources", "index", "quality", "documents")
+"""The groups, in the order of the flow; `documents`, the tenants' own, are a flow by themselves.
+
+Lists of Dagster sort them by name; the graph draws them in this order.
+"""
 
 LICENCE_PAGES = {
     "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
@@ -29,6 +32,7 @@ KINDS = {
     "records": {"python", "postgres"},
     "index": {"python", "postgres"},
     "quality": {"python", "postgres"},
+    "documents": {"python", "postgres"},
 }
 """Badges; Dagster takes up to three."""
 
@@ -101,7 +105,7 @@ _COLUMNS = {
         ("content_hash", "bytea", "SHA-256 of the text, which stands once in reference_texts"),
         ("source", "text", "Name of the source"),
         ("source_id", "text", "Its id in the source, unique there"),
-        ("granularity", "text", "document, template, section, clause or span"),
+        ("granularity", "text", "document, template, section, clause, span or passage"),
         ("section_path", "text", "Headings above it"),
         ("category", "text", "Label of CUAD, short name of a hypothesis"),
         ("hypothesis_id", "integer", "Number of the hypothesis (ContractNLI)"),
@@ -110,6 +114,7 @@ _COLUMNS = {
         ("char_start", "integer", "First character in the document's raw_text, from 0"),
         ("char_end", "integer", "Character after the last one"),
         ("metadata", "jsonb", "Whatever else the source says"),
+        ("tenant_id", "text", "Whose it is; null: the reference corpus'"),
         ("label_tsv", "tsvector", "Words of the label, for full-text search"),
         ("section_hash", "bytea", "The text of the section that it stands in"),
         ("created_at", "timestamp with time zone", "When it was added"),

@@ -8,6 +8,8 @@ import dagster as dg
 from pydantic import Field
 
 from bootstrap_assets.defs.about import OWNERS, code, table
+from bootstrap_assets.defs.jobs import JOB_TAG
+from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.documents import connections, stages, states
@@ -19,7 +21,7 @@ from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Ste
 TENANTS_NAME = "tenants"
 TENANTS = dg.DynamicPartitionsDefinition(name=TENANTS_NAME)
 
-SHOWN = 20
+MOST_NAMES = 20
 """Failed documents that a check names."""
 
 CHECK = "every_document"
@@ -42,9 +44,7 @@ def _asset(
         partitions_def=TENANTS,
         retry_policy=RETRY,
         check_specs=[
-            dg.AssetCheckSpec(
-                CHECK, asset=name, description=f"Whether each document of the tenant is {step.done}."
-            )
+            dg.AssetCheckSpec(CHECK, asset=name, description=f"Whether each document of the tenant is {step.end}.")
         ],
         **more,
     )
@@ -54,8 +54,8 @@ def _asset(
 @_asset(
     EXTRACT,
     "document_text",
-    "The text of each document with the place of each part in its file (`document_extractions`). One that cannot be "
-    "read fails alone.",
+    "The text of each document with the place of each part in its file (`document_extractions`). One that cannot "
+    "be read fails alone.",
     [],
     metadata={**table("document_states"), **code(extractor.Extractor)},
 )
@@ -80,7 +80,8 @@ def document_passages(context: dg.AssetExecutionContext, corpus: CorpusResource)
 @_asset(
     EMBED,
     "document_embeddings",
-    "A vector for each distinct passage; none is paid for twice, over all tenants. The document can be searched now.",
+    "A vector for each distinct passage; none is paid for twice, over all tenants. The document can be searched "
+    "now.",
     ["document_passages"],
     pool="provider",
     metadata={**table("reference_embeddings"), **code(stages.run)},
@@ -112,34 +113,34 @@ def document_connections(
 
 def _stage(context: dg.AssetExecutionContext, corpus: CorpusResource, step: Step, *, again: bool = False) -> Any:
     tenant = context.partition_key
-    with failing_for_good(context), corpus.open(context.run.run_id) as opened:
+    with failing_for_good(context), corpus.open(context.run.run_id) as ready:
         if again:
-            opened.database.transact(partial(states.connect_again, tenant=tenant))
-        processed = stages.run(opened, tenant, step)
-        counts = opened.database.transact(partial(states.count_by_stage, tenant=tenant))
-        failures = opened.database.transact(partial(states.failures_in, tenant=tenant, step=step))
+            ready.database.transact(partial(states.connect_again, tenant=tenant))
+        processed = stages.run(ready, tenant, step)
+        counts = ready.database.transact(partial(states.count_by_stage, tenant=tenant))
+        failures = ready.database.transact(partial(states.failures_in, tenant=tenant, step=step))
     yield dg.MaterializeResult(metadata=_metadata(processed, counts), check_results=[_verdict(tenant, failures)])
 
 
 def _metadata(processed: Processed, counts: dict[str, int]) -> dict[str, Any]:
     about: dict[str, Any] = {
-        "documents": processed.done,
+        "documents": processed.count,
         "failed": len(processed.failed),
         "seconds": round(processed.seconds, 2),
         "stages": dg.MetadataValue.json(counts),
     }
-    if processed.filled:
+    if processed.fill:
         about |= {
-            "texts": processed.filled.texts,
-            "tokens": processed.filled.tokens,
-            "dollars": processed.filled.cost,
+            "texts": processed.fill.texts,
+            "tokens": processed.fill.tokens,
+            "dollars": processed.fill.cost,
         }
     return about
 
 
 def _verdict(tenant: str, failures: dict[str, str]) -> dg.AssetCheckResult:
-    lines = [f"* `{name}`: {reason}" for name, reason in list(failures.items())[:SHOWN]]
-    more = [f"* and {len(failures) - SHOWN} more"] if len(failures) > SHOWN else []
+    lines = [f"* `{name}`: {reason}" for name, reason in list(failures.items())[:MOST_NAMES]]
+    more = [f"* and {len(failures) - MOST_NAMES} more"] if len(failures) > MOST_NAMES else []
     about: dict[str, Any] = {"failed": len(failures)}
     if failures:
         about["documents"] = dg.MetadataValue.md("\n".join([*lines, *more]))
@@ -149,17 +150,32 @@ def _verdict(tenant: str, failures: dict[str, str]) -> dg.AssetCheckResult:
     )
 
 
+def tags_for(job: str, tenant: str) -> dict[str, str]:
+    """Tags of a run for one tenant: it waits for others of this job and tenant, and for no more."""
+    return {JOB_TAG: f"{job}-{tenant}"}
+
+
+def _for_each_tenant(job: str) -> dg.PartitionedConfig[Any]:
+    return dg.PartitionedConfig(
+        partitions_def=TENANTS,
+        run_config_for_partition_key_fn=lambda _tenant: {},
+        tags_for_partition_key_fn=partial(tags_for, job),
+    )
+
+
 PROCESS = dg.define_asset_job(
     "process_documents",
     selection=dg.AssetSelection.assets("document_text", "document_passages", "document_embeddings"),
-    partitions_def=TENANTS,
+    config=_for_each_tenant("process_documents"),
+    tags=this_host(),
     description="Text, passages and vectors of a tenant's documents: whatever they lack. May spend money.",
 )
 
 CONNECTING = dg.define_asset_job(
     "connect_documents",
     selection=dg.AssetSelection.assets("document_connections"),
-    partitions_def=TENANTS,
+    config=_for_each_tenant("connect_documents"),
+    tags=this_host(),
     description="What a tenant's passages are like in the reference corpus. Calls no provider.",
 )
 

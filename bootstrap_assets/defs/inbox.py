@@ -1,4 +1,4 @@
-"""The sensor `inbox`: files of the inbox become documents, documents that wait become runs, one for each tenant."""
+"""The sensor `inbox`: files of the inbox become documents, documents that wait become runs, one per tenant."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,10 +7,9 @@ import dagster as dg
 
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, Database, connect, database_url
-from bootstrap_assets.defs.documents import CONNECTING, PROCESS, TENANTS_NAME
-from bootstrap_assets.defs.jobs import JOB_TAG
+from bootstrap_assets.defs.documents import CONNECTING, PROCESS, TENANTS_NAME, tags_for
 from bootstrap_assets.defs.sensors import PRIORITY_TAG
-from bootstrap_assets.documents import inbox, states, tenants
+from bootstrap_assets.documents import connections, inbox, states, tenants
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT
 from bootstrap_assets.documents.tenants import Tenant
 from bootstrap_assets.settings import load_settings
@@ -27,8 +26,8 @@ WORK = ((PROCESS.name, (EXTRACT, CHUNK, EMBED)), (CONNECTING.name, (CONNECT,)))
     jobs=[PROCESS, CONNECTING],
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Takes new and changed files of BOOTSTRAP_INBOX/<tenant>/ as documents, forgets vanished ones, and "
-    "makes one run for each tenant whose documents wait, however often it looks.",
+    description="Takes new and changed files of BOOTSTRAP_INBOX/<tenant>/ as documents, forgets vanished ones, "
+    "and makes one run for each tenant whose documents wait, however often it looks.",
 )
 def inbox_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One look at every tenant, the most urgent first."""
@@ -53,8 +52,8 @@ def _register(instance: dg.DagsterInstance, everyone: list[Tenant]) -> None:
     before, now = set(instance.get_dynamic_partitions(TENANTS_NAME)), {tenant.name for tenant in everyone}
     if now - before:
         instance.add_dynamic_partitions(TENANTS_NAME, sorted(now - before))
-    for gone in before - now:
-        instance.delete_dynamic_partition(TENANTS_NAME, gone)
+    for former in before - now:
+        instance.delete_dynamic_partition(TENANTS_NAME, former)
 
 
 def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Tenant) -> None:
@@ -74,8 +73,9 @@ def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Te
 def _runs(
     instance: dg.DagsterInstance, connection: Connection, everyone: list[Tenant]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    work = WORK if connections.is_possible(connection) else WORK[:1]
     for tenant in everyone:
-        for job, steps in WORK:
+        for job, steps in work:
             waiting = [step.waiting for step in steps] + [step.doing for step in steps]
             version = states.waiting_version(connection, tenant.name, waiting)
             if version and not _is_under_way(instance, job, tenant.name):
@@ -96,12 +96,12 @@ def _is_under_way(instance: dg.DagsterInstance, job: str, tenant: str) -> bool:
 
 
 def _run_request(job: str, tenant: Tenant, version: str) -> dg.RunRequest:
-    """A run that failed over the same documents is asked for again the next hour."""
+    """A run that brought none of its documents on is asked for again the next hour."""
     return dg.RunRequest(
         run_key=f"{job}-{tenant.name}-{version}-{datetime.now(UTC):%Y%m%d%H}",
         job_name=job,
         partition_key=tenant.name,
-        tags={PRIORITY_TAG: str(tenant.priority), JOB_TAG: f"{job}-{tenant.name}"},
+        tags={PRIORITY_TAG: str(tenant.priority), **tags_for(job, tenant.name)},
     )
 
 

@@ -11,6 +11,7 @@ from dagster import DagsterEventType
 from bootstrap_assets import web
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, connect, database_url
+from bootstrap_assets.defs.documents import PROCESS, TENANTS_NAME, tags_for
 from bootstrap_assets.defs.execute import reason_of
 from bootstrap_assets.defs.jobs import assets_of, job_for, loading_jobs, sources_tag
 from bootstrap_assets.defs.partitions import all_batches
@@ -41,7 +42,7 @@ def _requests_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
         for request in requests.listing(connection, statuses=requests.UNDER_WAY):
             run = _run_of(context.instance, request)
             if run is None:
-                yield _run_request(request)
+                yield _run_of_documents(context.instance, request) if request.tenant else _run_request(request)
             elif run.is_finished:
                 why = None if request.cancelled else _reason(context.instance, run)
                 requests.end(connection, request.id, _status(request, run), why)
@@ -77,19 +78,36 @@ def _is_unwanted(connection: Connection, run: dg.DagsterRun) -> bool:
     return attempt is not None and requests.is_cancelled(connection, attempt.request, attempt.attempt)
 
 
+def _run_of_documents(instance: dg.DagsterInstance, request: Request) -> dg.RunRequest:
+    """The run of a request for a tenant's documents; the tenant is a partition from now on."""
+    tenant = str(request.tenant)
+    instance.add_dynamic_partitions(TENANTS_NAME, [tenant])
+    return dg.RunRequest(
+        run_key=_run_key(request),
+        job_name=PROCESS.name,
+        partition_key=tenant,
+        tags=_tags(request) | tags_for(PROCESS.name, tenant),
+    )
+
+
+def _run_key(request: Request) -> str:
+    return f"request-{request.id}-{request.attempt}"
+
+
+def _tags(request: Request) -> dict[str, str]:
+    return {
+        **{REQUEST_TAG: str(request.id), ATTEMPT_TAG: str(request.attempt)},
+        PRIORITY_TAG: str(request.priority),
+    }
+
+
 def _run_request(request: Request) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"request-{request.id}-{request.attempt}",
+        run_key=_run_key(request),
         job_name=job_for(request.sources),
         asset_selection=assets_of(request.sources),
         run_config=config(force_refresh=request.force_refresh),
-        tags={
-            REQUEST_TAG: str(request.id),
-            ATTEMPT_TAG: str(request.attempt),
-            PRIORITY_TAG: str(request.priority),
-            **sources_tag(request.sources),
-            **all_batches(),
-        },
+        tags=_tags(request) | sources_tag(request.sources) | all_batches(),
     )
 
 
@@ -204,7 +222,7 @@ def requests_sensor() -> dg.SensorDefinition:
     """`requests`: runs of what other programs ask for."""
     make = dg.sensor(
         name="requests",
-        jobs=loading_jobs(),
+        jobs=[*loading_jobs(), PROCESS],
         minimum_interval_seconds=5,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Makes a run of each `bootstrap request`, the most urgent first, and tells when it has ended.",

@@ -68,13 +68,23 @@ def add(database: Database, tenant: str, paths: Sequence[Path]) -> Intake:
     """Take in files, folders with all that is in them, and zip archives of files. One file's fault is its own."""
     with database.connection() as connection:
         tenants.require(connection, tenant)
-    intake = Intake()
+    intake, names = Intake(), dict[str, bytes]()
     for path in paths:
         if not path.exists():
-            intake.refused.append(Refusal(str(path), "there is no such file"))
+            intake.refused.append(Refusal(_line(str(path)), "there is no such file"))
         for entry in _arrivals(path):
-            _take(database, tenant, entry, "added", intake)
+            _take(database, tenant, _unambiguous(entry, names), "added", intake)
     return intake
+
+
+def _unambiguous(entry: Arrival | Refusal, names: dict[str, bytes]) -> Arrival | Refusal:
+    """What came in, refused where another file of its name came with it: one would take the other's place."""
+    if isinstance(entry, Refusal):
+        return entry
+    digest = hashlib.sha256(entry.content).digest()
+    if names.setdefault(entry.name, digest) != digest:
+        return Refusal(entry.name, "another file of this name is added by the same command")
+    return entry
 
 
 def scan(
@@ -137,16 +147,16 @@ def _members(path: Path) -> Iterator[Arrival | Refusal]:
             for name in archive.names():
                 yield _member(archive, name)
     except ArchiveError as error:
-        yield Refusal(path.name, str(error))
+        yield Refusal(_line(path.name), str(error))
 
 
 def _member(archive: Archive, name: str) -> Arrival | Refusal:
     try:
         content = archive.read(name)
     except ArchiveError as error:
-        return Refusal(name, str(error))
+        return Refusal(_line(name), str(error))
     if len(content) > LARGEST:
-        return Refusal(name, f"it has more than {LARGEST >> 20} MB")
+        return Refusal(_line(name), f"it has more than {LARGEST >> 20} MB")
     return Arrival(clean_name(name), content)
 
 
@@ -192,10 +202,15 @@ def _signature(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
+def _line(name: str) -> str:
+    """A name or path as one line that can be shown."""
+    plain = clean_text(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    return _UNPRINTABLE.sub("\ufffd", plain)
+
+
 def clean_name(name: str) -> str:
     """A name as one line that can be shown and stored, the same for the same file; never a path upwards."""
-    plain = clean_text(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-    plain = _UNPRINTABLE.sub("\ufffd", plain.replace("\\", "/"))
+    plain = _line(name).replace("\\", "/")
     plain = "/".join(part for part in PurePosixPath(plain).parts if part not in ("/", "..", "."))
     if len(plain) > LONGEST or plain != name:
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]

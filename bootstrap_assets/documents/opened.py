@@ -1,5 +1,6 @@
 """A document as its readers want it: its text, the place of each passage, and what these are like."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,16 @@ from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.errors import ConfigurationError
 
 statement = statements_of(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label of the reference corpus, with how much of a tenant's documents is like records that have it."""
+
+    name: str
+    documents: int
+    passages: int
+    score: float
 
 
 def read(connection: Connection, state: DocumentState) -> dict[str, Any]:
@@ -34,7 +45,7 @@ def read(connection: Connection, state: DocumentState) -> dict[str, Any]:
 def passages(connection: Connection, document: UUID) -> list[dict[str, Any]]:
     """The passages of a document in their order, each with its place and page."""
     rows = connection.execute(statement("list_passages"), {"document": document})
-    columns = ("id", "char_start", "char_end", "section_path", "page", "chapter")
+    columns = ("id", "char_start", "char_end", "page", "section_path")
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -42,6 +53,13 @@ def best_labels(connection: Connection, document: UUID, most: int = 8) -> list[d
     """The labels that passages of a document are like, the most alike first: label, passages, best score."""
     rows = connection.execute(statement("labels_of_document"), {"document": document, "most": most})
     return [dict(zip(("label", "passages", "score"), row, strict=True)) for row in rows]
+
+
+def labels_of_tenant(connection: Connection, tenant: str, most: int) -> list[Label]:
+    """The labels that most of a tenant's passages are like."""
+    return [
+        Label(*row) for row in connection.execute(statement("labels_of_tenant"), {"tenant": tenant, "most": most})
+    ]
 
 
 def _plain(link: Likeness) -> dict[str, Any]:

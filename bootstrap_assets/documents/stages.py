@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from psycopg.types.json import Jsonb
 
 from bootstrap_assets.corpus import load, settlement
-from bootstrap_assets.corpus.records import Document, Granularity, ParsedDocument, Record
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.corpus.staging import stage
 from bootstrap_assets.database.connection import Connection
@@ -27,7 +26,7 @@ from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.documents import connections, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.extraction.model import ExtractedDocument, Limits, as_json, from_json
-from bootstrap_assets.documents.passages import Passage, passages_of
+from bootstrap_assets.documents.records import parsed_of
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Step
 from bootstrap_assets.documents.work import Claim, Worker, working
 from bootstrap_assets.embedding import spaces
@@ -39,29 +38,39 @@ from bootstrap_assets.errors import PermanentError, RefusedError, StoppedError, 
 
 statement = statements_of(__name__)
 
-LICENCE = "the tenant's own"
-"""What stands as the licence of a tenant's document."""
-
 LOOK = 1.0
 """Seconds between two looks whether a document that is being extracted is still wanted."""
 
+FILE_NAME = 200
+"""Bytes of a file's name that every file system takes."""
+
 AT_ONCE = 200
 """Documents whose texts are embedded together: one request holds passages of many."""
+
+
+CUT_AT_ONCE = 50
+"""Documents whose passages are stored together: a transaction of a load has its price, however small it is."""
+
+CUT_BYTES = 4 << 20
+"""Bytes of such documents from which on no further one is taken along: they are in memory together."""
+
+SMALL_AT_ONCE, SMALL_BYTES = 10, 256 << 10
+"""Small documents that are claimed together where each is worked on by itself; a large one is claimed alone."""
 
 
 @dataclass(slots=True)
 class Processed:
     """What a stage did: documents that it brought on, those that failed in it with the reason, seconds."""
 
-    done: int = 0
+    count: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    filled: Filled | None = None
+    fill: Filled | None = None
 
 
 def process(corpus: Corpus, tenant: str) -> dict[str, Processed]:
     """Bring all documents of a tenant on until each is complete or failed; by what they are after each stage."""
-    return {step.done: run(corpus, tenant, step) for step in STAGES}
+    return {step.end: run(corpus, tenant, step) for step in STAGES}
 
 
 def run(corpus: Corpus, tenant: str, step: Step) -> Processed:
@@ -96,10 +105,12 @@ def _extract_all(corpus: Corpus, worker: Worker, tenant: str, processed: Process
 
 def _extract(corpus: Corpus, worker: Worker, extractor: Extractor, claim: Claim, folder: Path) -> bool:
     with corpus.database.connection() as connection:
-        row = connection.execute(statement("read_file"), {"document": claim.document_id}).fetchone()
+        parameters = {"document": claim.document_id, "version": claim.version}
+        row = connection.execute(statement("read_file"), parameters).fetchone()
     if row is None:
-        return False  # it was removed
-    file, stop = folder / PurePosixPath(claim.name).name, corpus.stop.child()
+        return False  # it was removed, replaced or cancelled
+    short = PurePosixPath(claim.name).name.encode()[-FILE_NAME:].decode(errors="ignore")
+    file, stop = folder / short, corpus.stop.child()
 
     def look() -> None:
         if worker.is_unwanted(claim):
@@ -129,62 +140,47 @@ def _keep(connection: Connection, worker: Worker, claim: Claim, extracted: Extra
 
 
 def _chunk_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
-    for claim in _one_by_one(worker, tenant, CHUNK):
-        _each(corpus, worker, claim, CHUNK, processed, partial(_chunk, corpus, worker, claim))
+    """Many documents in one transaction; where that fails, each by itself: one fails alone."""
+    while claims := worker.claim(tenant, CHUNK, most=CUT_AT_ONCE, most_bytes=CUT_BYTES):
+        try:
+            processed.count += _chunk(corpus, worker, claims)
+        except Exception as error:
+            if is_transient(error):
+                corpus.database.transact(partial(worker.put_back, claims=claims, step=CHUNK))
+                raise
+            for claim in claims:
+                _each(corpus, worker, claim, CHUNK, processed, partial(_chunk, corpus, worker, [claim]))
+        worker.release(claims)
     settlement.settle(corpus.database)
 
 
-def _chunk(corpus: Corpus, worker: Worker, claim: Claim) -> bool:
+def _chunk(corpus: Corpus, worker: Worker, claims: list[Claim]) -> int:
+    parsed = [parsed_of(claim.tenant, claim.name, _extracted(corpus, claim)) for claim in claims]
+    ids = tuple(one.document.source_id for one in parsed)
+    scope = Scope(states.SOURCE, ids, tenant=claims[0].tenant)
+
+    def store(connection: Connection) -> int:
+        ended = [
+            worker.end(connection, claim, CHUNK, passages=len(one.records))
+            for claim, one in zip(claims, parsed, strict=True)
+        ]
+        if not all(ended):  # bytes of some are others by now, or it was removed
+            if len(claims) > 1:
+                raise PermanentError("not all of these documents are as they were claimed")
+            return 0
+        load.store(connection, staging, scope, allow_deletes=True)
+        return len(claims)
+
+    with stage(states.SOURCE, parsed) as staging:
+        return corpus.database.transact(store)
+
+
+def _extracted(corpus: Corpus, claim: Claim) -> ExtractedDocument:
     with corpus.database.connection() as connection:
         row = connection.execute(statement("read_extraction"), {"document": claim.document_id}).fetchone()
     if row is None:
         raise PermanentError("what was extracted is gone: `bootstrap documents retry --extract` extracts it again")
-    parsed = parsed_of(claim, from_json(row[0]))
-    scope = Scope(states.SOURCE, (parsed.document.source_id,), tenant=claim.tenant)
-
-    def store(connection: Connection) -> bool:
-        if not worker.end(connection, claim, CHUNK, passages=len(parsed.records)):
-            return False  # its bytes are others by now
-        load.store(connection, staging, scope, allow_deletes=True)
-        return True
-
-    with stage(states.SOURCE, [parsed]) as staging:
-        return corpus.database.transact(store)
-
-
-def parsed_of(claim: Claim, extracted: ExtractedDocument) -> ParsedDocument:
-    """The document and its passages as the corpus holds them."""
-    document = Document(
-        source=states.SOURCE,
-        source_id=states.source_id(claim.tenant, claim.name),
-        title=claim.name,
-        text=extracted.text,
-        licence=LICENCE,
-        attribution=claim.tenant,
-        url="",
-        metadata={"kind": extracted.kind.value, "title": extracted.title, "pages": extracted.pages},
-    )
-    return ParsedDocument(
-        document, tuple(_record(document, passage) for passage in passages_of(extracted, document.id))
-    )
-
-
-def _record(document: Document, passage: Passage) -> Record:
-    place = {
-        **{"page": passage.page, "last_page": passage.last_page, "box": passage.box},
-        **{"paragraph": passage.paragraph, "chapter": passage.chapter, "href": passage.href},
-    }
-    return Record(
-        source=document.source,
-        source_id=f"{document.source_id}#{passage.id}",
-        document_id=document.id,
-        granularity=Granularity.PASSAGE,
-        content=passage.content,
-        char_start=passage.char_start,
-        char_end=passage.char_end,
-        section_path=passage.section_path,
-        metadata={name: value for name, value in place.items() if value is not None},
-    )
+    return from_json(row[0])
 
 
 def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
@@ -192,7 +188,7 @@ def _embed_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed
         try:
             documents = [claim.document_id for claim in claims]
             texts = partial(batch_stages.texts_of_documents, space=corpus.space, documents=documents)
-            processed.filled = _fill(corpus, corpus.database.transact(texts))
+            processed.fill = _fill(corpus, corpus.database.transact(texts))
             corpus.database.transact(
                 partial(_embedded, corpus=corpus, worker=worker, claims=claims, processed=processed)
             )
@@ -223,10 +219,12 @@ def _embedded(
             worker.fail(connection, claim, error)
             processed.failed[claim.name] = str(error)
         else:
-            processed.done += worker.end(connection, claim, EMBED)
+            processed.count += worker.end(connection, claim, EMBED)
 
 
 def _connect_all(corpus: Corpus, worker: Worker, tenant: str, processed: Processed) -> None:
+    if not corpus.database.transact(connections.is_possible):
+        return  # they wait for the reference corpus
     for claim in _one_by_one(worker, tenant, CONNECT):
         _each(corpus, worker, claim, CONNECT, processed, partial(_connect, corpus, worker, claim))
 
@@ -240,21 +238,23 @@ def _connect(corpus: Corpus, worker: Worker, claim: Claim) -> bool:
 
 
 def _one_by_one(worker: Worker, tenant: str, step: Step) -> Iterator[Claim]:
-    while claims := worker.claim(tenant, step):
+    while claims := worker.claim(tenant, step, most=SMALL_AT_ONCE, most_bytes=SMALL_BYTES):
         yield from claims
         worker.release(claims)
 
 
 def _each(
-    corpus: Corpus, worker: Worker, claim: Claim, step: Step, processed: Processed, work: Callable[[], bool]
+    corpus: Corpus, worker: Worker, claim: Claim, step: Step, processed: Processed, work: Callable[[], int]
 ) -> None:
     """Do the work on one document. What lies in the document fails it alone; what may pass ends the stage."""
     try:
-        processed.done += work()
+        count = work()
+        processed.count += count
+        if not count:  # it was cancelled, or is another one by now
+            corpus.database.transact(partial(worker.put_back, claims=[claim], step=step))
     except Exception as error:
         if is_transient(error) or isinstance(error, StoppedError):
-            corpus.database.transact(partial(worker.put_back, claims=[claim], step=step))
-            worker.release([claim])
+            corpus.database.transact(partial(worker.put_back, claims=worker.claims, step=step))
             raise
         corpus.database.transact(partial(worker.fail, claim=claim, error=error))
         processed.failed[claim.name] = str(error)

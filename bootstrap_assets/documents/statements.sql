@@ -54,7 +54,7 @@ SELECT d.document_id, d.tenant_id, d.name, d.stage, d.completed_stages, d.bytes,
         WHERE r.document_id = d.document_id AND EXISTS (
             SELECT FROM reference_vectors v WHERE v.content_hash = r.content_hash)),
        d.connections, d.attempts, d.error_class, d.reason, document_is_stale(d.stage, d.heartbeat_at), d.origin,
-       d.version, d.heartbeat_at, d.created_at
+       d.version, d.heartbeat_at, d.created_at, d.is_cancelled
 FROM document_states d
 WHERE (%(tenant)s::text IS NULL OR d.tenant_id = %(tenant)s)
   AND (%(documents)s::uuid[] IS NULL OR d.document_id = ANY (%(documents)s))
@@ -91,10 +91,6 @@ UPDATE document_states SET is_cancelled = true, updated_at = now() WHERE documen
 -- name: forget_document
 DELETE FROM document_states WHERE document_id = %(document)s
 
--- name: count_in_stages
-SELECT count(*) FROM document_states
-WHERE tenant_id = %(tenant)s AND stage = ANY (%(stages)s) AND NOT is_cancelled
-
 -- name: connect_again
 UPDATE document_states SET stage = 'embedded', completed_stages = completed_stages - 'complete', updated_at = now()
 WHERE tenant_id = %(tenant)s AND stage = 'complete'
@@ -107,7 +103,8 @@ SELECT name, reason FROM document_states
 WHERE tenant_id = %(tenant)s AND stage = 'failed' AND failed_stage = %(doing)s ORDER BY name
 
 -- name: waiting_version
-SELECT left(encode(sha256(convert_to(string_agg(document_id || stage || encode(version, 'hex'), ' '
+-- Work that stopped half way changes `updated_at` of no document: the same documents, no nearer to their end.
+SELECT left(encode(sha256(convert_to(string_agg(document_id || stage || encode(version, 'hex') || updated_at, ' '
                                                 ORDER BY document_id), 'UTF8')), 'hex'), 16)
 FROM document_states WHERE tenant_id = %(tenant)s AND stage = ANY (%(stages)s) AND NOT is_cancelled
 
@@ -135,7 +132,7 @@ WHERE d.stage IN ('extracting', 'chunking', 'embedding', 'connecting')
 -- name: begin_stage
 UPDATE document_states SET
     stage = %(stage)s, owner = %(owner)s, heartbeat_at = now(), stage_began_at = clock_timestamp(),
-    attempts = attempts + (%(stage)s = 'extracting' OR owner IS NOT NULL)::integer, updated_at = now()
+    attempts = attempts + (%(stage)s = 'extracting' OR owner IS NOT NULL)::integer
 WHERE document_id = %(document)s AND stage = ANY (%(stages)s) AND NOT is_cancelled
 RETURNING document_id, tenant_id, name, version, bytes
 
@@ -151,7 +148,7 @@ UPDATE document_states SET
 WHERE document_id = %(document)s AND version = %(version)s AND owner = %(owner)s RETURNING 1
 
 -- name: put_back
-UPDATE document_states SET stage = %(stage)s, owner = NULL, heartbeat_at = NULL, updated_at = now()
+UPDATE document_states SET stage = %(stage)s, owner = NULL, heartbeat_at = NULL
 WHERE document_id = ANY (%(documents)s) AND owner = %(owner)s
 
 -- name: fail_document
@@ -167,7 +164,8 @@ SELECT coalesce((SELECT is_cancelled OR version <> %(version)s OR owner IS DISTI
                  FROM document_states WHERE document_id = %(document)s), true)
 
 -- name: read_file
-SELECT content FROM document_files WHERE document_id = %(document)s
+SELECT f.content FROM document_files f JOIN document_states d USING (document_id)
+WHERE d.document_id = %(document)s AND d.version = %(version)s AND NOT d.is_cancelled
 
 -- name: put_extraction
 INSERT INTO document_extractions (document_id, version, extractor, document)
@@ -191,6 +189,10 @@ GROUP BY r.document_id
 -- ----------------------------------------------------------------------------------------------------
 -- Connections.
 
+-- name: has_reference
+-- Whether there is anything that passages can be like.
+SELECT EXISTS (SELECT FROM reference_records r JOIN reference_vectors v USING (content_hash) WHERE r.tenant_id IS NULL)
+
 -- name: forget_connections
 DELETE FROM reference_connections c USING reference_records r
 WHERE c.from_record = r.id AND r.document_id = %(document)s
@@ -204,8 +206,9 @@ WITH passages AS MATERIALIZED (
 ), near AS MATERIALIZED (
     SELECT p.id AS passage, n.content_hash, 1 - n.distance AS score
     FROM passages p CROSS JOIN LATERAL (
+        -- A subquery for each row, no EXISTS: that becomes a join, and a join of all vectors instead of the index.
         SELECT v.content_hash, v.embedding <=> p.embedding AS distance FROM reference_vectors v
-        WHERE EXISTS (SELECT FROM reference_records r WHERE r.content_hash = v.content_hash AND r.tenant_id IS NULL)
+        WHERE (SELECT true FROM reference_records r WHERE r.content_hash = v.content_hash AND r.tenant_id IS NULL LIMIT 1)
         ORDER BY v.embedding <=> p.embedding LIMIT %(nearest)s) n
     WHERE 1 - n.distance >= %(score)s
 ), candidates AS (
@@ -214,7 +217,8 @@ WITH passages AS MATERIALIZED (
            dense_rank() OVER (PARTITION BY n.passage ORDER BY n.score DESC, n.content_hash) AS place,
            CASE WHEN coalesce(r.category, r.hypothesis) IS NOT NULL THEN row_number() OVER (
                PARTITION BY n.passage, r.source, r.category, r.hypothesis_id, r.nli_label ORDER BY n.score DESC, r.id) END AS of_label
-    FROM near n JOIN reference_records r USING (content_hash) WHERE r.tenant_id IS NULL
+    FROM near n CROSS JOIN LATERAL (
+        SELECT * FROM reference_records r WHERE r.content_hash = n.content_hash AND r.tenant_id IS NULL OFFSET 0) r
 ), held AS MATERIALIZED (
     SELECT c.passage, c.record, c.score
     FROM candidates c JOIN reference_records r ON r.id = c.record
@@ -233,7 +237,7 @@ WHERE p.document_id = %(document)s
 ORDER BY p.char_start, c.score DESC, c.to_record
 
 -- name: list_passages
-SELECT id::text, char_start, char_end, section_path, (metadata ->> 'page')::integer, metadata ->> 'chapter'
+SELECT id::text, char_start, char_end, (metadata ->> 'page')::integer, section_path
 FROM reference_records WHERE document_id = %(document)s ORDER BY char_start, source_id
 
 -- name: text_of_document
@@ -245,3 +249,11 @@ SELECT label, count(DISTINCT passage), max(score) FROM (
     FROM reference_records p JOIN reference_connections c ON c.from_record = p.id JOIN reference_records r ON r.id = c.to_record
     WHERE p.document_id = %(document)s AND coalesce(r.category, r.hypothesis) IS NOT NULL) labelled
 GROUP BY label ORDER BY max(score) DESC, label LIMIT %(most)s
+
+-- name: labels_of_tenant
+SELECT label, count(DISTINCT document), count(DISTINCT passage), max(score) FROM (
+    SELECT coalesce(r.category, 'nda-' || r.hypothesis_id || ' ' || r.nli_label) AS label, p.document_id AS document,
+           c.from_record AS passage, c.score
+    FROM reference_records p JOIN reference_connections c ON c.from_record = p.id JOIN reference_records r ON r.id = c.to_record
+    WHERE p.tenant_id = %(tenant)s AND coalesce(r.category, r.hypothesis) IS NOT NULL) labelled
+GROUP BY label ORDER BY count(DISTINCT passage) DESC, label LIMIT %(most)s

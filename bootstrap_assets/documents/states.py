@@ -40,6 +40,7 @@ class DocumentState:
     version: bytes
     heartbeat_at: datetime | None
     created_at: datetime
+    is_cancelled: bool
 
     @property
     def has_ended(self) -> bool:

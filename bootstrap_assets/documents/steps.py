@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage of the work: documents in `waiting` become `doing`, then `done`."""
+    """A stage of the work: documents in `waiting` become `doing`, then `end`."""
 
     waiting: str
     doing: str
-    done: str
+    end: str
 
     @property
     def takes(self) -> list[str]:

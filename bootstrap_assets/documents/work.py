@@ -1,5 +1,6 @@
 """Who works on a document: one process at a time, by a session advisory lock, which a dead one frees at once."""
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ statement = statements_of(__name__)
 
 LOCKS = 0x646F6373  # "docs": the first key of the locks
 
-_LOOK = 200  # waiting documents that are looked at for one that is free
+_LOOKS = (20, 2_000)  # waiting documents that are looked at for those that are free, beside those that are wanted
 _WAIT = 0.2  # seconds between two looks, while as many are at work as may be
 
 
@@ -53,21 +54,28 @@ class Worker:
         self.owner = f"{owner()}:{run_id[:8]}"
         self._thread.start()
 
+    @property
+    def claims(self) -> list[Claim]:
+        """The documents that it works on now."""
+        return list(self._claims.values())
+
     def close(self) -> None:
         """Give every document back."""
         self._ended.set()
         self._thread.join(10)
         self._locks.close()
 
-    def claim(self, tenant: str, step: Step, *, most: int = 1) -> list[Claim]:
+    def claim(self, tenant: str, step: Step, *, most: int = 1, most_bytes: float = math.inf) -> list[Claim]:
         """Some documents of a tenant that wait for a step, and no other process has; none: there is none left.
 
-        Waits while as many are at work as may be, or until it is to stop.
+        None is added to files that have `most_bytes` together already. Waits while as many are at work as may be,
+        or until it is to stop.
         """
         while not self._stop.is_set():
             room = self._room(tenant)
             if room > 0:
-                return self._take(tenant, step, min(most, room))
+                looks = (self._take(tenant, step, min(most, room), most_bytes, look) for look in _LOOKS)
+                return next(filter(None, looks), [])
             self._stop.wait(_WAIT)
         return []
 
@@ -77,16 +85,11 @@ class Worker:
         room: int = self._limit - of_all
         return room if most is None else min(room, most - of_tenant)
 
-    def _take(self, tenant: str, step: Step, most: int) -> list[Claim]:
-        parameters = {
-            "tenant": tenant,
-            "stages": step.takes,
-            "held": list(self._claims),
-            "limit": max(_LOOK, most),
-        }
+    def _take(self, tenant: str, step: Step, most: int, most_bytes: float, look: int) -> list[Claim]:
+        parameters = {"tenant": tenant, "stages": step.takes, "held": list(self._claims), "limit": most + look}
         claims: list[Claim] = []
         for [document] in self._locks.execute(statement("waiting_documents"), parameters).fetchall():
-            if len(claims) == most:
+            if len(claims) == most or sum(claim.bytes for claim in claims) >= most_bytes:
                 break
             claim = self._lock(document, step)
             claims += [claim] if claim else []
@@ -125,7 +128,7 @@ class Worker:
     ) -> bool:
         """A step is done, in the transaction that wrote what it gave; False where the document has changed."""
         parameters = {
-            **{"document": claim.document_id, "version": claim.version, "owner": self.owner, "stage": step.done},
+            **{"document": claim.document_id, "version": claim.version, "owner": self.owner, "stage": step.end},
             **{"pages": pages, "passages": passages, "connections": connections},
         }
         return connection.execute(statement("end_stage"), parameters).fetchone() is not None

@@ -150,10 +150,15 @@ class Filler:
     def _count_missing(self) -> list[tuple[int, int, int]]:
         return self._database.transact(partial(vectors.count_missing, work=self._work, dead=self._delivery.dead()))
 
-    def _hashes(self, bucket: int) -> list[bytes]:
-        return self._database.transact(
-            partial(vectors.missing, work=self._work, bucket=bucket, dead=self._delivery.dead())
-        )
+    def _hashes(self, buckets: Collection[int]) -> list[bytes]:
+        """Texts to be sent in some lease buckets: of single texts, few of which share one, by one statement."""
+        missing = partial(vectors.missing, work=self._work, dead=self._delivery.dead())
+        if self._work.only is None:
+            return [
+                digest for bucket in buckets for digest in self._database.transact(partial(missing, bucket=bucket))
+            ]
+        hashes = self._database.transact(partial(missing, bucket=None))
+        return [digest for digest in hashes if batch_of(digest, LEASE_BUCKETS) in buckets]
 
     def _round(self, leases: Leases, missing: Mapping[int, int]) -> None:
         """Work on every bucket whose lease is free. Raises the last error where nothing gets through."""
@@ -190,7 +195,7 @@ class Filler:
             busy += [bucket for bucket in group if bucket not in ours]
             reading = Counter(ours)  # one on top for each, until all its texts are read
             self._outstanding.update(reading)
-            hashes = [digest for bucket in ours for digest in self._hashes(bucket)]
+            hashes = self._hashes(ours)
             # A batch that is not among the unfinished only lends parts to a long text of another one.
             self._enter({self._batch(digest) for digest in hashes} & self._unfinished.keys(), "embedding")
             for start in range(0, len(hashes), _READ_TEXTS):

@@ -74,9 +74,9 @@ def count_missing(connection: Connection, work: Work, dead: Sequence[bytes]) -> 
     return connection.execute(query, parameters).fetchall()
 
 
-def missing(connection: Connection, work: Work, bucket: int, dead: Sequence[bytes]) -> list[bytes]:
-    """Hashes of the texts to be sent that lie in a lease bucket, in order."""
-    first, end = bounds(bucket, LEASE_BUCKETS)
+def missing(connection: Connection, work: Work, bucket: int | None, dead: Sequence[bytes]) -> list[bytes]:
+    """Hashes of the texts to be sent that lie in a lease bucket (None: in any), in order."""
+    first, end = bounds(bucket, LEASE_BUCKETS) if bucket is not None else (None, None)
     query = statement("missing").format(vectors=work.space.vectors)
     parameters = work.parameters() | {"first": first, "end": end, "dead": list(dead)}
     return [row[0] for row in connection.execute(query, parameters)]

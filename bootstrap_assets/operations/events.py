@@ -20,10 +20,14 @@ class Event(BaseModel):
 
 
 class IngestRequested(Event):
-    """Somebody asks for sources (none: all) to be brought up to date, with the index after them."""
+    """Somebody asks for sources (none: all) to be brought up to date, with the index after them.
+
+    `tenant`: no source is, but that tenant's documents are: those that wait get text, passages and vectors.
+    """
 
     name: ClassVar[str] = "bootstrap/ingest.requested"
     sources: list[str] = []
+    tenant: str | None = None
     force_refresh: bool = False
     priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
     requested_by: str = ""
@@ -82,7 +86,8 @@ class IngestCompleted(Event):
     """A request has ended, all its sources and the index with it, or it failed or was cancelled.
 
     `totals`: `embedded_records` of its sources got their vector since the request was begun. The others are what
-    is there of these sources now: `records`, `records_with_vectors`, `errors`.
+    is there of these sources now: `records`, `records_with_vectors`, `errors`. Of a tenant's documents they count
+    passages, and documents that failed.
     """
 
     name: ClassVar[str] = "bootstrap/ingest.completed"

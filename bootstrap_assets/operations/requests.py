@@ -24,11 +24,15 @@ UNDER_WAY = ("requested", "running")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for. `sources` empty: all. `attempt` counts how often it was resumed, from 1."""
+    """What somebody asked for: sources (none: all), or where `tenant` is set that tenant's documents.
+
+    `attempt` counts how often it was resumed, from 1.
+    """
 
     id: int
     key: str
     sources: list[str]
+    tenant: str | None
     force_refresh: bool
     priority: int
     requested_by: str
@@ -67,7 +71,7 @@ def ask(connection: Connection, event: IngestRequested, *, key: str | None = Non
 
 
 def _key(event: IngestRequested) -> str:
-    parts = json.dumps([event.sources, event.force_refresh])
+    parts = json.dumps([event.sources, event.force_refresh] + ([event.tenant] if event.tenant else []))
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -124,28 +128,36 @@ def start(connection: Connection, number: int, run_id: str) -> None:
 def end(connection: Connection, number: int, status: str, message: str | None = None) -> bool:
     """End a request, with the event that reports it; False where it had ended already.
 
-    `completed` becomes `completed_with_failures` where one of its sources has dead letters.
+    `completed` becomes `completed_with_failures` where one of its sources has dead letters, or a document of its
+    tenant failed.
     """
     request = get(connection, number)
-    parameters = {"sources": request.sources, "since": request.started_at or request.requested_at}
-    counts = connection.execute(statement("source_totals"), parameters).fetchone()
-    records, with_vectors, errors, failures = counts or (0, 0, 0, False)
-    [embedded] = connection.execute(statement("embedded_since"), parameters).fetchone() or (0,)
-    if status == "completed" and failures:
+    totals, has_failures = _totals(connection, request)
+    if status == "completed" and has_failures:
         status = "completed_with_failures"
     row = connection.execute(
         statement("end_request"), {"id": number, "status": status, "message": message and clean_text(message)}
     ).fetchone()
     if row is None:
         return False
-    totals = {
-        "records": records,
-        "embedded_records": embedded,
-        "records_with_vectors": with_vectors,
-        "errors": errors,
-    }
     emit(connection, IngestCompleted(request=number, status=status, totals=totals, duration_ms=row[1]))
     return True
+
+
+def _totals(connection: Connection, request: Request) -> tuple[dict[str, int], bool]:
+    """The totals of a request's end, and whether something of what it asked for has failed."""
+    parameters = {
+        **{"sources": request.sources, "tenant": request.tenant},
+        "since": request.started_at or request.requested_at,
+    }
+    if request.tenant is None:
+        rows = [connection.execute(statement(name), parameters) for name in ("source_totals", "embedded_since")]
+        counts = [value for row in rows for value in row.fetchone() or ()]
+    else:
+        counts = list(connection.execute(statement("tenant_totals"), parameters).fetchone() or ())
+    records, with_vectors, errors, has_failures, embedded = counts
+    totals = {"records": records, "embedded_records": embedded, "records_with_vectors": with_vectors}
+    return totals | {"errors": errors}, has_failures
 
 
 def is_cancelled(connection: Connection, number: int, attempt: int | None = None) -> bool:

@@ -12,8 +12,8 @@ SELECT id, name, payload, created_at FROM (
 ORDER BY id
 
 -- name: add_request
-INSERT INTO bootstrap_requests (key, sources, force_refresh, priority, requested_by)
-VALUES (%(key)s, %(sources)s, %(force_refresh)s, %(priority)s, %(requested_by)s)
+INSERT INTO bootstrap_requests (key, sources, tenant, force_refresh, priority, requested_by)
+VALUES (%(key)s, %(sources)s, %(tenant)s, %(force_refresh)s, %(priority)s, %(requested_by)s)
 ON CONFLICT (key) WHERE status IN ('requested', 'running') DO NOTHING RETURNING id
 
 -- name: under_way
@@ -23,7 +23,7 @@ SELECT id FROM bootstrap_requests WHERE key = %(key)s AND status IN ('requested'
 UPDATE bootstrap_requests SET priority = greatest(priority, %(priority)s) WHERE id = %(id)s AND status = 'requested'
 
 -- name: requests
-SELECT id, key, sources, force_refresh, priority, requested_by, status, attempt, cancelled, run_id, message,
+SELECT id, key, sources, tenant, force_refresh, priority, requested_by, status, attempt, cancelled, run_id, message,
        requested_at, started_at, finished_at
 FROM bootstrap_requests
 WHERE (%(id)s::bigint IS NULL OR id = %(id)s) AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
@@ -57,6 +57,15 @@ SELECT cancelled OR attempt <> coalesce(%(attempt)s::int, attempt) FROM bootstra
 SELECT coalesce(sum(total_records), 0)::bigint, coalesce(sum(embedded_records), 0)::bigint,
        coalesce(sum(error_count), 0)::bigint, coalesce(bool_or(status = 'completed_with_failures'), false)
 FROM bootstrap_progress WHERE source = ANY(%(sources)s) OR %(sources)s::text[] = '{}'
+
+-- name: tenant_totals
+-- What is there of a tenant's documents, and passages of documents that were embedded since.
+SELECT coalesce(sum(passages), 0)::bigint,
+       coalesce(sum(passages) FILTER (WHERE completed_stages ? 'embedded'), 0)::bigint,
+       count(*) FILTER (WHERE stage = 'failed'), count(*) FILTER (WHERE stage = 'failed') > 0,
+       coalesce(sum(passages) FILTER (
+           WHERE (completed_stages -> 'embedded' ->> 'at')::timestamptz >= %(since)s), 0)::bigint
+FROM document_states WHERE tenant_id = %(tenant)s
 
 -- ----------------------------------------------------------------------------------------------------
 -- bootstrap_progress and bootstrap_batches: how the work goes on. What is left to do is never read from here, but
@@ -130,7 +139,7 @@ WHERE coalesce(p.heartbeat_at, '-infinity') < now() - interval '2 minutes'
        OR p.status = 'pending' AND p.message IS NULL AND incomplete.batches > 0)
   AND NOT EXISTS (
       SELECT 1 FROM bootstrap_requests r
-      WHERE r.status = 'cancelled' AND (p.source = ANY(r.sources) OR r.sources = '{}')
+      WHERE r.status = 'cancelled' AND r.tenant IS NULL AND (p.source = ANY(r.sources) OR r.sources = '{}')
         AND r.finished_at >= p.updated_at)
 ORDER BY p.source
 

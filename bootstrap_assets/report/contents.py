@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 from bootstrap_assets.corpus import overview
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.documents.states import SOURCE as DOCUMENTS
 from bootstrap_assets.embedding import breakers, ledger
 from bootstrap_assets.embedding import failures as letters
 from bootstrap_assets.embedding.breakers import Breaker
@@ -119,6 +120,7 @@ def _ignored(connection: Connection, space: Space) -> int:
     """Dead letters of records that somebody chose to leave as they are."""
     return sum(
         letter["ignored"]
+        and letter["source"] != DOCUMENTS
         and letter["resolved_at"] is None
         and (letter["stage"] == "parse" or bool(letter["source_id"]))
         for letter in letters.listing(connection, closed=True, space=space)

@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, look_at_one_moment
+from bootstrap_assets.documents.states import SOURCE as DOCUMENTS
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.evaluation import evaluation, questions
@@ -18,11 +19,13 @@ from bootstrap_assets.evaluation.ann import TARGET_RECALL
 from bootstrap_assets.evaluation.document import TaskScores
 from bootstrap_assets.report import changes, contents, duplicates, pictures, quality
 from bootstrap_assets.report import map as mapping
+from bootstrap_assets.report import tenant as tenants_documents
 from bootstrap_assets.report.changes import Changes
 from bootstrap_assets.report.contents import Contents
 from bootstrap_assets.report.duplicates import Duplicates, Group
 from bootstrap_assets.report.map import Map
 from bootstrap_assets.report.quality import MODES, Quality
+from bootstrap_assets.report.tenant import FAILURES, TenantDocuments
 from bootstrap_assets.report.words import (
     bar,
     code,
@@ -59,12 +62,14 @@ class Report:
     map: Map | None = None
     duplicates: Duplicates | None = None
     changes: Changes | None = None
+    tenant: TenantDocuments | None = None
 
 
-def gather(connection: Connection, database: str) -> Report:
+def gather(connection: Connection, database: str, *, tenant: str | None = None) -> Report:
     """Read from the database everything the page says, as of one moment; nothing is changed.
 
-    `database` names it for people, without a password. `connection` knows the vector type.
+    `database` names it for people, without a password. `connection` knows the vector type. `tenant`: its documents
+    are told too; without it nothing of any tenant is on the page.
     """
     look_at_one_moment(connection)
     made_at = datetime.now(UTC)
@@ -74,7 +79,7 @@ def gather(connection: Connection, database: str) -> Report:
     space = spaces.newest(connection)
     counted = contents.read(connection, space) if space else None
     if space is None or counted is None or not counted.total:
-        return Report(made_at, database, contents=counted)
+        return Report(made_at, database, contents=counted, tenant=_tenant(connection, tenant))
     return Report(
         made_at,
         database,
@@ -84,7 +89,12 @@ def gather(connection: Connection, database: str) -> Report:
         mapping.draw(connection, space),
         duplicates.find(connection),
         changes.read(connection),
+        _tenant(connection, tenant),
     )
+
+
+def _tenant(connection: Connection, name: str | None) -> TenantDocuments | None:
+    return tenants_documents.read(connection, name) if name is not None else None
 
 
 def render(report: Report) -> str:
@@ -110,6 +120,7 @@ def render(report: Report) -> str:
 def _names(report: Report) -> dict[str, Any]:
     """The names that the template knows."""
     names: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": picture, "bar": bar}
+    names |= {"tenant": report.tenant, "most_failures": FAILURES}
     names["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
     if report.space is None or report.contents is None:
         return names
@@ -136,7 +147,7 @@ def _names(report: Report) -> dict[str, Any]:
     }
 
 
-NOT_SOURCES = {query.SOURCE: "searches", questions.SOURCE: "evaluation"}
+NOT_SOURCES = {query.SOURCE: "searches", questions.SOURCE: "evaluation", DOCUMENTS: "tenants' documents"}
 """What else the ledger and the dead letters name as a source."""
 
 OUTDATED = "Measured on an earlier state of the corpus: `bootstrap evaluate` measures it again."

@@ -19,13 +19,13 @@ FROM reference_documents WHERE tenant_id IS NULL GROUP BY source ORDER BY source
 
 -- name: report_findings
 SELECT source, kind, count(*) AS findings, min(message) AS example, min(place) AS place
-FROM bootstrap_findings GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
+FROM bootstrap_findings WHERE source <> 'documents' GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 
 -- name: report_failures
 SELECT f.source, f.stage, f.class, count(*) AS letters, min(f.message) AS example,
        min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen
 FROM bootstrap_failures f
-WHERE f.resolved_at IS NULL AND f.ignored_at IS NULL
+WHERE f.resolved_at IS NULL AND f.ignored_at IS NULL AND f.source <> 'documents' -- a tenant's own
   AND (f.stage = 'parse' OR f.space_id = %(space)s AND f.source_id IS NOT NULL)
 GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 3
 
@@ -104,13 +104,13 @@ SELECT content_hash, embedding::vector FROM {vectors} WHERE content_hash = ANY(%
 
 -- name: report_changes
 SELECT source, change, granularity, count(*) AS records, max(changed_at) AS changed_at
-FROM reference_changes GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+FROM reference_changes WHERE source <> 'documents' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- name: report_changed_texts
 -- Some of each kind and source; those with a label first, for these are what somebody looks for.
 SELECT source, source_id, change, granularity, category, before, after FROM (
     SELECT c.*, row_number() OVER (PARTITION BY source, change
         ORDER BY before IS NOT DISTINCT FROM after, category IS NULL, granularity, source_id) AS rank
-    FROM reference_changes c WHERE coalesce(before, after) IS NOT NULL) ranked
+    FROM reference_changes c WHERE source <> 'documents' AND coalesce(before, after) IS NOT NULL) ranked
 WHERE rank <= CASE WHEN change = 'changed' THEN %(changed)s ELSE %(others)s END
 ORDER BY source, change, rank

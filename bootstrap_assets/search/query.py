@@ -48,8 +48,7 @@ class Mode(StrEnum):
 class Filters:
     """What a record must be to be found; an empty tuple lets everything through. Upper and lower case are one.
 
-    `documents`: ids, source ids or titles of documents. `tenant`: the documents of that tenant are found too,
-    beside the reference corpus.
+    `documents`: ids, source ids or titles of documents. `tenant`: that tenant's documents are found too.
     """
 
     sources: tuple[str, ...] = ()
@@ -140,7 +139,6 @@ def search(
     """The k best texts for a query; ConfigurationError while there is nothing to search.
 
     `space`: the id of one that is not searched otherwise; SpaceError where there is none, or it has no index.
-
     `fold`: the same passage in another size, and nearly the same words, are one hit.
     """
     query = _cleaned(query)

@@ -8,15 +8,20 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import connection, parent_process
 from pathlib import Path
+from typing import Any
 
 import voyageai.api_resources  # noqa: F401  (a second to import: the fork server does it once for all)
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.documents import stages
+from bootstrap_assets.documents.extraction.extractor import Extractor
+from bootstrap_assets.documents.extraction.model import ExtractedDocument
 from bootstrap_assets.embedding import context, ledger
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.providers.protocol import Embedder, Embeddings, InputType
@@ -96,6 +101,9 @@ def _work(orders: Orders) -> None:
             pipeline.retry_failures(corpus)
         for name in orders.sources if orders.action == "way" else ():
             _source(corpus, orders, name, enter)
+        if orders.action == "documents":
+            _documents(corpus, orders, enter)
+            return
         enter("index")
         pipeline.build_index(corpus)
     enter("end")
@@ -109,6 +117,22 @@ def _source(corpus: Corpus, orders: Orders, name: str, enter: Callable[[str], No
     pipeline.load(corpus, source, archives)
     enter("embed")
     pipeline.embed(corpus, source, batches=orders.batches)
+
+
+def _documents(corpus: Corpus, orders: Orders, enter: Callable[[str], None]) -> None:
+    """All documents of some tenants. Each call of the extractor leaves a line in the file CHAOS_EXTRACTIONS."""
+    extract, pause = Extractor.extract, float(os.environ.get("CHAOS_PARSE_PAUSE", "0"))
+
+    def counted(self: Extractor, path: Path, **options: Any) -> ExtractedDocument:
+        with Path(os.environ["CHAOS_EXTRACTIONS"]).open("a") as file:
+            file.write(f"{options['sha256']}\n")
+        time.sleep(pause)
+        return extract(self, path, **options)
+
+    Extractor.extract = counted  # type: ignore[method-assign]
+    enter("documents")
+    for tenant in orders.sources:
+        stages.process(corpus, tenant)
 
 
 class _Stages:

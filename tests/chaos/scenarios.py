@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from tests.chaos import database, kills, limits, provider, resuming, sharing, spaces, stopping
+from tests.chaos import database, documents, kills, limits, provider, resuming, sharing, spaces, stopping
 from tests.chaos.table import Row
 
 Scenario = Callable[..., Row]
@@ -12,6 +12,7 @@ LONG: dict[str, Scenario] = {
     "kills": partial(kills.kills, corpora=8, anywhere=20, fresh=4),
     "command-kills": partial(stopping.killing_the_command, times=4),
     "resuming": partial(resuming.resuming, runs=24),
+    "documents": partial(documents.kills, rounds=4, documents=30),
     "same-source": partial(sharing.same_source, rounds=6, documents=360),
     "shared-texts": partial(sharing.shared_texts, rounds=6, documents=360),
     "flaky": partial(provider.flaky, documents=200),
@@ -31,6 +32,7 @@ LONG: dict[str, Scenario] = {
 QUICK: dict[str, Scenario] = {
     "kills": partial(kills.kills, corpora=1, documents=12),
     "resuming": partial(resuming.resuming, runs=4, documents=12),
+    "documents": partial(documents.kills, rounds=1, documents=8),
     "same-source": partial(sharing.same_source, rounds=1, documents=12),
     "shared-texts": partial(sharing.shared_texts, rounds=1, documents=12),
     "flaky": partial(provider.flaky, documents=12, request_texts=2),

@@ -94,10 +94,11 @@ class Scene:
     def digest(self) -> Digest:
         """Rows and a digest of them, for each table of the corpus, without the times."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            return {table: _digest_of(connection, table) for table in TABLES}
+            return {table: digest_of(connection, table) for table in TABLES}
 
 
-def _digest_of(connection: psycopg.Connection, table: str) -> tuple[int, str]:
+def digest_of(connection: psycopg.Connection, table: str) -> tuple[int, str]:
+    """Rows of a table and a digest of them, without the times."""
     columns = [
         row[0]
         for row in connection.execute(

@@ -34,6 +34,10 @@ def test_a_run_that_resumes_skips_no_record(ground: Ground) -> None:
     check("resuming", ground)
 
 
+def test_a_kill_in_any_stage_of_documents_repeats_no_completed_stage(ground: Ground) -> None:
+    check("documents", ground)
+
+
 def test_two_processes_on_the_same_sources_pay_once(ground: Ground) -> None:
     check("same-source", ground)
 

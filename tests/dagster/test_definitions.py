@@ -3,6 +3,7 @@
 import re
 import socket
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from bootstrap_assets.sources.registry import SOURCES
 
 STAGES = ("_archive", "_records", "")
 STAGES_OF_FLOW = ("archives", "records", "sources", "index", "quality")
+OF_DOCUMENTS = ("document_text", "document_passages", "document_embeddings", "document_connections")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,7 @@ def test_every_source_has_an_archive_records_and_vectors_and_one_index_follows(
     assert keys == {f"{source}{stage}" for source in SOURCES for stage in STAGES} | {
         "reference_index",
         "retrieval_quality",
+        *OF_DOCUMENTS,
     }
 
 
@@ -74,6 +77,8 @@ def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
 
 def test_the_groups_are_the_stages_of_the_flow(definitions: dg.Definitions) -> None:
     groups = {asset.key.to_user_string(): asset.group_name for asset in definitions.resolve_all_asset_specs()}
+    assert {key for key, group in groups.items() if group == "documents"} == set(OF_DOCUMENTS)
+    groups = {key: group for key, group in groups.items() if group != "documents"}
     assert set(groups.values()) == set(STAGES_OF_FLOW)
     order = {key: STAGES_OF_FLOW.index(str(group)) for key, group in groups.items()}
     graph = definitions.resolve_asset_graph()
@@ -115,13 +120,13 @@ def test_the_columns_that_assets_show_are_those_of_the_database(
         shown = [(column.name, column.type) for column in asset.metadata["dagster/column_schema"].columns]
         assert shown == columns
         seen.add(name)
-    assert seen == {"reference_records", "reference_embeddings", "embedding_spaces"}
+    assert seen == {"reference_records", "reference_embeddings", "embedding_spaces", "document_states"}
 
 
 def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(definitions: dg.Definitions) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     chores = {"rebuild_index", "evaluate", "retry_failures", "verify", "evaluate_space", "promote_space"}
-    chores |= {"rollback_space"}
+    chores |= {"rollback_space", "process_documents", "connect_documents"}
     assert jobs.keys() == {"bootstrap", *chores, *(f"bootstrap_{source}" for source in SOURCES)}
     assert all(job.description for job in jobs.values())
     for source in SOURCES:
@@ -132,9 +137,10 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
 def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(definitions: dg.Definitions) -> None:
     """`dagster job execute` passes no launcher that could tag them."""
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    assert len(jobs) == 8 + len(SOURCES)
+    assert len(jobs) == 10 + len(SOURCES)
     assert all(job.tags[HOST_TAG] == socket.gethostname() for job in jobs)
-    assert {job.tags[JOB_TAG] for job in jobs if job.name != "verify"} == {
+    of_tenants = ("process_documents", "connect_documents")  # theirs are those of a partition
+    assert {job.tags[JOB_TAG] for job in jobs if job.name not in ("verify", *of_tenants)} == {
         "bootstrap",
         "rebuild_index",
         "evaluate",
@@ -142,6 +148,36 @@ def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(defin
         "promote_space",
         *SOURCES,
     }
+
+
+def test_each_stage_of_documents_follows_the_one_before_with_a_partition_for_each_tenant(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for before, name in pairwise(OF_DOCUMENTS):
+        assert graph.get(dg.AssetKey(name)).parent_keys == {dg.AssetKey(before)}
+    for name in OF_DOCUMENTS:
+        partitions = graph.get(dg.AssetKey(name)).partitions_def
+        assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+        assert partitions.name == "tenants"
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "verify"])
+def test_what_is_done_for_the_reference_corpus_leaves_documents_out(
+    definitions: dg.Definitions, name: str
+) -> None:
+    layer = definitions.resolve_job_def(name).asset_layer
+    keys = {key.to_user_string() for key in layer.executable_asset_keys}
+    keys |= {key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys}
+    assert keys
+    assert not keys & set(OF_DOCUMENTS)
+
+
+def test_a_run_for_one_tenant_waits_for_others_of_its_job_and_tenant_alone(definitions: dg.Definitions) -> None:
+    for name in ("process_documents", "connect_documents"):
+        partitioned = definitions.resolve_job_def(name).partitioned_config
+        assert partitioned
+        assert partitioned.get_tags_for_partition_key("acme", name)[JOB_TAG] == f"{name}-acme"
 
 
 def test_the_refresh_of_the_week_asks_the_publishers(definitions: dg.Definitions) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bootstrap_assets as ba
-from bootstrap_assets import api
+from bootstrap_assets import api, frames
+from bootstrap_assets.documents import tenants
 from bootstrap_assets.embedding.context import Corpus
 from tests.integration.test_cli import environ, invoke, small  # noqa: F401
 
@@ -72,7 +74,7 @@ def test_the_status_is_that_of_the_command(opened: ba.ReferenceCorpus) -> None:
 
 def test_documents_come_as_a_frame_with_licence_and_address(opened: ba.ReferenceCorpus) -> None:
     frame = opened.documents(sources="bonterms")
-    assert tuple(frame.columns) == api.DOCUMENT_COLUMNS[:-1]
+    assert tuple(frame.columns) == frames.DOCUMENTS[:-1]
     assert len(frame) == opened.status()["sources"]["bonterms"]["documents"] == 4
     assert frame.licence.notna().all()
     assert frame.invented.all()
@@ -84,15 +86,15 @@ def test_documents_come_as_a_frame_with_licence_and_address(opened: ba.Reference
 def test_records_come_as_a_frame_whose_offsets_point_into_the_documents(opened: ba.ReferenceCorpus) -> None:
     texts = opened.documents(text=True).set_index("id").raw_text
     frame = opened.records(granularities="clause")
-    assert tuple(frame.columns) == api.RECORD_COLUMNS
+    assert tuple(frame.columns) == frames.RECORDS
     assert set(frame.granularity) == {"clause"}
     assert str(frame.char_start.dtype) == "Int64"
     assert all(texts[row.document_id][row.char_start : row.char_end] == row.content for row in frame.itertuples())
 
 
 def test_a_frame_of_nothing_has_its_columns(opened: ba.ReferenceCorpus) -> None:
-    assert tuple(opened.records(sources="cuad").columns) == api.RECORD_COLUMNS
-    assert tuple(opened.documents(sources="cuad", text=True).columns) == api.DOCUMENT_COLUMNS
+    assert tuple(opened.records(sources="cuad").columns) == frames.RECORDS
+    assert tuple(opened.documents(sources="cuad", text=True).columns) == frames.DOCUMENTS
 
 
 def test_opening_makes_nothing_and_reading_says_that_there_is_no_corpus(tmp_path: Path) -> None:
@@ -127,6 +129,36 @@ def test_settings_are_given_whole_or_replaced_by_name(tmp_path: Path) -> None:
         ba.open(batch=8)
     with pytest.raises(ba.ConfigurationError, match="BOOTSTRAP_BATCHES"):
         ba.open(batches=0)
+
+
+def test_a_tenant_s_documents_are_added_worked_on_listed_and_opened(small: Corpus, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "nda [x].md").write_text(
+        "# NDA\n\n## Secrets\n\nEach party keeps confidential information secret."
+    )
+    with small.database.connection() as connection:
+        tenants.add(connection, "acme")
+    with ba.open() as corpus:
+        intake = corpus.add_documents(tmp_path / "nda [x].md", tenant="acme")
+        assert (intake.added, intake.refused) == (["nda [x].md"], [])
+        assert corpus.add_documents([str(tmp_path / "nda [x].md")], tenant="acme").unchanged == ["nda [x].md"]
+        [row] = corpus.tenant_documents("acme").itertuples()
+        assert (row.stage, row.pages) == ("pending", pd.NA)
+        [row] = corpus.process_documents("acme").itertuples()
+        assert (row.stage, row.passages > 0, row.reason) == ("complete", True, None)
+        whole = corpus.open_document(row.document_id)
+        first = whole["passages"][0]
+        assert whole["text"][first["char_start"] : first["char_end"]]
+        assert whole == json.loads(invoke("documents", "open", "nda [x].md", "--json").stdout)
+        query = "confidential information secret"
+        assert any(hit.records[0]["document"] == "nda [x].md" for hit in corpus.search(query, tenant="acme"))
+        assert not any(hit.records[0]["document"] == "nda [x].md" for hit in corpus.search(query))
+
+
+def test_a_tenant_that_nobody_made_has_no_frame(small: Corpus) -> None:  # noqa: F811
+    with ba.open() as corpus:
+        for call in (corpus.tenant_documents, corpus.process_documents):
+            with pytest.raises(ba.ConfigurationError, match="there is no tenant 'nobody'"):
+                call("nobody")
 
 
 def test_the_examples_of_the_readme_run(small: Corpus, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811

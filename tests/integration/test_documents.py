@@ -2,7 +2,11 @@
 
 import hashlib
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
+from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STEPS, Step
@@ -250,6 +254,31 @@ def test_one_process_works_on_a_document_and_another_takes_the_next(acme: Corpus
         assert one.claim("acme", EXTRACT) == []
 
 
+def test_two_runs_on_one_tenant_share_its_documents_and_do_none_twice(
+    acme: Corpus, voyage: VoyageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        put(acme, "acme", f"{number}.md", TEXT.replace(b"five", str(number).encode()))
+    calls: Counter[tuple[str, int]] = Counter()
+    extract = Extractor.extract
+
+    def counting(self: Extractor, path: Path, **options: Any) -> Any:
+        calls[path.name, threading.get_ident()] += 1
+        return extract(self, path, **options)
+
+    monkeypatch.setattr(Extractor, "extract", counting)
+    runs = [replace(acme, run_id=name) for name in ("first", "second")]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(stages.process, runs, ["acme"] * 2))
+    for run in runs:  # what one of them left to the other, which had it when it looked
+        stages.process(run, "acme")
+    with acme.database.connection() as connection:
+        assert {state.stage for state in states.listing(connection, tenant="acme")} == {"complete"}
+    assert len({name for name, _ in calls}) == len(calls) == calls.total() == 40
+    assert len({thread for _, thread in calls}) == 2
+    assert voyage.texts_paid_twice == 0
+
+
 def test_no_more_documents_are_at_work_than_may_be(acme: Corpus) -> None:
     add_tenant(acme, "small", at_work=1)
     for tenant in ("acme", "small"):
@@ -359,6 +388,15 @@ def test_passages_are_connected_with_what_they_are_like_in_the_reference_alone(a
     assert links[clause[1]] == pytest.approx(1, abs=1e-3)
     others = {str(row[0]) for row in rows(acme, "SELECT id FROM reference_records WHERE tenant_id IS NOT NULL")}
     assert not others & links.keys()
+
+
+def test_what_a_passage_is_like_is_looked_up_in_the_index_of_vectors(acme: Corpus) -> None:
+    parameters = {"document": None, "score": 0.5, "nearest": 50, "most": 5, "kind": "like"}
+    with acme.database.connection() as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")  # which a corpus of ten documents would be read by
+        query = b"EXPLAIN " + str(connections.statement("connect_document").as_string(connection)).encode()
+        plan = "\n".join(row[0] for row in connection.execute(query, parameters))
+    assert "_hnsw" in plan
 
 
 def test_connections_are_made_anew_when_they_are_asked_for(acme: Corpus) -> None:

@@ -377,6 +377,7 @@ def test_the_commands_ask_cancel_resume_wait_and_tell(environ: None, database: D
         "force_refresh": False,
         "priority": 7,
         "requested_by": "me",
+        "tenant": None,
     }
     assert "ingest.requested" in invoke("events", "--limit", "100").stdout
     only = invoke("events", "--name", "bootstrap/ingest.resume", "--json").stdout.splitlines()

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from bootstrap_assets import cli, pipeline
 from bootstrap_assets.database.connection import Database
+from bootstrap_assets.documents import stages, tenants
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.evaluation.baseline import corpus_version
@@ -19,6 +20,7 @@ from bootstrap_assets.report import changes, contents, duplicates, page
 from bootstrap_assets.report import map as mapping
 from bootstrap_assets.sources.fetch import locate
 from tests import documents
+from tests.integration.test_documents import put
 from tests.integration.test_index import local_space
 from tests.made_up_source import MADE_UP, contracts, write
 
@@ -475,3 +477,55 @@ def test_a_dash_stands_for_stdout_which_gets_the_page_and_nothing_else(
     assert result.stdout.startswith("<!doctype html>")
     assert result.stdout.endswith("</html>")
     assert not (tmp_path / "-").exists()
+
+
+SECRET = "Zanzibar Quillworks keeps the confidential recipe of its violet ink secret for seven years."
+
+
+@pytest.fixture
+def with_tenant(local: Corpus) -> Corpus:
+    """A reference corpus, and a tenant with one document that is complete and one that failed."""
+    fill(local, contracts(4))
+    with local.database.connection() as connection:
+        tenants.add(connection, "quillworks")
+    like = "Clause 1 of contract 3 says what party 21 must do."
+    put(local, "quillworks", "ink <b>deal</b>.md", f"# Ink\n\n{SECRET}\n\n## Duties\n\n{like}\n".encode())
+    put(local, "quillworks", "broken-quill.pdf", b"%PDF-1.7 and nothing else")
+    stages.process(local, "quillworks")
+    return local
+
+
+def test_without_a_tenant_nothing_of_any_is_on_the_page(with_tenant: Corpus) -> None:
+    with with_tenant.database.connection() as connection:
+        connection.execute(
+            "INSERT INTO bootstrap_failures (source, source_id, stage, class, message) "
+            "VALUES ('documents', 'quillworks/broken-quill.pdf#1', 'parse', 'X', 'Zanzibar Quillworks')"
+        )
+    page_of_all = report(with_tenant).lower()
+    for trace in ("quillworks", "zanzibar", "violet ink", "broken-quill", "ink.md"):
+        assert trace not in page_of_all
+
+
+def test_a_tenant_s_section_counts_its_stages_tells_failures_and_what_passages_are_like(
+    with_tenant: Corpus,
+) -> None:
+    with with_tenant.database.connection() as connection:
+        whole = page.render(page.gather(connection, "a test", tenant="quillworks"))
+        reason = connection.execute("SELECT reason FROM document_states WHERE stage = 'failed'").fetchone()
+    part = section(whole, "tenant")
+    assert "<b>deal" not in whole
+    assert "complete 1" in words(part)
+    assert "failed 1" in words(part)
+    assert reason
+    assert f"broken-quill.pdf {reason[0]}" in words(part)
+    assert "bootstrap documents retry --tenant quillworks" in words(part)
+    assert "Category 1" in words(part)
+
+
+def test_a_tenant_that_nobody_made_has_no_page(local: Corpus) -> None:
+    fill(local, contracts(2))
+    with (
+        local.database.connection() as connection,
+        pytest.raises(ConfigurationError, match="there is no tenant 'nobody'"),
+    ):
+        page.gather(connection, "a test", tenant="nobody")

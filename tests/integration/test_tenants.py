@@ -281,3 +281,151 @@ def test_no_function_tells_of_another_tenants_texts(sealed: Corpus) -> None:
         for name in DENIED - {"embedding_reserve", "repository_swap"}:
             with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 connection.execute(f"SELECT {name}()".encode())
+
+
+TEXTS = {
+    "reference_documents": "raw_text",
+    "reference_records": "source_id",
+    "reference_texts": "content",
+    "reference_embeddings": "content",
+    "document_states": "name",
+}
+"""Where the words of documents stand, or their names."""
+
+
+def test_no_join_brings_a_row_of_another_tenant(sealed: Corpus) -> None:
+    joins = [
+        "FROM reference_texts t LEFT JOIN reference_records r USING (content_hash)",
+        "FROM reference_texts t FULL JOIN reference_records r ON r.content_hash = t.content_hash",
+        "FROM reference_documents d JOIN reference_records r ON r.document_id = d.id "
+        "JOIN reference_texts t ON t.content_hash = r.content_hash",
+        "FROM document_states s FULL JOIN reference_documents d ON d.id = s.document_id",
+        "FROM reference_vectors v LEFT JOIN reference_texts t USING (content_hash)",
+        "FROM reference_connections c LEFT JOIN reference_records r ON r.id IN (c.from_record, c.to_record)",
+    ]
+    marks = [f"%{trace}%" for trace in traces(sealed)]
+    with reader(sealed, "asker") as connection:
+        for join in joins:
+            lines = f"SELECT ROW (x.*)::text AS line FROM (SELECT * {join}) x"
+            query = f"SELECT count(*) FROM ({lines}) y WHERE line LIKE ANY (%s)"
+            assert connection.execute(query.encode(), (marks,)).fetchone() == (0,), join
+
+
+def test_a_link_to_a_record_of_another_tenant_is_not_seen_from_either_end(sealed: Corpus) -> None:
+    link = """INSERT INTO reference_connections (from_record, to_record, kind, score)
+        SELECT a.id, b.id, 'test', 1 FROM reference_records a, reference_records b
+        WHERE coalesce(a.tenant_id, '') = %s AND coalesce(b.tenant_id, '') = %s"""
+    with sealed.database.connection() as connection:
+        for ends in (("asker", "other"), ("other", "asker"), ("", "other"), ("other", ""), ("other", "other")):
+            assert connection.execute(link.encode(), ends).rowcount
+        assert connection.execute(link.encode(), ("asker", "")).rowcount
+    theirs = """SELECT count(*) FROM reference_connections c WHERE kind = 'test' AND NOT (
+        EXISTS (SELECT FROM reference_records r WHERE r.id = c.from_record AND r.tenant_id = 'asker')
+        AND EXISTS (SELECT FROM reference_records r WHERE r.id = c.to_record AND r.tenant_id IS NULL))"""
+    with reader(sealed, "asker") as connection:
+        assert connection.execute(theirs.encode()).fetchone() == (0,)
+        assert connection.execute("SELECT FROM reference_connections WHERE kind = 'test'").rowcount > 0
+    with reader(sealed, None) as connection:
+        assert connection.execute("SELECT FROM reference_connections WHERE kind = 'test'").rowcount == 0
+
+
+@contextmanager
+def session(corpus: Corpus) -> Iterator[Connection]:
+    """A session of the application's role, in no transaction yet."""
+    with reader(corpus, None):
+        pass
+    with connect(corpus.database.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(ROLE)))
+        connection.execute("RESET bootstrap.pipeline")
+        yield connection
+
+
+def visible(connection: Connection, tenant: str | None, query: str) -> set[str | None]:
+    """What a query gives in a transaction of its own, for a tenant."""
+    with connection.transaction():
+        if tenant is not None:
+            connection.execute("SELECT set_config('bootstrap.tenant', %s, true)", (tenant,))
+        return {row[0] for row in connection.execute(query.encode())}
+
+
+@pytest.mark.parametrize("plan", ["force_generic_plan", "force_custom_plan", "auto"])
+def test_a_prepared_statement_of_one_tenant_gives_another_one_its_own(sealed: Corpus, plan: str) -> None:
+    with session(sealed) as connection:
+        connection.execute(f"SET plan_cache_mode = {plan}".encode())
+        connection.execute("PREPARE mine AS SELECT DISTINCT tenant_id FROM reference_records")
+        connection.execute(
+            "PREPARE words AS SELECT 'secret' FROM reference_texts "
+            f"WHERE content LIKE '%{SECRET}%' LIMIT 1".encode()
+        )
+        for tenant in [*(["other", "asker", None] * 3), "", "nobody"]:
+            own = {tenant} & {"asker", "other"}
+            assert visible(connection, tenant, "EXECUTE mine") == {None, *own}
+            assert visible(connection, tenant, "EXECUTE words") == ({"secret"} if tenant == "other" else set())
+
+
+def test_a_tenant_that_changes_within_a_transaction_sees_from_then_on_its_own(sealed: Corpus) -> None:
+    query = "SELECT DISTINCT tenant_id FROM reference_records"
+    with session(sealed) as one, session(sealed) as another, one.transaction(), another.transaction():
+        for tenant, neighbour in (("other", "asker"), ("asker", "other"), ("", "other"), ("other", "")):
+            for connection, name in ((one, tenant), (another, neighbour)):
+                connection.execute("SELECT set_config('bootstrap.tenant', %s, true)", (name,))
+            for connection, name in ((one, tenant), (another, neighbour)):
+                assert {row[0] for row in connection.execute(query)} == {None, name or None}
+
+
+def test_a_view_of_the_applications_own_is_sealed_like_the_tables(sealed: Corpus) -> None:
+    with session(sealed) as connection:
+        for relation, column in TEXTS.items():
+            view = f"CREATE TEMPORARY VIEW mine_{relation} AS SELECT {column} AS words FROM {relation}"
+            connection.execute(view.encode())
+            rows_of = f"SELECT 'seen' FROM mine_{relation} WHERE words LIKE '%{SECRET}%' OR words LIKE 'other/%'"
+            for tenant in ("asker", None):
+                assert visible(connection, tenant, rows_of) == set(), relation
+            assert visible(connection, "other", rows_of) == {"seen"}, relation
+
+
+@pytest.mark.parametrize("relation", list(TEXTS))
+def test_whoever_turns_row_security_off_is_refused_and_reads_nothing(sealed: Corpus, relation: str) -> None:
+    with session(sealed) as connection:
+        connection.execute("SET row_security = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(relation)))
+
+
+def test_tables_of_the_role_that_are_called_like_ours_are_not_searched(sealed: Corpus) -> None:
+    search = f"SELECT s::text FROM search_reference('{OWN} clause liability', NULL, 50) s"
+    with session(sealed) as connection:
+        before = visible(connection, "asker", search)
+        for relation in ("reference_records", "reference_texts", "reference_documents", "reference_lexemes"):
+            copy = f"CREATE TEMPORARY TABLE {relation} AS SELECT * FROM public.{relation} WHERE false"
+            connection.execute(copy.encode())
+        assert visible(connection, "asker", search) == before != set()
+
+
+def test_a_leaky_function_of_the_role_is_handed_no_row_of_another_tenant(sealed: Corpus) -> None:
+    with sealed.database.connection() as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS of_application")
+        connection.execute(sql.SQL("GRANT ALL ON SCHEMA of_application TO PUBLIC"))
+    heard: list[str] = []
+    with session(sealed) as connection:
+        connection.execute(
+            "CREATE FUNCTION of_application.tell(words text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS "
+            "$$ BEGIN RAISE NOTICE '%', words; RETURN true; END $$"
+        )
+        connection.execute(
+            "CREATE FUNCTION of_application.tell(words text, other text) RETURNS boolean LANGUAGE plpgsql "
+            "COST 0.0000001 AS $$ BEGIN RAISE NOTICE '%', words; RETURN true; END $$"
+        )
+        connection.execute(
+            "CREATE OPERATOR of_application.@@@ (FUNCTION = of_application.tell, LEFTARG = text, RIGHTARG = text)"
+        )
+        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary or ""))
+        for relation, column in TEXTS.items():
+            for condition in (
+                f"of_application.tell(r.{column})",
+                f"r.{column} OPERATOR(of_application.@@@) ''",
+                "of_application.tell(r::text)",
+            ):
+                visible(connection, "asker", f"SELECT 'x' FROM {relation} r WHERE {condition}")
+    assert any(OWN in words for words in heard)
+    assert not [words for words in heard for trace in traces(sealed) if trace in words]

@@ -30,7 +30,7 @@ _BYTES_PER_CHARACTER = 16
 
 _CHUNK = 1024**2
 
-_KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_VARIABLES = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 _MODULE = "bootstrap_assets.documents.extraction.worker"
 
@@ -62,7 +62,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={name: text for name, text in os.environ.items() if name in _KEPT},
+            env={name: text for name, text in os.environ.items() if name in _VARIABLES},
             start_new_session=True,
         )
         assert self._process.stdin is not None

@@ -52,7 +52,7 @@ class Numbering:
             for place in numbered.starts:
                 counters[place:] = [None] * (LEVELS - place)
         self._count(numbered, counters, level)
-        return _printed(numbered, counters, level)
+        return _print_number(numbered, counters, level)
 
     def _count(self, numbered: _List, counters: list[int | None], level: int) -> None:
         for place in range(level):
@@ -126,18 +126,18 @@ def _start(numbered: _List, place: int) -> int:
     return numbered.levels.get(place, Level()).start
 
 
-def _printed(numbered: _List, counters: list[int | None], level: int) -> str:
-    shown = numbered.levels[level]
-    if shown.style == "bullet":
+def _print_number(numbered: _List, counters: list[int | None], level: int) -> str:
+    own = numbered.levels[level]
+    if own.style == "bullet":
         return BULLET
-    if shown.style == "none":
-        return _PLACE.sub("", shown.label).strip()
+    if own.style == "none":
+        return _PLACE.sub("", own.label).strip()
 
     def number(match: re.Match[str]) -> str:
         place = int(match[1]) - 1
         style = numbered.levels.get(place, Level()).style
         count = counters[place] if counters[place] is not None else _start(numbered, place)
-        is_decimal = shown.is_legal or style not in FORMATS
+        is_decimal = own.is_legal or style not in FORMATS
         return str(count) if is_decimal else FORMATS[style](count or 0)
 
-    return _PLACE.sub(number, shown.label).strip()
+    return _PLACE.sub(number, own.label).strip()

@@ -11,7 +11,7 @@ from bootstrap_assets.documents.extraction.html import Place, read_html
 from bootstrap_assets.documents.extraction.model import Reason, Refusal
 from bootstrap_assets.documents.extraction.normal import normalise
 from bootstrap_assets.documents.extraction.packed import Package
-from bootstrap_assets.documents.extraction.plain import decoded
+from bootstrap_assets.documents.extraction.plain import text_in
 
 CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
@@ -40,14 +40,14 @@ def _add_chapter(package: Package, href: str, assembly: Assembly, place: Place) 
     if href not in package:
         assembly.notice("missing_chapters", f"lacks its chapter {href!r}: the text goes on without it")
         return
-    source = decoded(package.read(href), assembly)
+    source = text_in(package.read(href), assembly)
     if _ENTITIES.search(source):
         message = f"declares a DTD or entities in {href!r}, which no document needs: it is not read"
         raise Refusal(Reason.UNSAFE, message)
-    read_html(_SELF_CLOSED.sub(_opened, source), assembly, place)
+    read_html(_SELF_CLOSED.sub(_end_element, source), assembly, place)
 
 
-def _opened(match: re.Match[str]) -> str:
+def _end_element(match: re.Match[str]) -> str:
     """`<a/>` as HTML has it: there it would stay open, and swallow what follows."""
     return match[0] if match[1].lower() in _VOID else f"<{match[1]}{match[2]}></{match[1]}>"
 

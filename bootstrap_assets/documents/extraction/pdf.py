@@ -23,7 +23,7 @@ _END_WITHIN = 64 * 1024
 _LINEARISED = re.compile(rb"/Linearized\b[^>]{0,200}?/L\s+(\d{1,12})\b")
 _MOST_BOOKMARKS = 5_000
 _UNDRAWN = re.compile(rb"/NeedAppearances\s+true|/XFA\b")
-_WRITTEN = {pdfium_c.FPDF_ANNOT_WIDGET, pdfium_c.FPDF_ANNOT_FREETEXT, pdfium_c.FPDF_ANNOT_STAMP}
+_FIELDS = {pdfium_c.FPDF_ANNOT_WIDGET, pdfium_c.FPDF_ANNOT_FREETEXT, pdfium_c.FPDF_ANNOT_STAMP}
 _PICTURE = pdfium_c.FPDF_PAGEOBJ_IMAGE
 
 
@@ -102,16 +102,16 @@ def _judge(pages: list[list[Line]], broken: list[int], pictures: list[int], asse
         message = f"has no text: {what}; run text recognition (OCR, such as ocrmypdf) on it, and add the result"
         raise Refusal(Reason.NO_TEXT, message)
     if broken:
-        assembly.notice("unreadable_pages", f"{_listed(broken)} could not be read: the text lacks them")
+        assembly.notice("unreadable_pages", f"{_page_list(broken)} could not be read: the text lacks them")
     if pictures:
-        assembly.notice("pictures_only", f"{_listed(pictures)} are pictures without text: the text lacks them")
+        assembly.notice("pictures_only", f"{_page_list(pictures)} are pictures without text: the text lacks them")
 
 
 def _with_annotations(document: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
     """A page with what was typed into its form or written onto it drawn as part of it: else it is no text."""
     page = document[index]
     kinds = {_annotation_kind(page, number) for number in range(pdfium_c.FPDFPage_GetAnnotCount(page))}
-    if not kinds & _WRITTEN:
+    if not kinds & _FIELDS:
         return page
     pdfium_c.FPDFPage_Flatten(page, pdfium_c.FLAT_NORMALDISPLAY)
     page.close()
@@ -158,7 +158,7 @@ def _bookmarks(document: pdfium.PdfDocument) -> Bookmarks:
     return levels
 
 
-def _listed(numbers: list[int], most: int = 10) -> str:
-    shown = ", ".join(map(str, numbers[:most]))
+def _page_list(numbers: list[int], most: int = 10) -> str:
+    first = ", ".join(map(str, numbers[:most]))
     more = f" and {len(numbers) - most:,} more" if len(numbers) > most else ""
-    return f"page(s) {shown}{more}"
+    return f"page(s) {first}{more}"

@@ -109,8 +109,8 @@ def _lines(text_page: pdfium.PdfTextPage, number: int) -> Iterator[Line]:
         box = _box(text_page, match.start(), len(words))
         height, top = _font_box(text_page, first, box)
         bold = _count_bold(text_page, first, match.end())
-        spaced, shift = _with_space(text_page, words, match.start(), height)
-        line = Line(spaced.rstrip(HYPHEN).strip(), number, box, height, top, bold and bold + shift)
+        letters, shift = _with_space(text_page, words, match.start(), height)
+        line = Line(letters.rstrip(HYPHEN).strip(), number, box, height, top, bold and bold + shift)
         line.has_hyphen = words.endswith(HYPHEN)
         yield line
 

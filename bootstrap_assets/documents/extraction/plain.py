@@ -16,7 +16,7 @@ _ENCODINGS = re.compile(
 _PARAGRAPHS = re.compile(r"\n[ \t\f\v]*\n\s*|\f\s*")
 
 
-def decoded(content: bytes, assembly: Assembly) -> str:
+def text_in(content: bytes, assembly: Assembly) -> str:
     """Bytes as text, by their byte order mark, by the encoding they declare, or by how they look."""
     declared = _DECLARED.search(content[:2048])
     if declared and _ENCODINGS.fullmatch(name := declared[1].decode()):

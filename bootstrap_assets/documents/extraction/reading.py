@@ -19,7 +19,7 @@ from bootstrap_assets.documents.extraction.detection import (
 )
 from bootstrap_assets.documents.extraction.model import ExtractedDocument, Kind, Limits, Reason, Refusal
 from bootstrap_assets.documents.extraction.packed import Package
-from bootstrap_assets.documents.extraction.plain import decoded, read_plain
+from bootstrap_assets.documents.extraction.plain import read_plain, text_in
 
 _CHUNK = 1024**2
 
@@ -113,7 +113,7 @@ def _read(
         return Kind.PDF
     if is_zip(content):
         return _read_package(Package(content, assembly.limits), assembly, progress)
-    return _read_text(decoded(content, assembly), name, assembly)
+    return _read_text(text_in(content, assembly), name, assembly)
 
 
 def _read_package(package: Package, assembly: Assembly, progress: Callable[[], None]) -> Kind:

@@ -49,7 +49,7 @@ def pages_pdf(pages: Sequence[Sequence[PdfLine]], title: str) -> bytes:
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842]"
             b" /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> /Contents %d 0 R >>" % (first + 2 * index + 1)
         )
-        objects.append(stream(b"\n".join(_drawn(line) for line in lines)))
+        objects.append(stream(b"\n".join(_text_object(line) for line in lines)))
     return pdf_of(objects, b"/Info 5 0 R")
 
 
@@ -57,7 +57,7 @@ def _font(name: bytes) -> bytes:
     return b"<< /Type /Font /Subtype /Type1 /BaseFont /%s /Encoding /WinAnsiEncoding >>" % name
 
 
-def _drawn(line: PdfLine) -> bytes:
+def _text_object(line: PdfLine) -> bytes:
     left, bottom, (font, size), words = line
     return b"BT /%s %d Tf %g %g Td (%s) Tj ET" % (font.encode(), size, left, bottom, _escaped(words))
 

@@ -191,7 +191,8 @@ COMMENT ON TABLE bootstrap_events IS 'Outbox of events, written in the transacti
 CREATE TABLE bootstrap_requests (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key           text NOT NULL,
-    sources       text[] NOT NULL,
+    sources       text[] NOT NULL DEFAULT '{}',
+    tenant        text CHECK (tenant IS NULL OR sources = '{}'),
     force_refresh boolean NOT NULL DEFAULT false,
     priority      integer NOT NULL DEFAULT 0,
     requested_by  text NOT NULL DEFAULT '',
@@ -688,6 +689,7 @@ COMMENT ON COLUMN reference_records.category IS 'The label of a clause, as CUAD 
 COMMENT ON COLUMN reference_records.hypothesis_id IS 'Number of the hypothesis of ContractNLI that a span is evidence for or against.';
 COMMENT ON COLUMN reference_records.hypothesis IS 'That hypothesis.';
 COMMENT ON COLUMN reference_records.nli_label IS 'Entailment, Contradiction or NotMentioned, of that hypothesis.';
+COMMENT ON COLUMN reference_records.tenant_id IS 'Whose it is, as of its document; NULL for the reference corpus.';
 COMMENT ON COLUMN reference_records.char_start IS 'Where it begins in raw_text, in characters from 0; NULL where it is not a piece of it.';
 COMMENT ON COLUMN reference_records.char_end IS 'Where it ends in raw_text, exclusive.';
 COMMENT ON COLUMN reference_records.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
@@ -735,7 +737,8 @@ COMMENT ON COLUMN bootstrap_events.created_at IS 'When its transaction began.';
 
 COMMENT ON COLUMN bootstrap_requests.id IS 'Number of the request, as `bootstrap request` prints it.';
 COMMENT ON COLUMN bootstrap_requests.key IS 'What makes two requests the same while one is under way.';
-COMMENT ON COLUMN bootstrap_requests.sources IS 'The data sets that were asked for.';
+COMMENT ON COLUMN bootstrap_requests.sources IS 'The data sets that were asked for; empty: all, where no tenant is named.';
+COMMENT ON COLUMN bootstrap_requests.tenant IS 'Whose documents are asked for; null: data sets are.';
 COMMENT ON COLUMN bootstrap_requests.force_refresh IS 'Whether publishers are asked for newer archives.';
 COMMENT ON COLUMN bootstrap_requests.priority IS 'The greater, the sooner.';
 COMMENT ON COLUMN bootstrap_requests.requested_by IS 'Who asked, as they say.';
