@@ -12,6 +12,7 @@ from pydantic import Field
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, connect, database_url
 from bootstrap_assets.defs.about import OWNERS, code
+from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.defs.sources import RETRY
 from bootstrap_assets.errors import BootstrapError
@@ -115,6 +116,7 @@ INDEX = dg.define_asset_job(
     selection=dg.AssetSelection.assets("repository_index"),
     partitions_def=REPOSITORIES,
     description="Index a repository at a commit. May spend money, on texts that are new.",
+    tags=this_host(),
 )
 
 
