@@ -66,7 +66,7 @@ def build(database: Database, space: Space, *, rebuild: bool = False, stop: Stop
     with connect(database.url, autocommit=True) as connection:
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
-        connection.execute("ANALYZE reference_lexemes")
+        connection.execute("ANALYZE reference_lexemes, reference_records (tenant_id)")  # else few seem visible
         space = spaces.find(connection, *space.key) or space  # active by now?
         vectors = spaces.count(connection, space)
         is_new = _build_vector_index(connection, space, vectors, rebuild=rebuild)

@@ -98,6 +98,10 @@ def _kept(scene: Scene) -> Kept:
     }
 
 
+MANY = 20
+"""Documents from which on a stage lasts long enough to be killed in twice."""
+
+
 def kills(ground: Ground, rng: Random, tell: Tell, *, rounds: int, documents: int) -> Row:
     """Kill in each stage, several times along one tenant's documents; then a run to the end, and one more."""
     row, tally = Row("documents", ""), Tally()
@@ -105,7 +109,10 @@ def kills(ground: Ground, rng: Random, tell: Tell, *, rounds: int, documents: in
     for number in range(rounds):
         with _scene(ground, documents) as scene, _hunting(scene, tally) as hunter:
             watch, lost = Watch(scene, scene.folder / "extractions"), tally.lost
-            for stage in sorted([*STAGES, *rng.choices(list(STAGES), k=2)], key=list(STAGES).index):
+            again = rng.choices(
+                list(STAGES), k=2 if documents > MANY else 0
+            )  # of few, one kill leaves no second one
+            for stage in sorted([*STAGES, *again], key=list(STAGES).index):
                 ended = hunter.kill_in(stage, rng.uniform(0, STAGES[stage]), **_ORDERS)
                 row.require(ended is None, f"a run ended before it came to {stage}")
                 watch.look()

@@ -76,6 +76,8 @@ def test_every_asset_that_holds_rows_has_its_checks_and_those_that_guard_the_ind
     for source in SOURCES:
         labels = {"labels_present"} if source in ("cuad", "contract_nli") else set()
         wanted |= {(f"{source}_records", name) for name in RECORDS | labels} | {(source, name) for name in VECTORS}
+    stages = ("document_text", "document_passages", "document_embeddings", "document_connections")
+    wanted |= {(stage, "every_document") for stage in stages}
     assert found == wanted
     assert {key.name for key in graph.asset_check_keys if graph.get(key).blocking} == BLOCKING
     assert all(graph.get(key).description for key in graph.asset_check_keys)

@@ -113,6 +113,7 @@ def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
         "others",
         "records",
         "licence",
+        "tenant_id",
         "attribution",
         "url",
     }
@@ -238,7 +239,7 @@ def test_a_query_of_stop_words_alone_is_told(small: Corpus) -> None:
 
 
 def test_a_tenant_that_no_document_is_of_is_told(small: Corpus) -> None:
-    printed = invoke("search", "liability", "--tenant", "nobody").stdout.splitlines()
+    printed = invoke("search", "zeppelin", "--mode", "text", "--tenant", "nobody").stdout.splitlines()
     assert printed == ["nothing found", "no document is of the tenant 'nobody'"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -56,6 +57,8 @@ class Child:
         self._memory_bytes = limits.memory_bytes
         self._most_bytes = _BYTES_PER_CHARACTER * limits.characters
         self._buffer = bytearray()
+        # The system counts for a child what its parent held when it was made.
+        self._inherited = peak_bytes(resource.getrusage(resource.RUSAGE_SELF))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", _MODULE, str(limits.memory_bytes)],
             stdin=subprocess.PIPE,
@@ -167,7 +170,7 @@ class Child:
     def _death(self) -> ChildLost:
         _pid, status, usage = os.wait4(self.pid, 0)
         code = self._process.returncode = os.waitstatus_to_exitcode(status)
-        if peak_bytes(usage) > self._memory_bytes:
+        if peak_bytes(usage) > max(self._memory_bytes, self._inherited):
             return ChildLost(Reason.TOO_MUCH_MEMORY, too_much_memory(self._memory_bytes))
         if not self._has_begun:
             return ChildDiedBefore(Reason.CRASHED, "was not read: the process for it was ended from outside")

@@ -104,6 +104,20 @@ def test_a_child_that_dies_costs_its_document_alone(small: Path, slow: Path, lat
         assert extractor.extract(small).text == "A clause."
 
 
+def test_what_this_process_holds_is_not_counted_for_a_child_that_dies(
+    small: Path, slow: Path, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = bytearray(b"x" * (200 << 20))  # the system counts it for the children that are made meanwhile
+    with Extractor(Limits(memory_bytes=150 << 20)) as extractor:
+        monkeypatch.setattr(module.Child, "require_memory", lambda _child, _most: None)
+        extractor.extract(small)
+        later(0.5, lambda pid=extractor.pid: os.kill(pid, signal.SIGKILL))
+        with pytest.raises(ExtractionFailure) as caught:
+            extractor.extract(slow)
+    assert held
+    assert caught.value.reason is Reason.CRASHED
+
+
 def test_a_child_that_died_between_two_documents_costs_none(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Extractor() as extractor:
         extractor.extract(small)
