@@ -85,7 +85,7 @@ SELECT source_id, content_hash FROM gone
 ANALYZE pg_temp.stage_gone
 
 -- name: remember_changes
--- Before the merge, while both are there. Whole documents and templates change with any of their records: of them
+-- Before the merge, while both are there. Of a tenant's documents none: excerpts would outlive the tenant. Whole documents and templates change with any of their records: of them
 -- only the fact is kept. A record that only moved is not changed.
 INSERT INTO reference_changes (source, source_id, document_id, change, granularity, category, before, after)
 SELECT %(source)s, coalesce(s.source_id, r.source_id), coalesce(s.document_id, r.document_id),
@@ -96,7 +96,7 @@ SELECT %(source)s, coalesce(s.source_id, r.source_id), coalesce(s.document_id, r
 FROM pg_temp.stage_records s FULL JOIN (SELECT * FROM reference_records WHERE {records}) r ON r.id = s.id
 LEFT JOIN pg_temp.stage_texts a ON a.content_hash = s.content_hash
 LEFT JOIN reference_texts b ON b.content_hash = r.content_hash
-WHERE EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
+WHERE %(tenant)s::text IS NULL AND EXISTS (SELECT 1 FROM reference_records WHERE source = %(source)s)
   AND (r.content_hash, r.granularity, r.category, r.hypothesis_id, r.nli_label)
       IS DISTINCT FROM (s.content_hash, s.granularity, s.category, s.hypothesis_id, s.nli_label)
 

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from bootstrap_assets.database.connection import Connection, advisory_lock, connect, is_pooled_by_transaction
 from bootstrap_assets.database.locks import LOCK_SECONDS, PAUSE
+from bootstrap_assets.database.namesakes import require_ours
 from bootstrap_assets.database.search_path import OUR_SCHEMA
 from bootstrap_assets.errors import ConfigurationError, DatabaseBusy, SchemaError
 
@@ -74,6 +75,7 @@ def reset(url: str) -> None:
     with connect(url) as connection:
         version = current(connection)
         if version is not None and version < min(_version_numbers()):
+            require_ours(connection)
             query = sql.SQL("UPDATE {} SET version_num = %s").format(sql.Identifier(VERSION_TABLE))
             connection.execute(query, (head(),))
     if version is not None:

@@ -1,5 +1,6 @@
 """The sensor `inbox`: files of the inbox become documents, documents that wait become runs, one per tenant."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ from bootstrap_assets.documents.tenants import Tenant
 from bootstrap_assets.settings import load_settings
 
 SECONDS = 30.0
-"""How long files of one tenant are taken in at most, at one look; the next goes on."""
+"""How long files are taken in at most at one look over all tenants: Dagster gives a look a minute."""
 
 WORK = ((PROCESS.name, (EXTRACT, CHUNK, EMBED)), (CONNECTING.name, (CONNECT,)))
 """What has a run of which job."""
@@ -41,8 +42,9 @@ def inbox_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest 
     _register(context.instance, everyone)
     if settings.inbox:
         with Database(url, size=1) as database:
+            until = time.monotonic() + SECONDS
             for tenant in everyone:
-                _take_in(context, database, tenant)
+                _take_in(context, database, tenant, until)
     with connect(url) as connection:
         yield from _runs(context.instance, connection, everyone)
 
@@ -56,11 +58,11 @@ def _register(instance: dg.DagsterInstance, everyone: list[Tenant]) -> None:
         instance.delete_dynamic_partition(TENANTS_NAME, former)
 
 
-def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Tenant) -> None:
+def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Tenant, until: float) -> None:
     folder = load_settings().inbox_of(tenant.name)
     if folder is None or not folder.is_dir():
         return
-    intake = inbox.scan(database, folder, tenant.name, seconds=SECONDS)
+    intake = inbox.scan(database, folder, tenant.name, seconds=until - time.monotonic())
     for refusal in intake.refused:
         context.log.warning(f"{tenant.name}: {refusal.name}: {refusal.reason}")
     if intake.held_back:

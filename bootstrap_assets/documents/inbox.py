@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -92,19 +92,22 @@ def scan(
 ) -> Intake:
     """Take in what is new or changed in a tenant's folder, and forget what vanished from it.
 
-    Where more than a fifth vanished at once nothing is forgotten (`held_back` says how many): a folder that is not
-    mounted looks like an empty one. After some `seconds` no more is taken in: the next look goes on.
+    Where more than a fifth vanished at once, or a folder in it cannot be read, nothing is forgotten (`held_back`
+    says how many): a folder that is not mounted looks like an empty one. After some `seconds` no more is taken in:
+    the next look goes on.
     """
     with database.connection() as connection:
         tenants.require(connection, tenant)
         before = dict(connection.execute(statement("inbox_signatures"), {"tenant": tenant}).fetchall())
     intake, present, until = Intake(), set[str](), time.monotonic() + seconds
-    for path, name in _files_in(folder):
+    unreadable: list[OSError] = []
+    for path, name in _files_in(folder, unreadable.append):
         present.add(name)
         if before.get(name) != _signature(path.lstat()) and time.monotonic() < until:
             _take(database, tenant, _read(path, name, root=folder), "inbox", intake)
+    intake.refused += [_unreadable(error) for error in unreadable]
     vanished = sorted(before.keys() - present)
-    if len(vanished) > max(FEW, GUARD * len(before)) and not allow_deletes:
+    if unreadable or (len(vanished) > max(FEW, GUARD * len(before)) and not allow_deletes):
         intake.held_back = len(vanished)
         return intake
     for name in vanished:
@@ -132,8 +135,10 @@ def _take(database: Database, tenant: str, entry: Arrival | Refusal, origin: str
 
 def _arrivals(path: Path) -> Iterator[Arrival | Refusal]:
     if path.is_dir():
-        for file, name in _files_in(path):
+        unreadable: list[OSError] = []
+        for file, name in _files_in(path, unreadable.append):
             yield _read(file, name, root=path)
+        yield from map(_unreadable, unreadable)
     elif path.suffix.lower() == ".zip":
         yield from _members(path)
     elif path.exists():
@@ -160,9 +165,16 @@ def _member(archive: Archive, name: str) -> Arrival | Refusal:
     return Arrival(clean_name(name), content)
 
 
-def _files_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files below a folder with their names, without hidden ones. No link is followed to a folder."""
-    for place, folders, files in os.walk(folder):
+def _unreadable(error: OSError) -> Refusal:
+    return Refusal(_line(str(error.filename)), f"it cannot be read: {error.strerror}")
+
+
+def _files_in(folder: Path, report: Callable[[OSError], object]) -> Iterator[tuple[Path, str]]:
+    """Files below a folder with their names, without hidden ones. No link is followed to a folder.
+
+    `report` gets the error of each folder that cannot be read.
+    """
+    for place, folders, files in os.walk(folder, onerror=report):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):
@@ -179,6 +191,8 @@ def _read(path: Path, name: str, *, root: Path | None = None) -> Arrival | Refus
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 return Refusal(name, "it is no regular file")
+            if before.st_size > LARGEST:
+                return Refusal(name, f"it has more than {LARGEST >> 20} MB")
             return _content(file, name, before, path)
     except OSError as error:
         return Refusal(name, f"it cannot be read: {error.strerror}")

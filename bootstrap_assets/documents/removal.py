@@ -7,8 +7,11 @@ from bootstrap_assets.corpus import load, settlement
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.corpus.staging import Staging, stage
 from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.documents.states import DocumentState
+
+statement = statements_of(__name__)
 
 
 def remove(database: Database, document: UUID) -> None:
@@ -24,6 +27,7 @@ def remove(database: Database, document: UUID) -> None:
 def _remove(connection: Connection, document: UUID, nothing: Staging) -> None:
     for state in states.listing(connection, documents=[document]):
         states.forget(connection, document)
+        connection.execute(statement("forget_letters"), {"document": document, "source": states.SOURCE})
         load.store(connection, nothing, scope_of(state), allow_deletes=True)
 
 
@@ -34,12 +38,21 @@ def remove_tenant(database: Database, tenant: str) -> int:
     """
     with database.connection() as connection:
         tenants.require(connection, tenant)
-        documents = states.listing(connection, tenant=tenant)
-    for state in documents:
-        remove(database, state.document_id)
-    with database.connection() as connection:
+    count = 0
+    while documents := database.transact(partial(_forget_or_list, tenant=tenant)):
+        for state in documents:
+            remove(database, state.document_id)
+        count += len(documents)
+    return count
+
+
+def _forget_or_list(connection: Connection, tenant: str) -> list[DocumentState]:
+    """Delete a tenant that has no documents; else what it has. None can come meanwhile: the row is held."""
+    connection.execute(statement("hold_tenant"), {"name": tenant})
+    documents = states.listing(connection, tenant=tenant)
+    if not documents:
         tenants.forget(connection, tenant)
-    return len(documents)
+    return documents
 
 
 def scope_of(state: DocumentState) -> Scope:

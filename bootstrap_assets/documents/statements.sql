@@ -23,6 +23,16 @@ FROM pg_roles r CROSS JOIN pg_class c WHERE r.rolname = %(role)s AND c.oid = 're
 -- name: tables_of_spaces
 SELECT table_name FROM embedding_spaces WHERE state <> 'dropped' AND to_regclass(quote_ident(table_name)) IS NOT NULL
 
+-- name: hold_tenant
+SELECT 1 FROM bootstrap_tenants WHERE name = %(name)s FOR UPDATE
+
+-- name: forget_letters
+-- Dead letters of what only this document has: the provider's words may quote the text.
+DELETE FROM bootstrap_failures f USING reference_records r
+WHERE r.document_id = %(document)s AND f.source = %(source)s AND f.content_hash = r.content_hash
+  AND NOT EXISTS (SELECT FROM reference_records o WHERE o.content_hash = r.content_hash AND o.source = r.source
+                  AND o.document_id <> r.document_id)
+
 -- name: forget_tenant
 DELETE FROM bootstrap_tenants WHERE name = %(name)s
 

@@ -564,21 +564,24 @@ GROUP BY 1 ORDER BY 1
 -- name: missing
 -- Hashes of what must be sent for the wanted batches, from one hash on and before another one (NULL: all): own texts
 -- that were not cut, parts of those that were.
-WITH own AS (
-    SELECT DISTINCT content_hash FROM reference_records
-    WHERE source = %(source)s AND (%(only)s::bytea[] IS NULL OR content_hash = ANY(%(only)s))
-      AND (%(requested)s::int[] IS NULL OR reference_batch(content_hash, %(count)s) = ANY(%(requested)s))
-), wanted AS (
-    SELECT o.content_hash FROM own o WHERE NOT EXISTS (
-        SELECT 1 FROM reference_text_parts p WHERE p.content_hash = o.content_hash AND p.space_id = %(space)s)
-      AND (%(first)s::bytea IS NULL OR o.content_hash >= %(first)s)
-      AND (%(end)s::bytea IS NULL OR o.content_hash < %(end)s)
+-- Each branch goes by its own range of hashes: it is asked once for each lease bucket, and reads no other.
+WITH wanted AS (
+    SELECT r.content_hash FROM reference_records r
+    WHERE r.source = %(source)s AND (%(only)s::bytea[] IS NULL OR r.content_hash = ANY(%(only)s))
+      AND (%(requested)s::int[] IS NULL OR reference_batch(r.content_hash, %(count)s) = ANY(%(requested)s))
+      AND (%(first)s::bytea IS NULL OR r.content_hash >= %(first)s)
+      AND (%(end)s::bytea IS NULL OR r.content_hash < %(end)s)
+      AND NOT EXISTS (
+        SELECT 1 FROM reference_text_parts p WHERE p.content_hash = r.content_hash AND p.space_id = %(space)s)
     UNION
-    SELECT p.part_hash FROM own JOIN reference_text_parts p USING (content_hash)
-    LEFT JOIN {vectors} v USING (content_hash)
-    WHERE p.space_id = %(space)s AND v.content_hash IS NULL
+    SELECT p.part_hash FROM reference_text_parts p
+    WHERE p.space_id = %(space)s
       AND (%(first)s::bytea IS NULL OR p.part_hash >= %(first)s)
       AND (%(end)s::bytea IS NULL OR p.part_hash < %(end)s)
+      AND (%(only)s::bytea[] IS NULL OR p.content_hash = ANY(%(only)s))
+      AND (%(requested)s::int[] IS NULL OR reference_batch(p.content_hash, %(count)s) = ANY(%(requested)s))
+      AND EXISTS (SELECT 1 FROM reference_records r WHERE r.content_hash = p.content_hash AND r.source = %(source)s)
+      AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = p.content_hash)
     UNION
     SELECT part_hash FROM reference_text_parts WHERE space_id = %(space)s AND part_hash = ANY(%(only)s)
       AND (%(first)s::bytea IS NULL OR part_hash >= %(first)s) AND (%(end)s::bytea IS NULL OR part_hash < %(end)s)

@@ -344,6 +344,25 @@ def test_an_inbox_that_is_gone_at_once_costs_no_document(acme: Corpus, tmp_path:
     assert len(inbox.scan(acme.database, folder, "acme", allow_deletes=True).removed) == 10
 
 
+def test_a_folder_that_cannot_be_read_costs_no_document(
+    acme: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "acme"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "one.md").write_bytes(TEXT)
+    inbox.scan(acme.database, folder, "acme")
+    list_folder = os.scandir
+
+    def refuse(place: Any) -> Any:
+        if str(place).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return list_folder(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    intake = inbox.scan(acme.database, folder, "acme")
+    assert (intake.held_back, len(intake.refused), names(acme)) == (1, 1, ["deep/one.md"])
+
+
 def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("not for you")

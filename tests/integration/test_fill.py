@@ -7,14 +7,19 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import psycopg
 import pytest
+from psycopg import sql
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.database.connection import Database
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.embedding.batches import LEASE_BUCKETS, bounds
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import BatchDone
 from bootstrap_assets.embedding.leases import leasing
 from bootstrap_assets.embedding.providers.protocol import Embeddings, InputType, Model
+from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import AnswerError, TransientError, VectorError
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.fetch import locate
@@ -352,3 +357,17 @@ def peak(corpus: Corpus, texts: int) -> int:
 def test_what_is_missing_is_never_all_in_memory(corpus: Corpus) -> None:
     peak(corpus, 2_000)  # what is imported and prepared once
     assert peak(corpus, 20_000) < 1.5 * peak(corpus, 2_000)
+
+
+def test_what_a_lease_bucket_lacks_is_looked_for_in_its_own_range_of_hashes(corpus: Corpus) -> None:
+    load(corpus, contracts(20))
+    first, end = bounds(3, LEASE_BUCKETS)
+    work = Work(corpus.space, MADE_UP.name, corpus.settings.batches, limit=1_000)
+    query = statements_of("bootstrap_assets.embedding.vectors")("missing").format(vectors=corpus.space.vectors)
+    with corpus.database.connection() as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(sql.SQL("EXPLAIN ") + query, work.parameters() | {"first": first, "end": end, "dead": []})
+        plan = "\n".join(row[0] for row in cursor)
+    records = [line for line in plan.splitlines() if "Index Cond" in line and "content_hash >=" in line]
+    assert records, plan

@@ -83,6 +83,20 @@ def test_a_database_of_a_version_before_the_first_release_is_refused_and_can_be_
         assert connection.execute("SELECT count(*) FROM reference_lexemes").fetchone() == (0,)
 
 
+def test_a_reset_of_an_older_version_leaves_a_users_table_of_a_new_name_alone(
+    database_url: str,
+) -> None:
+    with connect(database_url) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0100'")
+        connection.execute("DROP TABLE document_files")
+        connection.execute("CREATE TABLE document_files AS SELECT 'precious' AS content")
+    with pytest.raises(SchemaError, match="did not make the table document_files"):
+        schema.reset(database_url)
+    with connect(database_url) as connection:
+        assert connection.execute("SELECT content FROM document_files").fetchone() == ("precious",)
+        assert schema.current(connection) == "0100"
+
+
 def test_an_empty_database_is_told_from_a_migrated_one(blank_database_url: str) -> None:
     with connect(blank_database_url) as connection, pytest.raises(SchemaError, match="bootstrap run"):
         schema.require_current(connection)

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from bootstrap_assets.database.connection import Connection, connect
-from bootstrap_assets.documents import rights, stages
+from bootstrap_assets.documents import removal, rights, stages, states
 from bootstrap_assets.embedding.context import Corpus
 from tests.integration.test_documents import add_tenant, put, rows, sources_loaded
 
@@ -429,3 +429,14 @@ def test_a_leaky_function_of_the_role_is_handed_no_row_of_another_tenant(sealed:
                 visible(connection, "asker", f"SELECT 'x' FROM {relation} r WHERE {condition}")
     assert any(OWN in words for words in heard)
     assert not [words for words in heard for trace in traces(sealed) if trace in words]
+
+
+def test_a_tenant_that_is_removed_leaves_no_word_of_its_documents_in_any_table(sealed: Corpus) -> None:
+    with sealed.database.connection() as connection:
+        states.extract_again(connection, states.id_of("other", f"{SECRET}.txt"))
+        inside = {name: count(connection, holds(name, [SECRET, "other/"])) for name in relations(connection)}
+    assert inside["reference_records"]
+    assert removal.remove_tenant(sealed.database, "other") == 2
+    with sealed.database.connection() as connection:
+        left = {name: count(connection, holds(name, [SECRET, "other/"])) for name in relations(connection)}
+    assert {name: rows for name, rows in left.items() if rows} == {}
