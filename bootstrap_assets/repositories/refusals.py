@@ -23,13 +23,13 @@ _MEANINGS: tuple[tuple[str, type[BootstrapError], str], ...] = (
         "nothing came for too long",
     ),
     (
-        r"authentication failed|could not read (username|password)|terminal prompts disabled|error: 40[13]"
+        r"authentication failed|could not read (username|password)|terminal prompts disabled|error: 40[13]\b"
         r"|permission denied|host key verification failed|dubious ownership|access denied|denied to",
         DeniedError,
         "access is denied",
     ),
     (
-        r"error: 404|repository .*not found|does not exist|no such (device|file)|project you were looking for",
+        r"error: 404\b|repository .*not found|does not exist|no such (device|file)|project you were looking for",
         NoRepositoryError,
         "there is no repository",
     ),
@@ -46,14 +46,14 @@ _MEANINGS: tuple[tuple[str, type[BootstrapError], str], ...] = (
         "this is no git repository, or its server is too old",
     ),
     (
-        r"error: 3\d\d|unable to update url base|redirect",
+        r"error: 3\d\d\b|unable to update url base|redirect",
         DeniedError,
         "the server redirects to another address, which is not followed: give that one",
     ),
     (
         r"could not resolve host|failed to connect|couldn't connect|could not connect|connection (was )?refused"
         r"|connection (was )?reset"
-        r"|error: (408|425|429|5\d\d)|rpc failed|early eof|unexpected disconnect|hung up|ssl_error_syscall"
+        r"|error: (408|425|429|5\d\d)\b|rpc failed|early eof|unexpected disconnect|hung up|ssl_error_syscall"
         r"|no route"
         r"|network is unreachable|\.lock|resource temporarily|recv failure|send failure|empty reply"
         r"|transfer closed"

@@ -28,6 +28,7 @@ from bootstrap_assets.repositories.errors import (
 )
 from bootstrap_assets.repositories.folders import sweep
 from bootstrap_assets.repositories.git import SETTINGS, Credentials, Limits, environment
+from bootstrap_assets.repositories.refusals import refusal
 from bootstrap_assets.stopping import Stop
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_server import GitServer
@@ -287,6 +288,11 @@ def test_an_answer_that_breaks_off_half_way_may_come_whole_later(
         names(f"{server.url}/one", root)
     server.cut_after = None
     assert names(f"{server.url}/one", root)
+
+
+def test_a_number_of_bytes_in_what_git_says_is_no_status_of_http() -> None:
+    words = b"error: RPC failed; curl 18 transfer closed\nerror: 35268 bytes of body are still expected"
+    assert isinstance(refusal(words, 128, None, ""), UnreachableError)
 
 
 def test_nobody_listening_is_a_passing_error(server: GitServer, root: Path) -> None:

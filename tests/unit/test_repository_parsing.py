@@ -205,7 +205,7 @@ def indexed(repository: GitRepository, **options: object) -> Index:
 def test_a_commit_becomes_symbols_references_and_dependencies_with_findings(repository: GitRepository) -> None:
     stages: list[str] = []
     index = indexed(repository, stage=stages.append)
-    assert stages == ["discover", "parse", "references", "dependencies"]
+    assert stages == ["discover", "parse", "symbols", "references", "dependencies"]
     assert set(index.seconds) == set(stages)
     assert counts(index) == {"files": 6, "symbols": 3, "references": 2, "dependencies": 1}
     assert index.dependencies.files == [("a.py", "b.py")]
