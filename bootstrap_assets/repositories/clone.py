@@ -40,9 +40,15 @@ class Clone:
         self.commit = commit
         self._git = git
         self._reader: subprocess.Popen[bytes] | None = None
+        self._entries: list[Entry] | None = None
 
     def entries(self) -> list[Entry]:
         """All files, links and submodules of the commit, with the sizes of the files."""
+        if self._entries is None:
+            self._entries = self._list()
+        return self._entries
+
+    def _list(self) -> list[Entry]:
         rows = [row for row in self._git.tell("ls-tree", "-r", "-z", "--full-tree", COMMIT).split(b"\0") if row]
         if len(rows) > self._git.limits.files:
             raise TooMuchError(f"the commit has {len(rows):,} files, more than {self._git.limits.files:,}")

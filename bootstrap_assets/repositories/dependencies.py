@@ -21,10 +21,15 @@ class Dependencies:
     cycles: list[list[str]] = field(default_factory=list)
 
 
-def dependencies_of(references: Iterable[Reference], others: Mapping[str, bytes]) -> Dependencies:
-    """The edges that references and manifests (`others`, by path) give."""
-    files: set[tuple[str, str]] = set()
-    packages: set[tuple[str, str]] = set()
+Edges = tuple[Iterable[tuple[str, str]], Iterable[tuple[str, str]]]
+"""File on file, and file on package."""
+
+
+def dependencies_of(
+    references: Iterable[Reference], others: Mapping[str, bytes], edges: Edges = ((), ())
+) -> Dependencies:
+    """The edges that references and manifests (`others`, by path) give, and `edges` that there are already."""
+    files, packages = map(set, edges)
     for one in references:
         if one.to_path and one.to_path != one.path and one.confidence >= _LEAST:
             files.add((one.path, one.to_path))

@@ -25,14 +25,14 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, Filler
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import BudgetError, StoppedError, explain, is_transient
-from bootstrap_assets.repositories import folders, records, registry, store
+from bootstrap_assets.repositories import folders, records, registry, snapshot, store
 from bootstrap_assets.repositories.addresses import Access
 from bootstrap_assets.repositories.clone import Clone, clone, latest
 from bootstrap_assets.repositories.git import LIMITS, Credentials, Limits
-from bootstrap_assets.repositories.indexing import Index, Memory, index_commit
+from bootstrap_assets.repositories.indexing import Index, index_commit
 from bootstrap_assets.repositories.parsing import Parser
 from bootstrap_assets.repositories.records import Change
-from bootstrap_assets.repositories.store import Repository
+from bootstrap_assets.repositories.store import KeptBlobs, Repository
 from bootstrap_assets.repositories.work import Job, Worker, working
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
@@ -202,7 +202,8 @@ class Attempt:
             index = index_commit(
                 commit_of_clone,
                 parser,
-                memory=self._blobs(commit_of_clone),
+                memory=KeptBlobs(self.corpus.database, {one.oid for one in commit_of_clone.entries()}),
+                snapshot=snapshot.read(self.corpus.database, self.job.repository),
                 stop=self.corpus.stop,
                 stage=self.begin,
                 symbols=symbols,
@@ -222,11 +223,6 @@ class Attempt:
             credentials(settings, address),
             stop=self.corpus.stop,
         )
-
-    def _blobs(self, commit_of_clone: Clone) -> Memory:
-        with self.corpus.database.connection() as connection:
-            blobs = store.kept_blobs(connection, {one.oid for one in commit_of_clone.entries()})
-        return lambda oid, language: blobs.get((oid, language))
 
     @contextmanager
     def _records(self, index: Index, commit_of_clone: Clone) -> Iterator[tuple[Change, Staging]]:

@@ -1,7 +1,7 @@
 """References over the files of a repository: from where, to what, and how sure that is."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,36 +41,51 @@ class Reference:
     confidence: float = 0.0
 
 
+FAMILY = {"typescript": "javascript", "tsx": "javascript", "cpp": "c"}
+"""Languages that import each other's files."""
+
+Homes = Mapping[str, Sequence[str]]
+"""The files that have a function or class of a name, one for each."""
+
+
+def family_of(language: str) -> str:
+    """The family of a language."""
+    return FAMILY.get(language, language)
+
+
 def references_of(files: Mapping[str, Parsed], others: Mapping[str, bytes]) -> Iterator[Reference]:
     """All references of a repository, file by file. `others`: manifests and settings that imports depend on."""
     families: dict[str, dict[str, Parsed]] = defaultdict(dict)
     for path, parsed in files.items():
-        families[FAMILY.get(parsed.language, parsed.language)][path] = parsed
+        families[family_of(parsed.language)][path] = parsed
     for family, members in families.items():
-        yield from Joined(family, members, others).references()
-
-
-FAMILY = {"typescript": "javascript", "tsx": "javascript", "cpp": "c"}
-"""Languages that import each other's files."""
+        joined = Joined(family, members, others)
+        for path in members:
+            yield from joined.references(path)
 
 
 class Joined:
-    """The files of one family of languages, joined."""
+    """The files of one family of languages, joined. `homes`: those of all files, where they are not read."""
 
-    def __init__(self, family: str, files: Mapping[str, Parsed], others: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, family: str, files: Mapping[str, Parsed], others: Mapping[str, bytes], homes: Homes | None = None
+    ) -> None:
         self.imports = imports_of(family, files, others)
         self.resolver = Resolver(files, self.imports)
         self._files = files
+        self._homes = homes
 
-    def references(self) -> Iterator[Reference]:
-        """Imports first, then the rest in the order of each file."""
-        for path, parsed in self._files.items():
-            for row in parsed.imports:
-                yield self._imported(path, row)
-            for mention in parsed.mentions:
-                reference = self._mentioned(path, mention)
-                if reference is not None:
-                    yield reference
+    def references(self, path: str) -> list[Reference]:
+        """Those of a file, imports first: they hang on it and its `reach`, not on what was asked before."""
+        self.resolver.begin()
+        parsed = self.resolver.tables[path].parsed
+        imports = [self._imported(path, row) for row in parsed.imports]
+        mentions = (self._mentioned(path, mention) for mention in parsed.mentions)
+        return [*imports, *(one for one in mentions if one is not None)]
+
+    def reach(self, path: str) -> list[str]:
+        """The other files that were read for the references of the file that was asked for last."""
+        return sorted(self.resolver.tables.keys() - {path})
 
     def _imported(self, path: str, row: Import) -> Reference:
         name = row.name if row.name not in ("", "*") else row.module
@@ -154,19 +169,26 @@ class Joined:
             return None
         if len(name) < _SHORTEST or name in self.imports.common_members:
             return None
-        result = self._members.get(name, ())
-        return result[0] if len(result) == 1 else None
+        homes = self._members.get(name, ())
+        return self._member(homes[0], name) if len(homes) == 1 else None
+
+    def _member(self, path: str, name: str) -> Value | None:
+        numbers = (number for number, one in enumerate(self.resolver.tables[path].parsed.symbols)
+                   if one.name == name and can_be_called(one))  # fmt: skip
+        return next((symbol(path, number) for number in numbers), None)
 
     @cached_property
-    def _members(self) -> dict[str, list[Value]]:
-        """Functions and classes by name, over all files."""
-        result: dict[str, list[Value]] = defaultdict(list)
+    def _members(self) -> Homes:
+        if self._homes is not None:
+            return self._homes
+        result: dict[str, list[str]] = defaultdict(list)
         for path, parsed in self._files.items():
-            for number, one in enumerate(parsed.symbols):
-                if _can_be_called(one):
-                    result[one.name].append(symbol(path, number))
+            for one in parsed.symbols:
+                if can_be_called(one):
+                    result[one.name].append(path)
         return result
 
 
-def _can_be_called(one: Symbol) -> bool:
+def can_be_called(one: Symbol) -> bool:
+    """Whether a symbol is a function or a class."""
     return one.kind in CALLABLE or one.kind in CLASSES

@@ -5,7 +5,24 @@ INSERT INTO repository_blobs (oid, language, version, content) VALUES (%(oid)s, 
 ON CONFLICT DO NOTHING;
 
 -- name: blobs
-SELECT oid, language, content FROM repository_blobs WHERE version = %(version)s AND oid = ANY (%(oids)s);
+SELECT oid, language FROM repository_blobs WHERE version = %(version)s AND oid = ANY (%(oids)s);
+
+-- name: blob
+SELECT content FROM repository_blobs WHERE version = %(version)s AND oid = %(oid)s AND language = %(language)s;
+
+-- name: snapshot
+SELECT commit_id FROM repository_snapshots WHERE repository = %(repository)s AND version = %(version)s;
+
+-- name: snapshot_files
+SELECT path, oid, language, reason, lines, findings, references_digest, reach FROM repository_files
+WHERE repository = %(repository)s;
+
+-- name: callables
+SELECT name, path FROM repository_symbols WHERE repository = %(repository)s AND kind = ANY (%(kinds)s);
+
+-- name: waiting_paths
+SELECT DISTINCT path FROM repository_references
+WHERE repository = %(repository)s AND kind = 'call' AND how IN ('', 'unique') AND name = ANY (%(names)s);
 
 -- name: is_indexed
 SELECT FROM repository_snapshots WHERE repository = %(repository)s AND commit_id = %(commit)s AND version = %(version)s;
@@ -14,15 +31,12 @@ SELECT FROM repository_snapshots WHERE repository = %(repository)s AND commit_id
 -- What is stored of a repository stays as it is until the transaction ends: repository_swap takes the same lock.
 SELECT pg_advisory_xact_lock(hashtextextended('bootstrap repository ' || %(repository)s, 0));
 
--- name: digests
-SELECT path, references_digest FROM repository_files WHERE repository = %(repository)s;
-
 -- name: stage_repository
 DROP TABLE IF EXISTS pg_temp.stage_repository_files, pg_temp.stage_repository_symbols,
     pg_temp.stage_repository_references, pg_temp.stage_repository_dependencies;
 CREATE TEMP TABLE pg_temp.stage_repository_files (
     path text, oid text, size bigint, language text, reason text, lines integer, cycle integer, findings jsonb,
-    references_digest bytea, is_changed boolean DEFAULT true
+    references_digest bytea, reach text[], is_moved boolean, is_changed boolean DEFAULT true
 ) ON COMMIT DROP;
 CREATE TEMP TABLE pg_temp.stage_repository_symbols (
     id uuid, path text, kind text, qualified_name text, ordinal integer, name text, signature text, docstring text,
@@ -39,7 +53,7 @@ ANALYZE pg_temp.stage_repository_files, pg_temp.stage_repository_symbols, pg_tem
     pg_temp.stage_repository_dependencies;
 
 -- name: swap
-SELECT repository_swap(%(repository)s, %(address)s, %(ref)s, %(commit)s, %(version)s, %(tenant)s);
+SELECT repository_swap(%(repository)s, %(address)s, %(ref)s, %(commit)s, %(version)s, %(tenant)s, %(base)s);
 
 -- name: forget_repository
 DELETE FROM repository_snapshots WHERE repository = %(repository)s;

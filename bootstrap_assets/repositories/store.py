@@ -3,7 +3,6 @@
 import hashlib
 import json
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,25 +11,25 @@ from uuid import UUID, uuid5
 from psycopg.types.json import Jsonb
 
 from bootstrap_assets.corpus.records import NAMESPACE
-from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.database.copy import copy_temporary
 from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.errors import TransientError
 from bootstrap_assets.repositories.discover import File
 from bootstrap_assets.repositories.indexing import Index
 from bootstrap_assets.repositories.languages import VERSION
 from bootstrap_assets.repositories.references import Reference
+from bootstrap_assets.repositories.results import Blob
+from bootstrap_assets.repositories.snapshot import Row
 from bootstrap_assets.repositories.symbols import Parsed, Symbol
 from bootstrap_assets.texts.content import clean_text
 
 statement = statements_of(__name__)
 
-Blobs = Mapping[tuple[str, str], Parsed]
-"""What was said of blobs, by id and language."""
-
 _COLUMNS = {
     "stage_repository_files": (
-        "path oid size language reason lines cycle findings references_digest",
-        "text text int8 text text int4 int4 jsonb bytea",
+        "path oid size language reason lines cycle findings references_digest reach is_moved",
+        "text text int8 text text int4 int4 jsonb bytea text[] bool",
     ),
     "stage_repository_symbols": (
         "id path kind qualified_name ordinal name signature docstring line end_line visibility",
@@ -66,7 +65,7 @@ def is_indexed(connection: Connection, repository: str, commit: str) -> bool:
     return connection.execute(statement("is_indexed"), values).fetchone() is not None
 
 
-def keep_blobs(connection: Connection, blobs: Blobs) -> None:
+def keep_blobs(connection: Connection, blobs: Mapping[Blob, Parsed]) -> None:
     """Keep what was said of blobs. A parser that failed may have failed for lack of time: that is not kept."""
     rows = [
         {"oid": oid, "language": language, "version": VERSION, "content": _packed(parsed)}
@@ -77,27 +76,49 @@ def keep_blobs(connection: Connection, blobs: Blobs) -> None:
         cursor.executemany(statement("add_blob"), rows)
 
 
-def kept_blobs(connection: Connection, oids: Iterable[str]) -> Blobs:
-    """What was kept of some blobs."""
-    rows = connection.execute(statement("blobs"), {"version": VERSION, "oids": list(oids)})
-    return {
-        (oid, language): Parsed.from_json(json.loads(zlib.decompress(content))) for oid, language, content in rows
-    }
+class KeptBlobs(Mapping[Blob, Parsed]):
+    """What was kept of some blobs: which there are is known at once, each is fetched when it is asked for."""
+
+    def __init__(self, database: Database, oids: Iterable[str]) -> None:
+        self._database = database
+        values = {"version": VERSION, "oids": list(oids)}
+        with database.connection() as connection:
+            self._blobs = set(connection.execute(statement("blobs"), values).fetchall())
+
+    def __getitem__(self, blob: Blob) -> Parsed:
+        if blob not in self._blobs:
+            raise KeyError(blob)
+        values = {"version": VERSION, "oid": blob[0], "language": blob[1]}
+        with self._database.connection() as connection:
+            row = connection.execute(statement("blob"), values).fetchone()
+        if row is None:
+            raise TransientError(f"what was kept of the blob {blob[0]} was removed meanwhile")
+        return Parsed.from_json(json.loads(zlib.decompress(row[0])))
+
+    def __contains__(self, blob: object) -> bool:
+        return blob in self._blobs
+
+    def __iter__(self) -> Iterator[Blob]:
+        return iter(self._blobs)
+
+    def __len__(self) -> int:
+        return len(self._blobs)
 
 
 def swap(connection: Connection, repository: Repository, index: Index) -> bool:
-    """Put an index in the place of the one before, in the caller's transaction; False: it is there already."""
+    """Put an index in the place of the one before, in the caller's transaction; False: it is there already.
+
+    An error that may pass (a failed serialization) where that is not the snapshot that the index follows any more.
+    """
     connection.execute(statement("lock_repository"), {"repository": repository.name})
     connection.execute(statement("stage_repository"))
-    stored: dict[str, bytes] = dict(
-        connection.execute(statement("digests"), {"repository": repository.name}).fetchall()
-    )
-    for table, rows in _rows(repository.name, index, stored).items():
+    for table, rows in _rows(repository.name, index).items():
         columns, types = (one.split() for one in _COLUMNS[table])
         copy_temporary(connection, table, columns, types, rows)
     connection.execute(statement("analyze_stage"))
     values = {"repository": repository.name, "address": repository.address, "ref": repository.ref,
-              "commit": index.commit, "version": VERSION, "tenant": repository.tenant}  # fmt: skip
+              "commit": index.commit, "version": VERSION, "tenant": repository.tenant,
+              "base": index.snapshot.commit}  # fmt: skip
     answer = connection.execute(statement("swap"), values).fetchone()
     return bool(answer and answer[0])
 
@@ -111,17 +132,15 @@ def _packed(parsed: Parsed) -> bytes:
     return zlib.compress(json.dumps(parsed.to_json(), separators=(",", ":")).encode(), 1)
 
 
-def _rows(repository: str, index: Index, stored: Mapping[str, bytes]) -> dict[str, Iterator[tuple[Any, ...]]]:
-    """What is staged; of references only those of files that have others than are `stored`, by their digests."""
-    by_path: dict[str, list[Reference]] = defaultdict(list)
-    for one in index.references:
-        by_path[one.path].append(one)
-    digests = {path: _digest(map(_reference, group)) for path, group in by_path.items()}
-    changes = [path for path, digest in digests.items() if stored.get(clean_text(path)) != digest]
+def _rows(repository: str, index: Index) -> dict[str, Iterator[tuple[Any, ...]]]:
+    """What is staged: all files and dependencies, symbols of files that moved, references that are others now."""
+    before = index.snapshot.files
+    digests = {path: _digest(map(_reference, group)) for path, group in index.references.items()}
+    changes = [path for path, digest in digests.items() if path not in before or before[path].digest != digest]
     return {
         "stage_repository_files": _files(index, digests),
         "stage_repository_symbols": _symbols(repository, index),
-        "stage_repository_references": (_reference(one) for path in changes for one in by_path[path]),
+        "stage_repository_references": (_reference(one) for path in changes for one in index.references[path]),
         "stage_repository_dependencies": _dependencies(index),
     }
 
@@ -129,11 +148,17 @@ def _rows(repository: str, index: Index, stored: Mapping[str, bytes]) -> dict[st
 def _files(index: Index, digests: Mapping[str, bytes]) -> Iterator[tuple[Any, ...]]:
     numbers = {path: number for number, cycle in enumerate(index.dependencies.cycles, 1) for path in cycle}
     for one in _each_path_once(index.files):
-        parsed = index.parsed.get(one.path)
-        findings = [[row.code, clean_text(row.message), row.line] for row in parsed.findings] if parsed else []
-        digest = digests.get(one.path, b"")
-        yield (clean_text(one.path), one.oid, one.size, one.language, one.reason, parsed.lines if parsed else 0,
-               numbers.get(one.path), Jsonb(findings), digest)  # fmt: skip
+        row = index.snapshot.files[one.path] if one.path not in index.moved else _row(index, one)
+        digest, reach = digests.get(one.path, row.digest), index.reach.get(one.path, row.reach)
+        yield (clean_text(one.path), one.oid, one.size, one.language, one.reason, row.lines, numbers.get(one.path),
+               Jsonb(row.findings), digest, list(reach), one.path in index.moved)  # fmt: skip
+
+
+def _row(index: Index, file: File) -> Row:
+    """A file that moved."""
+    parsed = index.parsed.get(file.path)
+    findings = [[one.code, clean_text(one.message), one.line] for one in parsed.findings] if parsed else []
+    return Row(file.oid, file.language, file.reason, parsed.lines if parsed else 0, findings, b"", ())
 
 
 def _each_path_once(files: Iterable[File]) -> Iterator[File]:
@@ -150,8 +175,8 @@ def _digest(rows: Iterable[tuple[Any, ...]]) -> bytes:
 
 
 def _symbols(repository: str, index: Index) -> Iterator[tuple[Any, ...]]:
-    for path, parsed in index.parsed.items():
-        for one in parsed.symbols:
+    for path in filter(index.moved.__contains__, index.parsed):
+        for one in index.parsed[path].symbols:
             place = (symbol_id(repository, path, one), path, one.kind.value, clean_text(one.qualified_name))
             texts = map(clean_text, (one.name, one.signature, one.docstring))
             yield (*place, one.ordinal, *texts, one.line, one.end_line, one.visibility)

@@ -12,7 +12,8 @@ from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.repositories.clone import clone
 from bootstrap_assets.repositories.indexing import Index, index_commit
 from bootstrap_assets.repositories.parsing import Parser
-from bootstrap_assets.repositories.store import Repository, forget, is_indexed, keep_blobs, kept_blobs, swap
+from bootstrap_assets.repositories.snapshot import NOTHING, Snapshot, read
+from bootstrap_assets.repositories.store import KeptBlobs, Repository, forget, is_indexed, keep_blobs, swap
 from tests.fakes.git_repository import GitRepository
 
 TABLES = ("files", "symbols", "references", "dependencies")
@@ -38,14 +39,18 @@ def ours(origin: GitRepository) -> Repository:
     return Repository("ours", str(origin.folder))
 
 
-def index_of(origin: GitRepository, database: Database) -> Index:
+def index_of(origin: GitRepository, database: Database, before: Snapshot = NOTHING) -> Index:
     """As a job does it: what was kept of blobs is not parsed again."""
+    return indexes_of(origin, database, before)[0]
+
+
+def indexes_of(origin: GitRepository, database: Database, *befores: Snapshot) -> list[Index]:
+    """Of one clone, an index that follows each of these."""
     with clone(str(origin.folder), "", origin.folder.parent / "clones") as brought, Parser() as parser:
-        with database.connection() as connection:
-            known = kept_blobs(connection, {one.oid for one in brought.entries()})
-        index = index_commit(brought, parser, memory=lambda oid, language: known.get((oid, language)))
-    database.transact(partial(keep_blobs, blobs=index.fresh))
-    return index
+        memory = KeptBlobs(database, {one.oid for one in brought.entries()})
+        indexes = [index_commit(brought, parser, memory=memory, snapshot=before) for before in befores]
+    database.transact(partial(keep_blobs, blobs=indexes[0].fresh))
+    return indexes
 
 
 def put(database: Database, repository: Repository, index: Index) -> bool:
@@ -210,3 +215,88 @@ def test_two_that_swap_the_same_repository_come_one_after_the_other(
 def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     yield
     assert not list((tmp_path / "clones").glob("*"))
+
+
+def plain(database: Database, repository: str) -> dict[str, list[tuple[object, ...]]]:
+    """All that readers can see of an index, without ids and times."""
+    columns = {
+        "files": "path, oid, size, language, reason, lines, cycle, findings, references_digest, reach",
+        "symbols": "path, kind, qualified_name, ordinal, name, signature, docstring, line, end_line, visibility",
+        "references": "path, line, col, name, kind, scope, to_path, to_name, to_line, package, how, confidence",
+        "dependencies": "from_path, to_path, package",
+    }
+    with database.connection() as connection:
+        return {
+            table: sorted(
+                connection.execute(
+                    f"SELECT {names} FROM repository_{table} WHERE repository = %s".encode(), [repository]
+                ).fetchall(),
+                key=repr,
+            )
+            for table, names in columns.items()
+        }
+
+
+WEB = {
+    "pack/__init__.py": "from pack.base import *\n",
+    "pack/base.py": "class Base:\n    def run(self): pass\ndef helper(): return Base()\n",
+    "use.py": "import pack\n\nclass Child(pack.Base):\n    def go(self): self.run()\n\npack.helper().run()\n",
+    "far.py": "from use import Child\nChild().run()\nChild().lonely_member()\nunknown().only_one_here()\n",
+    "one.py": "class One:\n    def only_one_here(self): pass\n",
+    "alone.py": "import json\njson.dumps(1)\n",
+    "m.go": "package m\n\nfunc F() { G() }\n",
+    "n.go": "package m\n\nfunc G() {}\n",
+    "a.ts": "import { f } from './b'\nf()\n",
+    "b.ts": "export function f() {}\n",
+    "README.md": "# Read\n[use](use.py) [more](MORE.md)\n",
+    "MORE.md": "# More\n",
+    "requirements.txt": "numpy\n",
+}
+
+STEPS: list[tuple[str, dict[str, str | None], set[str]]] = [
+    ("a body", {"alone.py": "import json\n\njson.loads(1)\n"}, {"alone.py"}),
+    ("lines of what others lead to", {"pack/base.py": "\n\n" + WEB["pack/base.py"]},
+     {"pack/base.py", "use.py", "far.py"}),
+    ("a second function of a name", {"alone.py": "def only_one_here(): pass\n"}, {"alone.py", "far.py"}),
+    ("a member that a class gets", {"use.py": WEB["use.py"] + "\nclass Child: lonely_member = print\n"},
+     {"use.py", "far.py"}),
+    ("another language", {"n.go": "package m\n\n\nfunc G() {}\nfunc H() {}\n"}, {"m.go", "n.go"}),
+    ("a star that brings no more", {"pack/__init__.py": "from pack.base import helper\n"},
+     {"pack/__init__.py", "use.py"}),
+    ("nothing of the family", {"MORE.md": "# Other\n"}, {"MORE.md"}),
+    ("a file that goes", {"one.py": None}, {"pack/__init__.py", "pack/base.py", "use.py", "far.py", "alone.py"}),
+    ("a name that breaks", {"b.ts": "export function g( {\n"}, {"a.ts", "b.ts"}),
+]  # fmt: skip
+
+
+def test_an_index_that_follows_another_is_as_one_made_from_scratch_and_resolves_only_what_may_differ(
+    origin: GitRepository, database: Database, ours: Repository
+) -> None:
+    origin.git("rm", "--quiet", "-r", ".")
+    origin.commit(WEB)
+    put(database, ours, index_of(origin, database))
+    for number, (what, files, stale) in enumerate(STEPS):
+        for name in [name for name, content in files.items() if content is None]:
+            (origin.folder / name).unlink()
+        origin.commit({name: content for name, content in files.items() if content is not None})
+        index, whole = indexes_of(origin, database, read(database, "ours"), NOTHING)
+        assert index.references.keys() == stale, what
+        assert put(database, ours, index)
+        scratch = Repository(f"scratch{number}", str(origin.folder))
+        put(database, scratch, whole)
+        assert plain(database, "ours") == plain(database, scratch.name), what
+
+
+def test_what_follows_an_index_that_is_not_there_any_more_is_not_stored(
+    origin: GitRepository, database: Database, ours: Repository
+) -> None:
+    put(database, ours, index_of(origin, database))
+    before = read(database, "ours")
+    origin.commit({"c.py": "C = 1\n"})
+    late = index_of(origin, database, before)
+    origin.commit({"c.py": "C = 2\n"})
+    put(database, ours, index_of(origin, database, before))
+    found = everything(database)
+    with pytest.raises(psycopg.errors.SerializationFailure), database.connection() as connection:
+        swap(connection, ours, late)
+    assert everything(database) == found

@@ -216,6 +216,6 @@ def test_a_blob_is_parsed_once_whatever_files_and_commits_have_it(repository: Gi
     first = indexed(repository)
     assert len(first.fresh) == 5  # b.py and copy.py are one
     repository.commit({"a.py": "import b\nb.f()\nb.f()\n", "moved.py": "def f(): pass\n"})
-    second = indexed(repository, memory=lambda oid, language: first.fresh.get((oid, language)))
+    second = indexed(repository, memory=first.fresh)
     assert len(second.fresh) == 1
     assert counts(second)["references"] == 3

@@ -1,7 +1,8 @@
 -- What is new of a repository stands in temporary tables of the caller's: only the rows that differ are written, so
 -- that readers see the old index or the new one, and ids, and what hangs on them, stay.
 CREATE OR REPLACE FUNCTION repository_swap(
-    the_repository text, the_address text, the_ref text, the_commit text, the_version integer, the_tenant text
+    the_repository text, the_address text, the_ref text, the_commit text, the_version integer, the_tenant text,
+    the_base text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('bootstrap repository ' || the_repository, 0));
@@ -9,6 +10,11 @@ BEGIN
                WHERE s.repository = the_repository AND s.commit_id = the_commit AND s.version = the_version
                  AND (s.address, s.ref, s.tenant_id) IS NOT DISTINCT FROM (the_address, the_ref, the_tenant)) THEN
         RETURN false;
+    END IF;
+    -- What is staged may be the difference to a commit's index: it has to be there still.
+    IF the_base <> '' AND NOT EXISTS (SELECT FROM repository_snapshots s WHERE s.repository = the_repository
+                                        AND s.commit_id = the_base AND s.version = the_version) THEN
+        RAISE 'the index of % is not that of % any more', the_repository, the_base USING ERRCODE = 'serialization_failure';
     END IF;
     INSERT INTO repository_snapshots AS s (repository, address, ref, commit_id, version, tenant_id)
     VALUES (the_repository, the_address, the_ref, the_commit, the_version, the_tenant)
@@ -21,17 +27,18 @@ BEGIN
     WHERE f.repository = the_repository
       AND NOT EXISTS (SELECT FROM pg_temp.stage_repository_files n WHERE n.path = f.path);
     INSERT INTO repository_files AS f
-        (repository, path, oid, size, language, reason, lines, cycle, findings, references_digest)
-    SELECT the_repository, path, oid, size, language, reason, lines, cycle, findings, references_digest
+        (repository, path, oid, size, language, reason, lines, cycle, findings, references_digest, reach)
+    SELECT the_repository, path, oid, size, language, reason, lines, cycle, findings, references_digest, reach
     FROM pg_temp.stage_repository_files
     ON CONFLICT (repository, path) DO UPDATE SET oid = EXCLUDED.oid, size = EXCLUDED.size,
         language = EXCLUDED.language, reason = EXCLUDED.reason, lines = EXCLUDED.lines, cycle = EXCLUDED.cycle,
-        findings = EXCLUDED.findings, references_digest = EXCLUDED.references_digest
-    WHERE (f.oid, f.size, f.language, f.reason, f.lines, f.cycle, f.findings, f.references_digest) IS DISTINCT FROM
+        findings = EXCLUDED.findings, references_digest = EXCLUDED.references_digest,
+        reach = EXCLUDED.reach
+    WHERE (f.oid, f.size, f.language, f.reason, f.lines, f.cycle, f.findings, f.references_digest, f.reach) IS DISTINCT FROM
         (EXCLUDED.oid, EXCLUDED.size, EXCLUDED.language, EXCLUDED.reason, EXCLUDED.lines, EXCLUDED.cycle,
-         EXCLUDED.findings, EXCLUDED.references_digest);
-    DELETE FROM repository_symbols o
-    WHERE o.repository = the_repository
+         EXCLUDED.findings, EXCLUDED.references_digest, EXCLUDED.reach);
+    DELETE FROM repository_symbols o USING pg_temp.stage_repository_files f
+    WHERE o.repository = the_repository AND o.path = f.path AND f.is_moved
       AND NOT EXISTS (SELECT FROM pg_temp.stage_repository_symbols n WHERE n.id = o.id);
     INSERT INTO repository_symbols AS o (id, repository, path, kind, qualified_name, ordinal, name, signature,
         docstring, line, end_line, visibility)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bootstrap_assets.repositories.joining.imports.base import Imports
-from bootstrap_assets.repositories.joining.tables import FileTable
+from bootstrap_assets.repositories.joining.tables import Tables
 from bootstrap_assets.repositories.joining.values import Value, builtin, few, instance, instantiated, symbol
 from bootstrap_assets.repositories.symbols import CALLABLE, CLASSES, Binding, Parsed
 
@@ -18,11 +18,20 @@ class Resolver:
     """The files of a repository that are written in one family of languages."""
 
     def __init__(self, files: Mapping[str, Parsed], imports: Imports) -> None:
-        self.tables = {path: FileTable(path, parsed) for path, parsed in files.items()}
+        self.tables = Tables(files)
         self.imports = imports
         self._memory: dict[tuple[str, int, str, bool | None], list[Value] | None] = {}
         self._linear: dict[tuple[str, int], list[tuple[str, int]]] = {}
         self._depth = 0
+
+    def begin(self) -> None:
+        """Forget what was found out: what is asked from now on is answered as if nothing had been asked before.
+
+        So the references of a file do not hang on the order of files, and `tables` are those that they needed.
+        """
+        self.tables.clear()
+        self._memory.clear()
+        self._linear.clear()
 
     # What a chain stands for
 

@@ -1,6 +1,7 @@
 """The names of one file, scope by scope."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import cached_property
 
 from bootstrap_assets.repositories.symbols import Binding, Import, Parsed, Scope, Symbol
@@ -75,3 +76,18 @@ class FileTable:
             if one.how == "first" and self.scope(one.scope).kind == "method":
                 result[one.scope].add(one.name)
         return result
+
+
+class Tables(dict[str, FileTable]):
+    """The tables of files, by path: each is made when it is first needed, and here since the last `clear`."""
+
+    def __init__(self, files: Mapping[str, Parsed]) -> None:
+        super().__init__()
+        self._files = files
+        self._all: dict[str, FileTable] = {}
+
+    def __missing__(self, path: str) -> FileTable:
+        if path not in self._all:
+            self._all[path] = FileTable(path, self._files[path])
+        self[path] = self._all[path]
+        return self[path]

@@ -802,6 +802,7 @@ CREATE TABLE repository_files (
     cycle             integer,
     findings          jsonb NOT NULL,
     references_digest bytea NOT NULL,
+    reach             text[] NOT NULL,
     PRIMARY KEY (repository, path)
 );
 COMMENT ON TABLE repository_files IS 'The files of a repository''s commit, read or not.';
@@ -815,6 +816,7 @@ COMMENT ON COLUMN repository_files.lines IS 'Lines, of what has a parser.';
 COMMENT ON COLUMN repository_files.cycle IS 'Number of the cycle of dependencies that it is in; NULL: none.';
 COMMENT ON COLUMN repository_files.findings IS 'What the parser noticed: [code, message, line] each.';
 COMMENT ON COLUMN repository_files.references_digest IS 'Digest of its references: those of a file are written anew only when it changes.';
+COMMENT ON COLUMN repository_files.reach IS 'The other files that were read to resolve its references: while these stay, so do they.';
 
 CREATE TABLE repository_symbols (
     id             uuid PRIMARY KEY,

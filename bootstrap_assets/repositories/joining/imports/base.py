@@ -20,6 +20,7 @@ class Imports:
     members_are_names = False  # a method calls another of its class by the name alone
     members_are_seen = False  # as in Python, where a class' body sees its own names, and its methods do not
     names_are_whole = False  # a dot is part of a name
+    reads_all = True  # a name may lead anywhere: with any changed file of the family all are resolved anew
     builtins: ClassVar[frozenset[str]] = frozenset()
     common_members: ClassVar[frozenset[str]] = frozenset()
 
@@ -65,7 +66,8 @@ class Imports:
         """What is written outside the class that it belongs to, by the class' name and its own."""
         if self._outside is None:
             self._outside = defaultdict(list)
-            for path, table in resolver.tables.items():
+            for path in () if not self.reads_all else self.files:
+                table = resolver.tables[path]
                 for number, one in enumerate(table.parsed.symbols):
                     owner = _owner(table, one)
                     if owner:

@@ -22,6 +22,8 @@ _MOST = 2000  # includes that one placeholder is looked for in
 class MarkdownImports(Imports):
     """A link means a file of the repository, relative to the one that it stands in."""
 
+    reads_all = False
+
     def find(self, resolver: Resolver, path: str, row: Import) -> list[Value]:
         """The file that a link leads to."""
         target = unquote(row.module)
@@ -81,7 +83,7 @@ class ProseImports(Imports):
     def direct(self, resolver: Resolver, path: str, mention: Mention) -> list[Value] | None:
         """The key that a placeholder means, as far as this file and what it includes say."""
         for place, key in self._places(path, mention.chain):
-            numbers = resolver.tables[place].symbols.get((0, key), ()) if place in resolver.tables else ()
+            numbers = resolver.tables[place].symbols.get((0, key), ()) if place in self.files else ()
             if numbers:
                 return [symbol(place, numbers[0])]
         return []

@@ -23,6 +23,7 @@ _MAKERS = ("__new__", "__init_subclass__", "__class_getitem__")
 class PythonImports(Imports):
     """Python's way from a name to a module."""
 
+    reads_all = False
     members_are_seen = True
     builtins = frozenset(dir(builtins))
     common_members = frozenset(name for kind in _PLAIN for name in dir(kind))
