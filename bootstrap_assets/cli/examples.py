@@ -20,6 +20,7 @@ EXAMPLES = {
     "repositories index": ("repositories index cloud-terms --wait",),
     "repositories list": ("repositories list --json",),
     "repositories show": ("repositories show cloud-terms",),
+    "repositories cancel": ("repositories cancel cloud-terms",),
     "repositories retry": ("repositories retry cloud-terms",),
     "repositories remove": ("repositories remove cloud-terms",),
     "repositories symbols": ("repositories symbols cloud-terms --kind section --json",),

@@ -138,6 +138,15 @@ def retry(names: tuple[str, ...]) -> None:
 
 
 @repositories.command()
+@name_
+def cancel(name: str) -> None:
+    """Stop the work on a repository at its next safe point, and leave its index as it is."""
+    with open_corpus_database() as connection:
+        count = registry.cancel(connection, name)
+    out.print(f"{count:,} cancelled", soft_wrap=True)
+
+
+@repositories.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def remove(names: tuple[str, ...]) -> None:
     """Remove repositories, with every record, text and vector that only they had; work on them is cancelled."""

@@ -39,5 +39,9 @@ class TooMuchError(PermanentError):
     """A repository goes beyond a limit: bytes, files."""
 
 
+class AttemptsError(PermanentError):
+    """A job ended each of the processes that worked on it, as often as it is tried."""
+
+
 class CloneStoppedError(StoppedError):
     """Cloning was asked to stop; nothing is left behind."""

@@ -50,7 +50,7 @@ _PASSED = (
     "PATH TMPDIR SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO CURL_CA_BUNDLE REQUESTS_CA_BUNDLE "
     "https_proxy HTTPS_PROXY http_proxy all_proxy ALL_PROXY no_proxy NO_PROXY"
 ).split()
-_LOOK = 0.05  # seconds between two looks at a running git
+_SHORTEST, _LONGEST = 0.002, 0.05  # seconds between two looks at a running git: at first, and at last
 _MEASURE = 0.5  # seconds between two measurements of what it wrote
 _GRACE = 2.0  # seconds that it has to end by itself
 _LONGEST_ANSWER = 64 * 1024 * 1024  # bytes
@@ -194,10 +194,11 @@ class Git:
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Until git ends; raises where it takes too long or too much, or where it should stop."""
-        began, measured = time.monotonic(), time.monotonic()
+        began, measured, pause = time.monotonic(), time.monotonic(), _SHORTEST
         while process.poll() is None:
-            if self._stop.wait(_LOOK):
+            if self._stop.wait(pause):
                 raise CloneStoppedError
+            pause = min(2 * pause, _LONGEST)
             now = time.monotonic()
             if now - began > self.limits.clone_seconds:
                 raise CloneTimeoutError(f"cloning took longer than {self.limits.clone_seconds:g} s")

@@ -28,6 +28,7 @@ from bootstrap_assets.errors import BudgetError, StoppedError, explain, is_trans
 from bootstrap_assets.repositories import folders, records, registry, snapshot, store
 from bootstrap_assets.repositories.addresses import Access
 from bootstrap_assets.repositories.clone import Clone, clone, latest
+from bootstrap_assets.repositories.errors import AttemptsError
 from bootstrap_assets.repositories.git import LIMITS, Credentials, Limits
 from bootstrap_assets.repositories.indexing import Index, index_commit
 from bootstrap_assets.repositories.parsing import Parser
@@ -55,7 +56,7 @@ def process(corpus: Corpus, names: Sequence[str] | None = None) -> int:
     with _worker(corpus) as worker:
         while job := worker.claim(names):
             try:
-                jobs += _run(corpus, worker, job)
+                jobs += _run(corpus, worker, job) if _may_begin(corpus, job) else _given_up(corpus, worker, job)
             finally:
                 worker.release(job)
     if corpus.stop.is_set():
@@ -118,6 +119,22 @@ def _worker(corpus: Corpus) -> AbstractContextManager[Worker]:
         drain_seconds=settings.repository_drain_seconds,
         stop=corpus.stop,
     )
+
+
+def _may_begin(corpus: Corpus, job: Job) -> bool:
+    """Whether a job has attempts left: those count too that a dead process began and nobody ended."""
+    return job.attempts <= corpus.settings.repository_retries + 1
+
+
+def _given_up(corpus: Corpus, worker: Worker, job: Job) -> bool:
+    """A job whose attempts are used up: it ended each process that worked on it."""
+    error = AttemptsError(
+        f"its {job.attempts - 1} attempts are used up, and the process of the last one died: "
+        f"`bootstrap repositories retry {job.repository}` tries it again"
+    )
+    _log.info("[%s] %s: failed: %s", job.correlation_id, job.repository, error)
+    corpus.database.transact(partial(worker.fail, job=job, error=error, seconds={}))
+    return True
 
 
 def _run(corpus: Corpus, worker: Worker, job: Job) -> bool:

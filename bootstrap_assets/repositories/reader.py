@@ -34,6 +34,10 @@ class Repositories:
             jobs.process(corpus, [name])
         return self.show(name)
 
+    def cancel(self, name: str) -> int:
+        """Stop the work on it at its next safe point; how many jobs that were."""
+        return int(self._ask(registry.cancel, name))
+
     def remove(self, name: str) -> None:
         """Remove a repository with all that only it had."""
         removal.remove(self._database(), name)

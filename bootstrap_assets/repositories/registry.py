@@ -162,6 +162,7 @@ def retry(connection: Connection, names: Sequence[str] | None = None) -> list[st
 
 def cancel(connection: Connection, name: str) -> int:
     """Stop the jobs of a repository at their next safe point; returns how many there were."""
+    get(connection, name)
     return connection.execute(statement("cancel_jobs"), {"repository": name}).rowcount
 
 

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
 
+import bootstrap_assets as ba
+from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.database.connection import connect
-from bootstrap_assets.documents import tenants
+from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError, StoppedError
-from bootstrap_assets.repositories import jobs, registry, removal, work
+from bootstrap_assets.repositories import jobs, records, registry, removal, work
 from bootstrap_assets.repositories.registry import RepositoryState
 from bootstrap_assets.search.query import search
 from bootstrap_assets.settings import Settings
+from bootstrap_assets.sources.registry import BESIDE
 from bootstrap_assets.stopping import Stop
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_server import GitServer
@@ -414,12 +419,93 @@ def test_a_tenants_repository_is_sealed_from_everybody_else(corpus: Corpus, serv
             assert visible or not any(rows_of.values())
 
 
-def test_a_repository_is_found_by_a_search_beside_the_contracts(
-    corpus: Corpus, server: GitServer, origin: GitRepository
+def test_a_repository_is_found_by_a_search_beside_the_contracts_or_alone_and_a_tenants_by_that_tenant(
+    corpus: Corpus, server: GitServer, origin: GitRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources_loaded(corpus)
+    with corpus.database.connection() as connection:
+        tenants.add(connection, "acme")
     add(corpus, f"{server.url}/ours")
+    add(corpus, f"{server.url}/ours", "theirs", tenant="acme")
     index(corpus)
+    index(corpus, "theirs")
     hits = search(corpus.database, corpus.settings, "caps the liability", k=20)
     assert "ours: a.py" in {hit.document for hit in hits}
     assert {hit.source for hit in hits} == {"repositories", MADE_UP.name}
+    names = {"HOME": str(corpus.settings.home), "DATABASE_URL": corpus.database.url, "EMBEDDER": "voyage"}
+    for name, value in {**names, "VOYAGE_BASE_URL": str(corpus.settings.voyage_base_url)}.items():
+        monkeypatch.setenv(f"BOOTSTRAP_{name}", value)
+    monkeypatch.setenv("VOYAGE_API_KEY", "test-key")
+    assert BESIDE == (states.SOURCE, records.SOURCE)
+    with ba.open() as opened:
+        for tenant, repositories in ((None, {"ours"}), ("acme", {"ours", "theirs"}), ("nobody", {"ours"})):
+            hits = opened.search("caps the liability", k=20, sources=["Repositories"], tenant=tenant, fold=False)
+            assert {hit.source for hit in hits} == {"repositories"}
+            places = {record["document"].partition(":")[0] for hit in hits for record in hit.records}
+            assert places == repositories, tenant
+        with pytest.raises(ConfigurationError, match=r"known: .*documents, repositories"):
+            opened.search("caps", sources="repository")
+    command = ["search", "--source", "repositories", "-k", "20", "--json", "caps the liability"]
+    result = CliRunner().invoke(bootstrap, command)
+    assert result.exit_code == 0, result.output
+    assert '"ours: a.py"' in result.stdout
+    assert MADE_UP.name not in result.stdout
+
+
+def test_a_job_that_is_cancelled_ends_and_leaves_the_old_index(
+    corpus: Corpus, server: GitServer, origin: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(corpus, f"{server.url}/ours")
+    index(corpus)
+    before = state(corpus).commit
+    origin.commit({"b.py": "def f(): return 9\n"})
+    enqueue(corpus)
+    there, _ = pausing(monkeypatch, "store")
+    thread, _ = in_a_thread(corpus)
+    assert there.wait(10)
+    with corpus.database.connection() as connection:
+        assert registry.cancel(connection, "ours") == 1
+    thread.join(10)
+    assert not thread.is_alive()
+    assert (state(corpus).status, state(corpus).commit) == ("cancelled", before)
+    assert is_swept(corpus)
+
+
+def test_every_line_about_a_job_that_fails_has_its_correlation_id_and_no_password(
+    corpus: Corpus, server: GitServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.password = "open sesame"
+    host = server.url.removeprefix("http://")
+    secret = {"repository_password": SecretStr("wrong words"), "repository_host": host}
+    corpus = replace(corpus, settings=corpus.settings.model_copy(update=secret))
+    add(corpus, f"{server.url}/ours")
+    with caplog.at_level(logging.DEBUG, "bootstrap_assets"):
+        now = index(corpus)
+    lines = [row.getMessage() for row in caplog.records if row.name.startswith("bootstrap_assets.repositories")]
+    assert (now.status, now.error_class) == ("failed", "DeniedError")
+    assert lines
+    assert all(line.startswith(f"[{now.correlation_id}]") for line in lines)
+    assert server.authorisations[-1]
+    assert "wrong words" not in f"{lines}{rows(corpus, 'SELECT index_jobs::text FROM index_jobs')}"
+
+
+def test_the_pauses_between_attempts_grow(
+    corpus: Corpus, server: GitServer, origin: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = {"repository_retry_seconds": Settings.model_fields["repository_retry_seconds"].default}
+    corpus = replace(corpus, settings=corpus.settings.model_copy(update=update))
+    add(corpus, f"{server.url}/ours")
+    enqueue(corpus)
+    server.failures = 1000
+    pauses: list[float] = []
+    put_back = work.Worker.put_back
+
+    def at_once(self: work.Worker, connection: Any, job: Any, error: Any = None, delay: float = 0.0) -> None:
+        pauses.append(delay)
+        put_back(self, connection, job, error)
+        connection.execute("UPDATE index_jobs SET attempts = %s", [job.attempts])
+
+    monkeypatch.setattr(work.Worker, "put_back", at_once)
+    jobs.process(corpus)
+    assert pauses == [60.0, 120.0, 240.0]
+    assert state(corpus).status == "failed"

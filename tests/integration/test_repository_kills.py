@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.repositories import jobs, store
+from bootstrap_assets.repositories import jobs, registry, store
 from bootstrap_assets.settings import Settings
 from tests.conftest import open_for_test
 from tests.fakes.git_repository import GitRepository
@@ -86,6 +87,7 @@ def helpers_of(corpus: Corpus) -> list[str]:
 def test_a_process_killed_in_any_stage_leaves_the_old_index_and_the_next_makes_the_new(
     corpus: Corpus, tmp_path: Any, processes: ForkServerContext
 ) -> None:
+    corpus = replace(corpus, settings=corpus.settings.model_copy(update={"repository_retries": len(STAGES)}))
     origin = GitRepository(tmp_path / "origin")
     origin.commit(OLD)
     add(corpus, str(origin.folder))
@@ -104,3 +106,24 @@ def test_a_process_killed_in_any_stage_leaves_the_old_index_and_the_next_makes_t
     assert rows(corpus, "SELECT count(*) FROM index_jobs WHERE status IN ('pending', 'processing')") == [(0,)]
     assert is_swept(corpus)
     assert helpers_of(corpus) == []
+
+
+def test_a_job_that_kills_each_process_fails_after_its_attempts_and_can_be_tried_again(
+    corpus: Corpus, tmp_path: Any, processes: ForkServerContext
+) -> None:
+    corpus = replace(corpus, settings=corpus.settings.model_copy(update={"repository_retries": 1}))
+    origin = GitRepository(tmp_path / "origin")
+    origin.commit(OLD)
+    add(corpus, str(origin.folder))
+    enqueue(corpus)
+    for _ in range(2):
+        killed_in("clone", corpus.settings, processes)
+    jobs.process(corpus)
+    now = state(corpus)
+    assert (now.status, now.error_class) == ("failed", "AttemptsError")
+    assert "2 attempts are used up" in now.reason
+    assert index_of(corpus) == (set(), set(), set())
+    with corpus.database.connection() as connection:
+        assert registry.retry(connection) == ["ours"]
+    jobs.process(corpus)
+    assert state(corpus).status == "completed"

@@ -155,28 +155,44 @@ def test_readers_see_the_old_index_or_the_new_one_and_never_a_mixture(
 ) -> None:
     indexes = []
     for number in range(2):
-        origin.commit({f"{part}.py": f"VERSION_{number} = {part}\n" for part in range(30)})
+        files = {f"{part}.py": f"import os\n\ndef v{number}(): pass\n\nv{number}()\n" for part in range(20)}
+        origin.commit(files | {f"only{number}.py": "import sys\n"})
         indexes.append(index_of(origin, database))
+        origin.git("rm", "--quiet", f"only{number}.py")
     put(database, ours, indexes[0])
-    seen: set[tuple[int, int]] = set()
+    seen: set[tuple[object, ...]] = set()
     done = threading.Event()
 
     def poll() -> None:
-        query = """SELECT count(*) FILTER (WHERE name = 'VERSION_0'), count(*) FILTER (WHERE name = 'VERSION_1')
-                   FROM repository_symbols WHERE repository = 'ours'"""
+        query = """SELECT commit_id,
+            (SELECT array_agg(DISTINCT name) FROM repository_symbols WHERE repository = 'ours' AND name LIKE 'v_'),
+            (SELECT count(*) FROM repository_references r WHERE r.repository = 'ours' AND to_name = 'v0'),
+            (SELECT count(*) FROM repository_references r WHERE r.repository = 'ours' AND to_name = 'v1'),
+            (SELECT array_agg(from_path) FROM repository_dependencies
+             WHERE repository = 'ours' AND package = 'sys'),
+            (SELECT array_agg(path) FROM repository_files f WHERE f.repository = 'ours' AND path LIKE 'only%'),
+            (SELECT count(*) FROM repository_files f WHERE f.repository = 'ours')
+            FROM repository_snapshots s WHERE s.repository = 'ours'"""
         with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("SELECT set_config('bootstrap.pipeline', 'on', false)")
             while not done.is_set():
-                seen.add(connection.execute(query).fetchone())  # type: ignore[arg-type]
+                seen.add(tuple(map(str, connection.execute(query).fetchone() or ())))
 
-    reader = threading.Thread(target=poll)
-    reader.start()
+    readers = [threading.Thread(target=poll) for _ in range(2)]
+    for reader in readers:
+        reader.start()
     try:
         for turn in range(10):
             put(database, ours, indexes[(turn + 1) % 2])
     finally:
         done.set()
-        reader.join()
-    assert seen == {(30, 0), (0, 30)}
+        for reader in readers:
+            reader.join()
+    count = str(len(indexes[0].files))
+    assert seen == {
+        (indexes[0].commit, "['v0']", "20", "0", "['only0.py']", "['only0.py']", count),
+        (indexes[1].commit, "['v1']", "0", "20", "['only1.py']", "['only1.py']", count),
+    }
 
 
 def test_a_failure_in_the_middle_leaves_the_old_index(
