@@ -108,7 +108,7 @@ def test_a_removed_repository_has_no_partition_and_a_silent_server_ends_no_look(
     assert instance.get_dynamic_partitions("repositories") == ["ours"]
 
 
-def test_the_check_warns_where_too_many_failed(origin: GitRepository, database: Database) -> None:
+def test_the_check_warns_where_too_many_failed_or_wait(origin: GitRepository, database: Database) -> None:
     check = repositories.repositories_at_work
     corpus = repositories.CorpusResource()
     assert check(corpus=corpus).passed  # type: ignore[call-arg]
@@ -121,6 +121,16 @@ def test_the_check_warns_where_too_many_failed(origin: GitRepository, database: 
     verdict = check(corpus=corpus)  # type: ignore[call-arg]
     assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert verdict.metadata["failure_rate"].value == pytest.approx(1 / 9)
+    for number, is_fine in ((100, True), (101, False)):
+        with database.connection() as connection:
+            connection.execute("DELETE FROM index_jobs")
+            connection.execute(
+                "INSERT INTO index_jobs (repository, address, ref, revision, correlation_id) "
+                "SELECT 'ours', '', '', i::text, '' FROM generate_series(1, %s) i",
+                [number],
+            )
+        verdict = check(corpus=corpus)  # type: ignore[call-arg]
+        assert (verdict.passed, verdict.metadata["waiting"].value) == (is_fine, number)
 
 
 def test_the_job_of_everything_leaves_repositories_out() -> None:

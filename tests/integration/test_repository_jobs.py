@@ -1,6 +1,8 @@
 """Jobs that index repositories: three at a time, old or new, tried again, left without a trace."""
 
 import logging
+import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_server import GitServer
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration.test_documents import sources_loaded
+from tests.integration.test_repository_commands import DOCS
 from tests.integration.test_tenants import SECRET, count, holds, reader, relations
 from tests.made_up_source import MADE_UP
 
@@ -445,10 +448,10 @@ def test_a_repository_is_found_by_a_search_beside_the_contracts_or_alone_and_a_t
             assert places == repositories, tenant
         with pytest.raises(ConfigurationError, match=r"known: .*documents, repositories"):
             opened.search("caps", sources="repository")
-    command = ["search", "--source", "repositories", "-k", "20", "--json", "caps the liability"]
-    result = CliRunner().invoke(bootstrap, command)
+    [line] = re.findall("^bootstrap (search .*)$", DOCS, re.MULTILINE)
+    result = CliRunner().invoke(bootstrap, shlex.split(line))
     assert result.exit_code == 0, result.output
-    assert '"ours: a.py"' in result.stdout
+    assert "ours: a.py" in result.stdout
     assert MADE_UP.name not in result.stdout
 
 
