@@ -162,16 +162,17 @@ def embed(
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
     """Fill the vectors that a source, or some of its batches, lacks. `on_batch` gets each complete batch."""
-    return _embed(corpus, source.name, batches=batches, on_batch=on_batch)
+    return embed_records(corpus, source.name, batches=batches, on_batch=on_batch)
 
 
-def _embed(
+def embed_records(
     corpus: Corpus,
     source: str,
     *,
     batches: Sequence[int] | None = None,
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
+    """`embed` by the source's name: what is stored of it is all that counts."""
     filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
     return _fill(corpus, source, filler)
@@ -212,7 +213,7 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
 def build_space(corpus: Corpus) -> Indexed:
     """Fill the corpus's space with all records that are stored, and index it. Nothing is fetched or loaded."""
     for source in corpus.database.transact(overview.sources):
-        _embed(corpus, source)
+        embed_records(corpus, source)
     return build_index(corpus)
 
 

@@ -1,31 +1,25 @@
-"""What all commands share: results go to stdout, everything else to stderr; exit codes; the database."""
+"""What all commands share: results go to stdout, everything else to stderr; the database."""
 
-import codecs
 import io
 import json
 import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NoReturn, TextIO
+from typing import Any
 
 import click
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 
+from bootstrap_assets.cli.streams import discard, end_of_pipe, is_utf8
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, connect, existing_database_url
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import load_settings
-
-FAILED, WRONG_USAGE, WITH_FAILURES, BUDGET_REACHED, TIMED_OUT = 1, 2, 3, 4, 5
-"""Exit codes, besides 0 and 128 + the number of the signal that stopped the command."""
-
-PIPE_CLOSED = 128 + 13
-"""What a shell reports of a program that writes into a pipe which nobody reads any more (SIGPIPE)."""
 
 WIDE = 1_000_000
 """Columns of what goes into a pipe or a file: nothing is wrapped or cut there."""
@@ -59,81 +53,16 @@ class _Messages(Console):
 
     def on_broken_pipe(self) -> None:
         """Say no more."""
-        _discard(sys.stderr)
+        discard(sys.stderr)
 
 
 out = _Output(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 errors = _Messages(stderr=True, highlight=False)
 
 
-def end_of_pipe() -> NoReturn:
-    """End because nobody reads stdout any more."""
-    _discard(sys.stdout)
-    sys.exit(PIPE_CLOSED)
-
-
-def flush_output() -> None:
-    """Flush stdout here, where a closed pipe can still be handled."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        end_of_pipe()
-
-
-def _discard(stream: IO[str]) -> None:
-    """Send the rest of a stream nowhere: Python flushes it at exit, and would complain."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-_PLAIN = {
-    "…": "...",
-    "–": "-",
-    "—": "-",
-    "·": "|",
-    "“": '"',
-    "”": '"',
-    "‘": "'",
-    "’": "'",
-    "≥": ">=",
-    "→": "->",
-} | {
-    "✓": "ok",
-    "✗": "x",
-    "×": "x",
-    "\u00a0": " ",
-}
-
-
-def _say_plainly(error: UnicodeError) -> tuple[str, int]:
-    """Plain replacements for characters that the encoding of a terminal or pipe lacks."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    missing = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(letter, "?") for letter in missing), error.end
-
-
-def adapt_encoding() -> None:
-    """Let stdout and stderr take every character, whatever their encoding."""
-    codecs.register_error("bootstrap-plain", _say_plainly)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and not _is_utf8(stream):
-            stream.reconfigure(errors="bootstrap-plain")
-
-
-def _is_utf8(stream: TextIO) -> bool:
-    try:
-        return codecs.lookup(stream.encoding or "ascii").name in ("utf-8", "utf-8-sig")
-    except LookupError:
-        return False
-
-
 def print_json(document: Any, *, lines: bool = False) -> None:
     """One JSON document on stdout, and nothing else; `lines`: on one line, flushed at once."""
-    ascii_only = not _is_utf8(sys.stdout)  # in any other encoding it would not be JSON
+    ascii_only = not is_utf8(sys.stdout)  # in any other encoding it would not be JSON
     print(
         json.dumps(document, ensure_ascii=ascii_only, indent=None if lines else 2, default=str, allow_nan=False),
         flush=lines,

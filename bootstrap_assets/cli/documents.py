@@ -9,8 +9,9 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli import document_output as output
-from bootstrap_assets.cli.console import WITH_FAILURES, Number, errors, open_corpus_database, out, print_json
+from bootstrap_assets.cli.console import Number, errors, open_corpus_database, out, print_json
 from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.cli.streams import WITH_FAILURES
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
 from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants

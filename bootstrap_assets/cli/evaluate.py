@@ -7,8 +7,9 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets import pipeline
-from bootstrap_assets.cli.console import FAILED, errors, out, print_json, print_table, table
+from bootstrap_assets.cli.console import errors, out, print_json, print_table, table
 from bootstrap_assets.cli.run import settings_for
+from bootstrap_assets.cli.streams import FAILED
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, existing_database_url
 from bootstrap_assets.embedding import context

@@ -76,6 +76,7 @@ EXAMPLES = {
     "env": ('eval "$(bootstrap env)"',),
     "settings": ("settings", "settings --json"),
     "doctor": ("doctor",),
+    "worker": ("worker --idle-exit", "worker --source cuad --max-cost 5"),
     "ui": ("ui", "ui --port 0 --check"),
 }
 """By command; what is no line of its own begins with `bootstrap`."""
@@ -91,19 +92,19 @@ OWN_CODES = {
     "documents process": "Ends with 3 where some failed, with 4 where --max-cost was reached.",
     "documents scan": "Ends with 3 where some were refused, or more than a fifth vanished and is kept.",
     "failures retry": "Ends with 3 where some failed again, with 4 where --max-cost was reached.",
+    "worker": "Ends with 0 where nothing is left (--idle-exit), with 4 where --max-cost was reached.",
     "wait": "Ends with 5 where --timeout came first.",
 }
 """What a command's exit codes mean beyond those of `bootstrap --help`."""
 
 
-def add_to(group: click.Group, path: str = "") -> None:
-    """Give a group's commands their examples and exit codes, and those of its groups."""
-    for name, command in group.commands.items():
-        full = f"{path} {name}".strip()
-        if isinstance(command, click.Group):
-            add_to(command, full)
-        else:
-            command.epilog = _epilog(full)
+def add_to(command: click.Command, path: str) -> None:
+    """Give a command its examples and exit codes; a group: to each of its commands."""
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            add_to(child, f"{path} {name}")
+    else:
+        command.epilog = _epilog(path)
 
 
 def _epilog(name: str) -> str:

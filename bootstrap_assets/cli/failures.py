@@ -10,7 +10,6 @@ from rich.markup import escape
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli.console import (
-    WITH_FAILURES,
     Number,
     check_place,
     open_corpus_database,
@@ -20,6 +19,7 @@ from bootstrap_assets.cli.console import (
     table,
 )
 from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.cli.streams import WITH_FAILURES
 from bootstrap_assets.documents.states import SOURCE as DOCUMENTS
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding import failures as letters

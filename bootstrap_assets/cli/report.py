@@ -25,9 +25,10 @@ STDOUT = Path("-")
 )
 @click.option("--tenant", help="Add a section about the documents of this tenant.")
 def report(file: Path, tenant: str | None) -> None:
-    """Write a page about the corpus: contents, gaps, quality, cost, failures, map, near-duplicates, changes.
+    """Write a page about the corpus.
 
-    One self-contained HTML file for a browser or a printer.
+    Contents, gaps, quality, cost, failures, map, near-duplicates and changes, as one self-contained HTML file for
+    a browser or a printer.
     """
     if file != STDOUT:
         check_place(file)

@@ -8,8 +8,6 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import (
-    FAILED,
-    WITH_FAILURES,
     Number,
     open_corpus_database,
     out,
@@ -18,6 +16,7 @@ from bootstrap_assets.cli.console import (
     table,
 )
 from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.cli.streams import FAILED, WITH_FAILURES
 from bootstrap_assets.database.connection import Database, existing_database_url
 from bootstrap_assets.embedding import context
 from bootstrap_assets.repositories import jobs, reading, registry, removal

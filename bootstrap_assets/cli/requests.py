@@ -14,16 +14,8 @@ import click
 import psycopg
 from rich.markup import escape
 
-from bootstrap_assets.cli.console import (
-    FAILED,
-    TIMED_OUT,
-    WITH_FAILURES,
-    Number,
-    errors,
-    open_corpus_database,
-    out,
-    print_json,
-)
+from bootstrap_assets.cli.console import Number, errors, open_corpus_database, out, print_json
+from bootstrap_assets.cli.streams import FAILED, TIMED_OUT, WITH_FAILURES
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
 from bootstrap_assets.documents import tenants
@@ -58,10 +50,10 @@ def request(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Ask for sources (none: all) to be brought up to date, or for a tenant's documents.
+    """Ask for sources to be brought up to date, or a tenant's documents.
 
-    Asking twice for the same while it is under way makes one run; with a higher priority, that one becomes more
-    urgent if it has not begun. Prints the request's number.
+    Without a source: for all of them. Asking twice for the same while it is under way makes one run; with a higher
+    priority, that one becomes more urgent if it has not begun. Prints the request's number.
     """
     if tenant is not None and (sources or force_refresh):
         raise ConfigurationError("--tenant asks for documents: it goes with no source and no --force-refresh")
@@ -124,10 +116,10 @@ def resume(number: int) -> None:
 @click.option("--timeout", type=Number(min=0), metavar="SECONDS", help="Then give up, with code 5.")
 @as_json
 def wait(numbers: tuple[int, ...], timeout: float | None, as_json: bool) -> None:
-    """Wait until requests (none: all under way) have ended, with all their sources and the index.
+    """Wait until requests have ended, with their sources and the index.
 
-    Where nothing is under way it says so and ends with 0. A database that is away for a moment is waited for; one
-    that stays away ends it with code 5, too.
+    Without a number: all that are under way. Where nothing is under way it says so and ends with 0. A database
+    that is away for a moment is waited for; one that stays away ends it with code 5, too.
     """
     settings = load_settings()
     with Database(existing_database_url(settings), size=1) as database:

@@ -16,10 +16,12 @@ import psycopg
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bootstrap_assets.cli.console import BUDGET_REACHED, FAILED, WITH_FAILURES, Number, errors, out
+from bootstrap_assets import standstill
+from bootstrap_assets.cli.console import Number, errors, out
 from bootstrap_assets.cli.environment import is_embedded_running, prepare_environment
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
 from bootstrap_assets.cli.status import print_status
+from bootstrap_assets.cli.streams import BUDGET_REACHED, FAILED, WITH_FAILURES
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import connect, database_url
 from bootstrap_assets.embedding import batching, context
@@ -33,6 +35,9 @@ from bootstrap_assets.status import read_status
 
 POLL = 0.2
 """Seconds between two looks at the progress."""
+
+_NOTHING: dict[str, Any] = {"success": True, "failures": [], "assets": {}}
+"""The answer of a run that was not needed."""
 
 MOST_LOGS = 50
 """Logs of earlier runs that are kept."""
@@ -52,11 +57,14 @@ def run(
     Every source, or those named. Goes on where it was interrupted. Ctrl-C lets the requests in flight end and
     keeps their vectors; a second one stops at once.
     """
-    for name in sources:
-        get_source(name)
+    selection = [get_source(name) for name in sources] or list(SOURCES.values())
     settings = settings_for(data)
     choose_embedder(settings)
     start = time.monotonic()
+    if not force_refresh and standstill.is_reached(settings, selection):
+        print_status(read_status(settings))
+        _print_end(settings, _NOTHING, time.monotonic() - start)
+        return
     url = database_url(settings)
     schema.upgrade(url)
     with connect(url) as connection:
@@ -67,6 +75,7 @@ def run(
         settings, {"sources": list(sources), "resource": resource | ({"max_cost": max_cost} if max_cost else {})}
     )
     if answer["success"]:
+        standstill.record(settings, selection, answer["run_id"])
         print_status(read_status(settings))
     _print_end(settings, answer, time.monotonic() - start)
     sys.exit(_exit_code(answer))

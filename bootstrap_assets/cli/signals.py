@@ -39,8 +39,11 @@ def raising_signals() -> Iterator[None]:
 
 
 @contextmanager
-def stopping_signals() -> Iterator[Stop]:
-    """A stop that the first signal sets; the work in the block ends with StoppedError then, the command too."""
+def stopping_signals(within: float | None = None) -> Iterator[Stop]:
+    """A stop that the first signal sets; the work in the block ends with StoppedError then, the command too.
+
+    `within`: seconds after which the command ends at once, whatever is in flight.
+    """
     stop = Stop()
     numbers: list[int] = []
 
@@ -50,6 +53,9 @@ def stopping_signals() -> Iterator[Stop]:
             _tell(AT_ONCE)
             os._exit(128 + number)
         stop.set()
+        if within:
+            signal.signal(signal.SIGALRM, lambda _number, _frame: on_signal(number, None))
+            signal.setitimer(signal.ITIMER_REAL, within)
         _tell(STOPPING)
 
     with _handling(on_signal):
@@ -58,6 +64,7 @@ def stopping_signals() -> Iterator[Stop]:
         except StoppedError:
             if not numbers:
                 raise
+            signal.setitimer(signal.ITIMER_REAL, 0)
             _tell(STOPPED)
             sys.exit(128 + numbers[0])
 

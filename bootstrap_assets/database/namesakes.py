@@ -10,7 +10,7 @@ _SCRIPT = Path(__file__).parent / "migrations" / "versions" / "0102_schema.up.sq
 
 _NEW = (
     *("bootstrap_tenants", "document_states", "document_files", "document_extractions"),
-    *("reference_unsettled_texts", "reference_counted_texts"),
+    *("reference_unsettled_texts", "reference_counted_texts", "bootstrap_completions"),
 )
 """Tables that versions before 0102 did not make."""
 

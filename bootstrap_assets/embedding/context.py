@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import Connection, Database, database_url
+from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
 from bootstrap_assets.embedding import batching, spaces
 from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.gate import limiter_of
@@ -59,14 +59,24 @@ class Corpus:
 
 @contextmanager
 def open_corpus(
-    settings: Settings, *, run_id: str | None = None, max_cost: float | None = None, stop: Stop | None = None
+    settings: Settings,
+    *,
+    run_id: str | None = None,
+    max_cost: float | None = None,
+    stop: Stop | None = None,
+    upgrade: bool = True,
 ) -> Iterator[Corpus]:
-    """Open the database (started and migrated if need be), its embedder and that embedder's space."""
+    """Open the database (started and migrated if need be), its embedder and that embedder's space.
+
+    Without `upgrade` it has to be there and of this version: NoCorpusError or SchemaError where it is not.
+    """
     choose_embedder(settings)  # what is wrong in any case is reported before a server is started
-    url = database_url(settings)
-    schema.upgrade(url)
+    url = database_url(settings) if upgrade else existing_database_url(settings)
+    if upgrade:
+        schema.upgrade(url)
     with Database(url, size=settings.embed_workers + 4) as database:
         with database.connection() as connection:
+            schema.require_current(connection)
             batching.require(connection, settings.batches)
             embedder = embedder_for(connection, settings)
             model = embedder.model

@@ -11,6 +11,16 @@ SELECT id, name, payload, created_at FROM (
     ORDER BY id DESC LIMIT %(limit)s) newest
 ORDER BY id
 
+-- name: record_completion
+INSERT INTO bootstrap_completions (name, version, run_id) VALUES (%(name)s, %(version)s, %(run_id)s)
+ON CONFLICT (name) DO UPDATE SET version = excluded.version, run_id = excluded.run_id, completed_at = now()
+
+-- name: completions
+SELECT name, version FROM bootstrap_completions WHERE run_id IN (SELECT run_id FROM {runs})
+
+-- name: is_table
+SELECT to_regclass(%(name)s) IS NOT NULL
+
 -- name: add_request
 INSERT INTO bootstrap_requests (key, sources, tenant, force_refresh, priority, requested_by)
 VALUES (%(key)s, %(sources)s, %(tenant)s, %(force_refresh)s, %(priority)s, %(requested_by)s)

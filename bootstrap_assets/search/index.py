@@ -154,6 +154,13 @@ def _build_vector_index(connection: Connection, space: Space, vectors: int, *, r
     return True
 
 
+def is_up_to_date(connection: Connection, space: Space) -> bool:
+    """Whether `build` would keep the space's index as it is."""
+    indexes, vectors = _indexes(connection, space), spaces.count(connection, space)
+    is_one = len(indexes) == 1 and indexes[0].is_up_to_date
+    return is_one and vectors <= _built_over(connection, space) * (1 + REBUILD_GROWTH)
+
+
 def _built_over(connection: Connection, space: Space) -> int:
     row = connection.execute(statement("index_parameters"), {"id": space.id}).fetchone()
     parameters: dict[str, Any] = row[0] if row else {}

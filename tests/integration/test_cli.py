@@ -303,9 +303,11 @@ def test_a_run_goes_all_the_way_and_a_second_has_nothing_to_do(environ: dict[str
     first = shell("run", "bonterms")
     assert first.returncode == 0, first.stderr
     assert "127 records changed" in first.stdout
+    logs = sorted((Path(environ["BOOTSTRAP_HOME"]) / "logs").iterdir())
     second = shell("run", "bonterms")
     assert second.returncode == 0, second.stderr
     assert "nothing to do" in second.stdout
+    assert sorted((Path(environ["BOOTSTRAP_HOME"]) / "logs").iterdir()) == logs  # Dagster was not started
     printed = json.loads(shell("status", "--json").stdout)
     assert printed["sources"]["bonterms"]["status"] == "completed"
     assert printed["index"]["valid"]

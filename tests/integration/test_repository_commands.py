@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 import bootstrap_assets as ba
 from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli.repositories import repositories
 from bootstrap_assets.settings import Settings
 from tests.fakes.git_repository import GitRepository
 
@@ -119,7 +120,7 @@ def test_exit_codes_say_how_a_job_ended(run: Run, origin: GitRepository, tmp_pat
 def test_every_command_of_the_docs_does_what_it_should(run: Run, origin: GitRepository) -> None:
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL))
     lines = re.findall(r"^bootstrap repositories (.*)$", blocks, re.MULTILINE)
-    assert {shlex.split(line)[0] for line in lines} == set(bootstrap.commands["repositories"].commands)  # type: ignore[attr-defined]
+    assert {shlex.split(line)[0] for line in lines} == set(repositories.commands)
     for line in lines:
         words = [str(origin.folder) if "//" in word else word for word in shlex.split(line, comments=True)]
         result = run(*words)

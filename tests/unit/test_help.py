@@ -1,6 +1,8 @@
 """What `--help` says: each command has examples that it accepts."""
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -8,12 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli.commands import COMMANDS
 from bootstrap_assets.cli.examples import EXAMPLES, OWN_CODES
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[str]:
-    for name, command in group.commands.items():
-        full = f"{path} {name}".strip()
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        full, command = f"{path} {name}".strip(), group.get_command(context, name)
         yield from commands(command, full) if isinstance(command, click.Group) else (full,)
 
 
@@ -49,3 +53,19 @@ def test_every_example_is_accepted(line: str) -> None:
 def test_the_first_help_names_the_exit_codes_of_the_readme() -> None:
     printed = " ".join(help_of("").split())
     assert "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for dead letters, 4 budget reached" in printed
+
+
+def test_the_first_help_says_of_each_command_what_its_own_help_says() -> None:
+    for name, (_, summary) in COMMANDS.items():
+        command = bootstrap.get_command(click.Context(bootstrap), name)
+        assert command
+        assert command.get_short_help_str(limit=200) == summary
+
+
+def test_the_first_help_imports_no_command_and_no_heavy_package() -> None:
+    code = (
+        "import sys; from bootstrap_assets.cli import bootstrap; bootstrap(['--help'], standalone_mode=False); "
+        "heavy = {'psycopg', 'pydantic', 'rich', 'numpy', 'dagster'}; print('imported:', *heavy & {*sys.modules})"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == "imported:"

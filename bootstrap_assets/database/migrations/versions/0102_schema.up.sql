@@ -179,6 +179,15 @@ COMMENT ON COLUMN bootstrap_progress.parsed_records IS 'Records that the parser 
 COMMENT ON COLUMN bootstrap_progress.parsed_digest IS
     'Exclusive or of these records'' digests: id, place, labels and text. NULL where no load has written it.';
 
+CREATE TABLE bootstrap_completions (
+    name         text PRIMARY KEY,
+    version      text NOT NULL,
+    run_id       text NOT NULL,
+    completed_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bootstrap_completions IS
+    'What each asset held when a run of it last ended well. Where it holds the same, `bootstrap run` starts no other.';
+
 CREATE TABLE bootstrap_events (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text NOT NULL,
@@ -750,6 +759,11 @@ COMMENT ON COLUMN bootstrap_requests.message IS 'Why it failed, for people.';
 COMMENT ON COLUMN bootstrap_requests.requested_at IS 'When it was asked for.';
 COMMENT ON COLUMN bootstrap_requests.started_at IS 'When its run began.';
 COMMENT ON COLUMN bootstrap_requests.finished_at IS 'When its run ended.';
+
+COMMENT ON COLUMN bootstrap_completions.name IS 'The source, or reference_index.';
+COMMENT ON COLUMN bootstrap_completions.version IS 'Version of what it held: archives, records, space and batches.';
+COMMENT ON COLUMN bootstrap_completions.run_id IS 'The run of Dagster that ended well.';
+COMMENT ON COLUMN bootstrap_completions.completed_at IS 'When it did.';
 
 COMMENT ON COLUMN bootstrap_breakers.name IS 'The account or source that it keeps from being sent.';
 COMMENT ON COLUMN bootstrap_breakers.open IS 'Whether it is open: then nothing is sent.';

@@ -1,0 +1,44 @@
+"""`bootstrap worker`: embed what is missing, beside any number of others."""
+
+from datetime import UTC, datetime
+
+import click
+from rich.markup import escape
+
+from bootstrap_assets import worker as workers
+from bootstrap_assets.cli.console import Number, errors, out
+from bootstrap_assets.cli.signals import stopping_signals
+from bootstrap_assets.embedding import context
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.registry import get_source
+
+DRAIN = 30.0
+"""Seconds that what is in flight may take to end after a signal."""
+
+
+@click.command()
+@click.option("--source", "sources", multiple=True, help="Only texts of this source; may be given several times.")
+@click.option("--idle-exit", is_flag=True, help="End when nothing is left, instead of waiting for more.")
+@click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before it costs more.")
+def worker(sources: tuple[str, ...], idle_exit: bool, max_cost: float | None) -> None:
+    """Embed what is missing, beside any number of other workers.
+
+    Texts are shared out by leases in the database: none is paid for twice, on however many machines. A worker
+    loads no source and changes no schema (`bootstrap run` or `bootstrap db upgrade` does). After SIGTERM it ends
+    what is in flight, within 30 seconds.
+    """
+    for name in sources:
+        get_source(name)
+    settings = load_settings()
+    with (
+        stopping_signals(within=DRAIN) as stop,
+        context.open_corpus(settings, max_cost=max_cost, stop=stop, upgrade=False) as corpus,
+    ):
+        work = workers.work(corpus, sources, idle_exit=idle_exit, report=_say)
+    cost = f", ${work.dollars:.4f}" if work.dollars else ""
+    what = f"{work.texts:,} texts embedded in {work.requests:,} request{'s' * (work.requests != 1)}"
+    out.print(f"nothing is left: {what}{cost}", soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    errors.print(f"{datetime.now(UTC):%H:%M:%S} {escape(line)}", soft_wrap=True)

@@ -1,0 +1,98 @@
+"""A worker: one of any number of processes that give texts the vectors they lack, until there are none.
+
+It loads no source and changes no schema. What another worker holds by lease is left to it, and waited for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import overview
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.embedding import completeness, stages
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.embedding.fill import Filled
+from bootstrap_assets.errors import BreakerOpenError, StoppedError, is_transient
+from bootstrap_assets.operations.progress import owner
+
+POLL = 2.0
+"""Seconds between two looks whether there is work: a look reads a few rows, however large the corpus."""
+
+LONGEST_PAUSE = 300.0
+"""Seconds at most between two attempts, while a provider or the database is away."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """What a worker has done."""
+
+    texts: int = 0
+    requests: int = 0
+    dollars: float = 0.0
+
+    def add(self, result: Filled) -> None:
+        """Add what was done to a source."""
+        self.texts += result.texts + result.pooled
+        self.requests += result.requests
+        self.dollars += result.cost
+
+
+def work(corpus: Corpus, sources: Sequence[str] = (), *, idle_exit: bool = False, report: Report) -> Work:
+    """Embed what some sources (none: all) lack, as it comes; with `idle_exit` only until nothing is left.
+
+    Ends with StoppedError at its next safe point when the corpus's stop is set. An error that may pass is waited
+    out, longer each time; any other is raised.
+    """
+    worker = _Worker(corpus, sources, report)
+    report(f"{owner()} works in the space {corpus.space.name}")
+    while True:
+        is_idle = worker.look()
+        if is_idle and idle_exit:
+            return worker.work
+        if corpus.stop.wait(POLL if is_idle else worker.pause):
+            raise StoppedError
+
+
+class _Worker:
+    def __init__(self, corpus: Corpus, sources: Sequence[str], report: Report) -> None:
+        self.work = Work()
+        self.pause = 0.0
+        self._corpus = corpus
+        self._sources = sources
+        self._report = report
+        self._version: str | None = None
+
+    def look(self) -> bool:
+        """Do what there is to do; returns whether nothing is left."""
+        try:
+            return self._look()
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, BreakerOpenError)):
+                raise
+            self.pause = min(LONGEST_PAUSE, max(1.0, self.pause * 2))
+            self._report(f"tries again in {self.pause:.0f} s: {error}")
+            return False
+
+    def _look(self) -> bool:
+        transact = self._corpus.database.transact
+        version = transact(partial(completeness.coverage_version, space=self._corpus.space))
+        if version == self._version:
+            return True
+        for source in self._sources or transact(overview.sources):
+            if transact(partial(_lacks, corpus=self._corpus, source=source)):
+                self._embed(source)
+        self.pause, self._version = 0.0, version
+        return False
+
+    def _embed(self, source: str) -> None:
+        result = pipeline.embed_records(self._corpus, source)
+        self.work.add(result)
+        cost = f", ${result.cost:.4f}" if result.cost else ""
+        self._report(f"{source}: {result.texts:,} texts in {result.seconds:.1f} s{cost}; now {result.status}")
+
+
+def _lacks(connection: Connection, corpus: Corpus, source: str) -> bool:
+    return bool(stages.count_embedded(connection, corpus.space, source).left)
