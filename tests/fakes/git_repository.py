@@ -46,6 +46,18 @@ class GitRepository:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.head
 
+    def commit_many(self, files: Mapping[str, bytes]) -> str:
+        """Commit many files on top of `main` at once, past the work tree."""
+        lines = b"".join(
+            b"M 644 inline %s\ndata %d\n%s\n" % (name.encode(), len(content), content)
+            for name, content in files.items()
+        )
+        start = b"commit refs/heads/main\ncommitter A <a@example.org> 1767225600 +0000\ndata 4\nmany\n"
+        self.git(
+            "-c", "core.compression=0", "fast-import", "--quiet", given=start + b"from refs/heads/main^0\n" + lines
+        )
+        return self.head
+
     def commit_tree(self, rows: Mapping[bytes, tuple[str, str]]) -> str:
         """Commit a flat tree with names that no work tree could have: name to (mode, object)."""
         listing = b"".join(

@@ -123,7 +123,7 @@ def test_a_submodule_and_a_link_out_of_the_tree_are_named_and_not_followed(
 
 
 def test_a_file_of_50_megabytes_does_not_come(origin: GitRepository, server: GitServer, root: Path) -> None:
-    origin.commit({"large.bin": os.urandom(50_000_000)})
+    origin.commit_many({"large.bin": os.urandom(50_000_000)})
     with clone(f"{server.url}/one", "", root, OWN, limits=Limits(clone_bytes=20_000_000)) as brought:
         [large] = [one for one in brought.entries() if one.name == b"large.bin"]
         assert (large.size, brought.read(large.oid)) == (-1, None)
@@ -133,7 +133,7 @@ def test_a_file_of_50_megabytes_does_not_come(origin: GitRepository, server: Git
 def test_a_commit_of_5000_files_comes_whole_and_one_with_more_than_the_limit_not(
     origin: GitRepository, root: Path
 ) -> None:
-    origin.commit({f"many/{number % 50}/f{number}.txt": f"{number}\n" for number in range(5000)})
+    origin.commit_many({f"many/{number % 50}/f{number}.txt": b"%d" % number for number in range(5000)})
     with clone(str(origin.folder), "", root, OWN) as brought:
         assert len(brought.entries()) == 5002
     with pytest.raises(TooMuchError, match="5,002 files"):
