@@ -34,11 +34,12 @@ from bootstrap_assets.errors import (
     NoCorpusError,
     SchemaError,
 )
+from bootstrap_assets.repositories.reader import Repositories
 from bootstrap_assets.search import query as searching
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.sources.registry import get_source
+from bootstrap_assets.sources.registry import get_source, searched_name
 from bootstrap_assets.status import read_status
 
 __all__ = (
@@ -197,6 +198,11 @@ class ReferenceCorpus:
         """
         return self._open().transact(partial(catalogue.find, identifier=str(identifier)))
 
+    @property
+    def repositories(self) -> Repositories:
+        """Git repositories: `index` them, then ask for `symbols`, `references`, `callers`, `dependencies`."""
+        return Repositories(self.settings, self._open)
+
     def run(
         self,
         sources: Names = (),
@@ -281,7 +287,7 @@ def _names(names: Names) -> tuple[str, ...]:
 
 
 def _source_names(sources: Names) -> tuple[str, ...]:
-    return tuple(get_source(name.lower()).name for name in _names(sources))
+    return tuple(map(searched_name, _names(sources)))
 
 
 def _mode(mode: Mode | str) -> Mode:

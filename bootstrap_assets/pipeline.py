@@ -29,6 +29,7 @@ from bootstrap_assets.errors import StoppedError
 from bootstrap_assets.operations import progress, retention
 from bootstrap_assets.operations.heartbeat import beating
 from bootstrap_assets.operations.progress import Tally
+from bootstrap_assets.repositories.records import SOURCE as REPOSITORIES
 from bootstrap_assets.search import index
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.settings import Settings
@@ -187,6 +188,7 @@ def retry_failures(
     hashes_by_source = corpus.database.transact(
         partial(failures.hashes_by_source, space=corpus.space, source=source, error_class=error_class)
     )
+    hashes_by_source.pop(REPOSITORIES, None)  # their jobs go on with them: repositories.jobs.retry
     hashes_by_source.pop(DOCUMENTS, None)
     results: dict[str, Filled] = {}
     if hashes_by_source:

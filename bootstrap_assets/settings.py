@@ -153,6 +153,27 @@ class Settings(BaseSettings):
     document_seconds: float = Field(
         default=600.0, gt=0, description="Seconds that the extraction of one document may take."
     )
+    repositories_at_work: int = Field(
+        default=3, ge=1, le=100, description="Repositories that are indexed at once, over all processes."
+    )
+    repository_retries: int = Field(
+        default=3, ge=0, le=10, description="Further attempts at indexing, after an error that may pass."
+    )
+    repository_retry_seconds: float = Field(
+        default=60.0, gt=0, description="Seconds before the first of them; each next waits twice as long."
+    )
+    repository_drain_seconds: float = Field(
+        default=30.0, ge=0, description="Seconds that an index at work may take to end when all is to stop."
+    )
+    repository_private: bool = Field(
+        default=False, description="Whether repositories are also asked at private addresses and by plain HTTP."
+    )
+    repository_host: str = Field(default="", description="The only host that gets the password below.")
+    repository_user: str = Field(default="", description="Who asks that host; unset: `git`.")
+    repository_password: SecretStr | None = Field(default=None, description="Password or token for that host.")
+    repository_helper: str = Field(
+        default="", description="Credential helper of git's that is asked about hosts, such as `store`."
+    )
     commonaccord_patterns: str = Field(
         default="G/Agt-NDA/**,G/NW-NDA/**",
         description="Which prose objects to take, as comma-separated patterns below Doc/; `**` takes all.",

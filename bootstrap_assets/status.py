@@ -1,5 +1,6 @@
 """What is in the corpus and how the last work on it ended, as plain values: `bootstrap status --json`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from bootstrap_assets.corpus import overview
@@ -7,6 +8,7 @@ from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import connect, existing_database_url
 from bootstrap_assets.embedding import breakers
 from bootstrap_assets.embedding.status import describe_corpus
+from bootstrap_assets.repositories import registry
 from bootstrap_assets.search import index
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.registry import SOURCES
@@ -23,6 +25,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         document = _complete(describe_corpus(connection), index.state(connection))
         for name, origin in overview.invented(connection).items():
             document["sources"][name] |= {"invented": True, "origin": origin}
+        document["repositories"] = asdict(registry.queue(connection))
         open_breakers = [breaker for breaker in breakers.listing(connection) if breaker.state != "closed"]
         return document | {"breakers": {breaker.name: breaker.reason for breaker in open_breakers}}
 
@@ -34,6 +37,7 @@ def _complete(document: dict[str, Any], index_state: dict[str, bool]) -> dict[st
         for name, source in (sources | document["sources"]).items()
     }
     document.setdefault("breakers", {})
+    document.setdefault("repositories", asdict(registry.Queue()))
     document["index"] = index_state
     return document
 

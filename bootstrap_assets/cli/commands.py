@@ -19,6 +19,10 @@ COMMANDS = {
     "report": ("report:report", "Write a page about the corpus."),
     "failures": ("failures:failures", "Records that could not be taken or embedded, and why."),
     "documents": ("documents:documents", "Tenants' own documents."),
+    "repositories": (
+        "repositories:repositories",
+        "Git repositories: what they define, what refers to what, what depends on what.",
+    ),
     "tenants": ("tenants:tenants", "Whose documents are kept apart from each other."),
     "spaces": ("spaces:spaces", "The models' vectors: one space is searched, others are built beside it."),
     "breaker": ("breaker:breaker", "Circuit breakers of providers and sources."),

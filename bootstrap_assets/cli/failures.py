@@ -24,6 +24,7 @@ from bootstrap_assets.documents.states import SOURCE as DOCUMENTS
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding import failures as letters
 from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.repositories.records import SOURCE as REPOSITORIES
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import get_source
 
@@ -130,6 +131,8 @@ def retry(source: str | None, error_class: str | None, max_cost: float | None) -
             "(`bootstrap run --force-refresh`)",
             soft_wrap=True,
         )
+    if sum(letter["source"] == REPOSITORIES for letter in rest):
+        out.print("those of repositories are tried again by `bootstrap repositories retry`", soft_wrap=True)
     if of_documents:
         command = "`bootstrap documents retry --tenant NAME` tries them again"
         out.print(f"{of_documents:,} of them are of tenants' documents: {command}", soft_wrap=True)

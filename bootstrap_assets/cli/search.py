@@ -19,7 +19,7 @@ from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking
 from bootstrap_assets.search.query import search as find
 from bootstrap_assets.search.snippets import MARK, shortened, snippets
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.sources.registry import get_source
+from bootstrap_assets.sources.registry import searched_name
 
 
 @click.command()
@@ -97,7 +97,7 @@ def search(
 ) -> None:
     """Find the records that answer TEXT best."""
     settings = load_settings()
-    names = tuple(get_source(name.lower()).name for name in sources)
+    names = tuple(map(searched_name, sources))
     filters = Filters(names, categories, granularities, labels, documents, tenant)
     ranking = Ranking(vector_weight=vector_weight, text_weight=text_weight, fusion_constant=fusion_constant)
     url = existing_database_url(settings)

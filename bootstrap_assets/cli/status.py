@@ -92,6 +92,13 @@ def _print_rest(document: dict[str, Any]) -> None:
         if source["message"]:
             colour = "red" if source["status"] == "failed" else "yellow"
             out.print(f"[{colour}]{name}: {escape(source['message'])}[/]", soft_wrap=True)
+    queue = document["repositories"]
+    if any(queue.values()):
+        out.print(
+            f"repositories: {queue['waiting']:,} waiting, {queue['processing']:,} at work; "
+            f"{queue['failed']:,} of {queue['ended']:,} failed since yesterday",
+            soft_wrap=True,
+        )
     for name, reason in document["breakers"].items():
         out.print(f"[red]circuit breaker {name} is open: {escape(reason)}[/]", soft_wrap=True)
     _print_building(document)

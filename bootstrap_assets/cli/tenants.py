@@ -10,6 +10,7 @@ from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, database_url, existing_database_url
 from bootstrap_assets.documents import removal, rights
 from bootstrap_assets.documents import tenants as stored
+from bootstrap_assets.repositories import removal as repositories
 from bootstrap_assets.settings import load_settings
 
 tenant = click.argument("name", metavar="TENANT")
@@ -59,6 +60,7 @@ def remove(name: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"remove {name} with all its documents?", abort=True, err=True)
     with Database(existing_database_url(load_settings())) as database:
+        repositories.remove_of_tenant(database, name)
         documents = removal.remove_tenant(database, name)
     out.print(f"{escape(name)} is removed, with {documents:,} document{'s' * (documents != 1)}")
 

@@ -72,8 +72,11 @@ def executor() -> dg.ExecutorDefinition:
     return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
-DOCUMENT_ASSETS = ("document_text", "document_passages", "document_embeddings", "document_connections")
-"""Those of tenants' documents, which have jobs of their own: defs/documents.py."""
+DOCUMENT_ASSETS = (
+    *("document_text", "document_passages", "document_embeddings", "document_connections"),
+    "repository_index",
+)
+"""Of tenants' documents and of repositories: their jobs are in defs/documents.py and defs/repositories.py."""
 
 
 def whole_job() -> Any:

@@ -24,6 +24,8 @@ READABLE = (
         "document_states",
         "embedding_spaces",
     ),
+    *("repositories", "index_jobs", "repository_snapshots", "repository_files"),
+    *("repository_symbols", "repository_references", "repository_dependencies"),
 )
 """Tables and views that an application's role may read."""
 

@@ -18,6 +18,18 @@ SOURCES: dict[str, Source] = {
 }
 
 
+BESIDE = ("documents", "repositories")
+"""Sources of records that nothing here loads: tenants' documents, and files of repositories."""
+
+
+def searched_name(name: str) -> str:
+    """The name of a source that is searched, in lower case; ConfigurationError for an unknown one."""
+    low = name.lower()
+    if low not in SOURCES and low not in BESIDE:
+        raise ConfigurationError(f"unknown source {name!r}; known: {', '.join((*SOURCES, *BESIDE))}")
+    return low
+
+
 def get_source(name: str) -> Source:
     """The source of that name; ConfigurationError for an unknown one."""
     if name not in SOURCES:

@@ -13,6 +13,9 @@ DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, re
     reference_label_scores, reference_text_scores, reference_phrase, reference_word, reference_passes, reference_lower,
     bootstrap_stored, bootstrap_record_digest, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
 DROP TYPE IF EXISTS reference_ranked, reference_space, reference_question, reference_filters;
+DROP FUNCTION IF EXISTS repository_swap;
+DROP TABLE IF EXISTS index_jobs, repositories, repository_dependencies, repository_references, repository_symbols,
+    repository_files, repository_snapshots, repository_blobs;
 DROP TABLE IF EXISTS document_extractions, document_files, document_states, bootstrap_tenants;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
     reference_text_changes, reference_unsettled_texts, reference_counted_texts, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,

@@ -703,6 +703,7 @@ COMMENT ON COLUMN reference_records.tenant_id IS 'Whose it is, as of its documen
 COMMENT ON COLUMN reference_records.char_start IS 'Where it begins in raw_text, in characters from 0; NULL where it is not a piece of it.';
 COMMENT ON COLUMN reference_records.char_end IS 'Where it ends in raw_text, exclusive.';
 COMMENT ON COLUMN reference_records.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
+COMMENT ON COLUMN reference_records.tenant_id IS 'Whose record it is; NULL for the reference corpus.';
 COMMENT ON COLUMN reference_records.label_tsv IS 'Words of category and hypothesis as the search looks them up.';
 COMMENT ON COLUMN reference_records.created_at IS 'When it was first loaded.';
 COMMENT ON COLUMN reference_records.updated_at IS 'When a load last changed it.';
@@ -771,3 +772,246 @@ COMMENT ON COLUMN bootstrap_breakers.reason IS 'Why it was opened, for people.';
 COMMENT ON COLUMN bootstrap_breakers.opened_at IS 'When it was opened.';
 COMMENT ON COLUMN bootstrap_breakers.retry_at IS 'From when on one request may try.';
 COMMENT ON COLUMN bootstrap_breakers.probe_until IS 'Until when that request may take; no other tries meanwhile.';
+
+-- Repositories -------------------------------------------------------------------------------------------------------
+
+CREATE TABLE repository_blobs (
+    oid      text NOT NULL,
+    language text NOT NULL,
+    version  integer NOT NULL,
+    content  bytea NOT NULL,
+    PRIMARY KEY (oid, language, version)
+);
+COMMENT ON TABLE repository_blobs IS 'What a parser said of a blob, whatever repositories and commits have it: it is parsed once.';
+COMMENT ON COLUMN repository_blobs.oid IS 'The hash that git knows the blob by.';
+COMMENT ON COLUMN repository_blobs.language IS 'The language that it was read as.';
+COMMENT ON COLUMN repository_blobs.version IS 'The version of the readers (repositories/languages).';
+COMMENT ON COLUMN repository_blobs.content IS 'Symbols and raw references: JSON, packed by zlib.';
+
+CREATE TABLE repository_snapshots (
+    repository text PRIMARY KEY,
+    address    text NOT NULL,
+    ref        text NOT NULL,
+    commit_id  text NOT NULL,
+    version    integer NOT NULL,
+    tenant_id  text,
+    indexed_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE repository_snapshots IS 'The commit that the index of each repository is of.';
+COMMENT ON COLUMN repository_snapshots.repository IS 'The name that it was added by.';
+COMMENT ON COLUMN repository_snapshots.address IS 'Where it is cloned from; it never holds a password.';
+COMMENT ON COLUMN repository_snapshots.ref IS 'The ref that is followed; empty: the default branch.';
+COMMENT ON COLUMN repository_snapshots.commit_id IS 'The commit.';
+COMMENT ON COLUMN repository_snapshots.version IS 'The version of what read it.';
+COMMENT ON COLUMN repository_snapshots.tenant_id IS 'Whose it is; NULL: everybody''s.';
+COMMENT ON COLUMN repository_snapshots.indexed_at IS 'When this index took the place of the one before.';
+
+CREATE TABLE repository_files (
+    repository        text NOT NULL REFERENCES repository_snapshots ON DELETE CASCADE,
+    path              text NOT NULL,
+    oid               text NOT NULL,
+    size              bigint NOT NULL,
+    language          text NOT NULL,
+    reason            text NOT NULL,
+    lines             integer NOT NULL,
+    cycle             integer,
+    findings          jsonb NOT NULL,
+    references_digest bytea NOT NULL,
+    reach             text[] NOT NULL,
+    PRIMARY KEY (repository, path)
+);
+COMMENT ON TABLE repository_files IS 'The files of a repository''s commit, read or not.';
+COMMENT ON COLUMN repository_files.repository IS 'The repository.';
+COMMENT ON COLUMN repository_files.path IS 'Its path; bytes that are no text stand there as \xff.';
+COMMENT ON COLUMN repository_files.oid IS 'The hash that git knows its content by.';
+COMMENT ON COLUMN repository_files.size IS 'Bytes; -1 where it was left out for its size, or is no file.';
+COMMENT ON COLUMN repository_files.language IS 'Its language; empty where it was not read.';
+COMMENT ON COLUMN repository_files.reason IS 'Why it was not read; empty where it was.';
+COMMENT ON COLUMN repository_files.lines IS 'Lines, of what has a parser.';
+COMMENT ON COLUMN repository_files.cycle IS 'Number of the cycle of dependencies that it is in; NULL: none.';
+COMMENT ON COLUMN repository_files.findings IS 'What the parser noticed: [code, message, line] each.';
+COMMENT ON COLUMN repository_files.references_digest IS 'Digest of its references: those of a file are written anew only when it changes.';
+COMMENT ON COLUMN repository_files.reach IS 'The other files that were read to resolve its references: while these stay, so do they.';
+
+CREATE TABLE repository_symbols (
+    id             uuid PRIMARY KEY,
+    repository     text NOT NULL,
+    path           text NOT NULL,
+    kind           text NOT NULL,
+    qualified_name text NOT NULL,
+    ordinal        integer NOT NULL,
+    name           text NOT NULL,
+    signature      text NOT NULL,
+    docstring      text NOT NULL,
+    line           integer NOT NULL,
+    end_line       integer NOT NULL,
+    visibility     text NOT NULL,
+    FOREIGN KEY (repository, path) REFERENCES repository_files ON DELETE CASCADE
+);
+CREATE INDEX repository_symbols_path ON repository_symbols (repository, path);
+CREATE INDEX repository_symbols_name ON repository_symbols USING hash (qualified_name);
+COMMENT ON TABLE repository_symbols IS 'What the files of a repository define.';
+COMMENT ON COLUMN repository_symbols.id IS 'Computed from repository, path, kind, qualified name and ordinal: it stays over commits.';
+COMMENT ON COLUMN repository_symbols.repository IS 'The repository.';
+COMMENT ON COLUMN repository_symbols.path IS 'The file.';
+COMMENT ON COLUMN repository_symbols.kind IS 'function, class, method, section, key, table and so on.';
+COMMENT ON COLUMN repository_symbols.qualified_name IS 'Its name with those of what it stands in.';
+COMMENT ON COLUMN repository_symbols.ordinal IS 'Counts symbols of one file with the same kind and qualified name, from 0.';
+COMMENT ON COLUMN repository_symbols.name IS 'Its own name.';
+COMMENT ON COLUMN repository_symbols.signature IS 'Its definition up to the body, on one line.';
+COMMENT ON COLUMN repository_symbols.docstring IS 'What is written about it in the code; of a section its text.';
+COMMENT ON COLUMN repository_symbols.line IS 'Its first line, from 1.';
+COMMENT ON COLUMN repository_symbols.end_line IS 'Its last line.';
+COMMENT ON COLUMN repository_symbols.visibility IS 'public, private, exported or what else the language has.';
+
+CREATE TABLE repository_references (
+    repository text NOT NULL,
+    path       text NOT NULL,
+    line       integer NOT NULL,
+    col        integer NOT NULL,
+    name       text NOT NULL,
+    kind       text NOT NULL,
+    scope      text NOT NULL,
+    to_path    text NOT NULL,
+    to_name    text NOT NULL,
+    to_line    integer NOT NULL,
+    package    text NOT NULL,
+    how        text NOT NULL,
+    confidence real NOT NULL,
+    FOREIGN KEY (repository, path) REFERENCES repository_files ON DELETE CASCADE
+);
+CREATE INDEX repository_references_path ON repository_references (repository, path);
+CREATE INDEX repository_references_to ON repository_references USING hash (to_name) WHERE to_name <> '';
+COMMENT ON TABLE repository_references IS 'What the files of a repository refer to, resolved or not.';
+COMMENT ON COLUMN repository_references.repository IS 'The repository.';
+COMMENT ON COLUMN repository_references.path IS 'The file that refers.';
+COMMENT ON COLUMN repository_references.line IS 'The line, from 1.';
+COMMENT ON COLUMN repository_references.col IS 'The byte in the line, from 0.';
+COMMENT ON COLUMN repository_references.name IS 'The name that stands there.';
+COMMENT ON COLUMN repository_references.kind IS 'call, import, inheritance or use.';
+COMMENT ON COLUMN repository_references.scope IS 'Qualified name of the symbol around it; empty: the file.';
+COMMENT ON COLUMN repository_references.to_path IS 'The file that it leads to; empty: not in the repository, or not known.';
+COMMENT ON COLUMN repository_references.to_name IS 'Qualified name of the symbol that it leads to; empty: the file as a whole.';
+COMMENT ON COLUMN repository_references.to_line IS 'The line of that symbol; 0 without one.';
+COMMENT ON COLUMN repository_references.package IS 'What lies outside the repository and is meant; `builtins`: the language itself.';
+COMMENT ON COLUMN repository_references.how IS 'How it was resolved: scope, file, import, package or unique; empty: it was not.';
+COMMENT ON COLUMN repository_references.confidence IS 'How often what was resolved so is right, from 0 to 1.';
+
+CREATE TABLE repository_dependencies (
+    repository text NOT NULL,
+    from_path  text NOT NULL,
+    to_path    text NOT NULL,
+    package    text NOT NULL,
+    PRIMARY KEY (repository, from_path, to_path, package),
+    FOREIGN KEY (repository, from_path) REFERENCES repository_files ON DELETE CASCADE
+);
+COMMENT ON TABLE repository_dependencies IS 'What the files of a repository depend on: a file of it, or a package.';
+COMMENT ON COLUMN repository_dependencies.repository IS 'The repository.';
+COMMENT ON COLUMN repository_dependencies.from_path IS 'The file that depends.';
+COMMENT ON COLUMN repository_dependencies.to_path IS 'The file that it depends on; empty: a package.';
+COMMENT ON COLUMN repository_dependencies.package IS 'The package that it depends on; empty: a file.';
+
+CREATE TABLE repositories (
+    name       text PRIMARY KEY,
+    address    text NOT NULL,
+    ref        text NOT NULL,
+    tenant_id  text REFERENCES bootstrap_tenants,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX repositories_tenant ON repositories (tenant_id);
+COMMENT ON TABLE repositories IS 'The repositories that are kept indexed.';
+COMMENT ON COLUMN repositories.name IS 'The name that it was added by.';
+COMMENT ON COLUMN repositories.address IS 'Where it is cloned from; it never holds a password.';
+COMMENT ON COLUMN repositories.ref IS 'The ref that is followed; empty: the default branch.';
+COMMENT ON COLUMN repositories.tenant_id IS 'Whose it is; NULL: everybody''s.';
+COMMENT ON COLUMN repositories.created_at IS 'When it was added.';
+
+CREATE TABLE index_jobs (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    repository     text NOT NULL REFERENCES repositories ON DELETE CASCADE,
+    address        text NOT NULL,
+    ref            text NOT NULL,
+    revision       text NOT NULL,
+    tenant_id      text,
+    correlation_id text NOT NULL,
+    status         text NOT NULL DEFAULT 'pending' CHECK (status IN (
+                       'pending', 'processing', 'completed', 'completed_with_findings', 'failed', 'cancelled')),
+    stage          text NOT NULL DEFAULT '',
+    stage_seconds  jsonb NOT NULL DEFAULT '{}',
+    commit_id      text NOT NULL DEFAULT '',
+    attempts       integer NOT NULL DEFAULT 0,
+    not_before     timestamptz NOT NULL DEFAULT '-infinity',
+    files          integer,
+    symbols        integer,
+    "references"   integer,
+    dependencies   integer,
+    findings       integer,
+    error_class    text,
+    reason         text,
+    owner          text,
+    heartbeat_at   timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    began_at       timestamptz,
+    ended_at       timestamptz
+);
+-- Asking for the same commit while it is under way is one job.
+CREATE UNIQUE INDEX index_jobs_under_way ON index_jobs (repository, revision) WHERE status IN ('pending', 'processing');
+CREATE INDEX index_jobs_repository ON index_jobs (repository, id);
+COMMENT ON TABLE index_jobs IS
+    'What was asked to be indexed, and how that went. A failed one is a dead letter: it holds all that is needed to try again.';
+COMMENT ON COLUMN index_jobs.id IS 'Number of the job.';
+COMMENT ON COLUMN index_jobs.repository IS 'The repository.';
+COMMENT ON COLUMN index_jobs.address IS 'Its address when the job was asked for.';
+COMMENT ON COLUMN index_jobs.ref IS 'The ref that was followed then.';
+COMMENT ON COLUMN index_jobs.revision IS 'The commit that was asked for; empty: that of the ref when the work begins.';
+COMMENT ON COLUMN index_jobs.tenant_id IS 'Whose it is; NULL: everybody''s.';
+COMMENT ON COLUMN index_jobs.correlation_id IS 'Stands in every line of the log that is about this job.';
+COMMENT ON COLUMN index_jobs.status IS 'pending, processing, completed, completed_with_findings, failed or cancelled.';
+COMMENT ON COLUMN index_jobs.stage IS 'The stage that began last: clone, discover, parse, symbols, references, dependencies, store or embed.';
+COMMENT ON COLUMN index_jobs.stage_seconds IS 'Seconds of each stage that ended, of the last attempt.';
+COMMENT ON COLUMN index_jobs.commit_id IS 'The commit that was indexed.';
+COMMENT ON COLUMN index_jobs.attempts IS 'How often the work was begun.';
+COMMENT ON COLUMN index_jobs.not_before IS 'When it is tried again, after an error that may pass.';
+COMMENT ON COLUMN index_jobs.files IS 'Files that were read.';
+COMMENT ON COLUMN index_jobs.symbols IS 'Symbols of the index.';
+COMMENT ON COLUMN index_jobs."references" IS 'References of the index, resolved or not.';
+COMMENT ON COLUMN index_jobs.dependencies IS 'Dependencies of the index, on files and on packages.';
+COMMENT ON COLUMN index_jobs.findings IS 'What somebody should know of: files that do not parse, texts without a vector.';
+COMMENT ON COLUMN index_jobs.error_class IS 'Class of the last error.';
+COMMENT ON COLUMN index_jobs.reason IS 'The last error, for people; no password stands in it.';
+COMMENT ON COLUMN index_jobs.owner IS 'The process that works on it.';
+COMMENT ON COLUMN index_jobs.heartbeat_at IS 'Its last sign of life.';
+COMMENT ON COLUMN index_jobs.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN index_jobs.began_at IS 'When the work on it last began.';
+COMMENT ON COLUMN index_jobs.ended_at IS 'When it ended.';
+
+\i repositories/functions/repository_swap.sql
+
+-- Row security of repositories: as that of the corpus. Blobs are of all tenants: only the pipeline sees them.
+
+DO $$
+DECLARE
+    owned text;
+BEGIN
+    FOREACH owned IN ARRAY '{repositories, index_jobs, repository_blobs, repository_snapshots, repository_files,
+                            repository_symbols, repository_references, repository_dependencies}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', owned);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', owned);
+        EXECUTE format('CREATE POLICY pipeline ON %I TO %I USING (current_setting(''bootstrap.pipeline'', true) = ''on'')',
+                       owned, current_user);
+    END LOOP;
+    FOREACH owned IN ARRAY '{repositories, index_jobs, repository_snapshots}'::text[] LOOP
+        EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT USING (reference_is_visible(tenant_id))', owned);
+    END LOOP;
+    FOREACH owned IN ARRAY '{repository_files, repository_symbols, repository_references, repository_dependencies}'::text[] LOOP
+        EXECUTE format('CREATE POLICY tenant ON %I FOR SELECT USING (repository IN (SELECT repository FROM repository_snapshots))',
+                       owned);
+    END LOOP;
+    -- What the planner expects is told to whoever asks for a plan: no samples are kept of what may be a tenant's own.
+    FOR owned IN SELECT format('ALTER TABLE %I ALTER %I SET STATISTICS 0', c.relname, a.attname)
+                 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+                   AND (c.relname IN ('repositories', 'index_jobs') OR c.relname LIKE 'repository\_%') LOOP
+        EXECUTE owned;
+    END LOOP;
+END $$;
