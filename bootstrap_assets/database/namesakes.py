@@ -11,8 +11,10 @@ _SCRIPT = Path(__file__).parent / "migrations" / "versions" / "0102_schema.up.sq
 _NEW = (
     *("bootstrap_tenants", "document_states", "document_files", "document_extractions"),
     *("reference_unsettled_texts", "reference_counted_texts", "bootstrap_completions"),
+    *("repositories", "repository_blobs", "repository_dependencies", "repository_files", "repository_references"),
+    *("repository_snapshots", "repository_symbols", "index_jobs"),
 )
-"""Tables that versions before 0102 did not make."""
+"""Tables that versions before 0103 did not all make."""
 
 _COMMENTS = """
 SELECT relname, obj_description(oid, 'pg_class') FROM pg_class

@@ -83,17 +83,18 @@ def test_a_database_of_a_version_before_the_first_release_is_refused_and_can_be_
         assert connection.execute("SELECT count(*) FROM reference_lexemes").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("table", ["document_files", "index_jobs", "bootstrap_completions"])
 def test_a_reset_of_an_older_version_leaves_a_users_table_of_a_new_name_alone(
-    database_url: str,
+    database_url: str, table: str
 ) -> None:
     with connect(database_url) as connection:
         connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0100'")
-        connection.execute("DROP TABLE document_files")
-        connection.execute("CREATE TABLE document_files AS SELECT 'precious' AS content")
-    with pytest.raises(SchemaError, match="did not make the table document_files"):
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"CREATE TABLE {table} AS SELECT 'precious' AS content")
+    with pytest.raises(SchemaError, match=f"did not make the table {table}"):
         schema.reset(database_url)
     with connect(database_url) as connection:
-        assert connection.execute("SELECT content FROM document_files").fetchone() == ("precious",)
+        assert connection.execute(f"SELECT content FROM {table}").fetchone() == ("precious",)
         assert schema.current(connection) == "0100"
 
 
