@@ -232,6 +232,37 @@ WITH difference AS MATERIALIZED (
 )
 SELECT coalesce(array_agg(lexeme), '{}') FROM words WHERE texts <= 0
 
+-- name: settle_impact_mean
+-- Once: lists are in order of it. The index step begins again with another one where this is no longer right.
+UPDATE reference_text_totals SET impact_mean = mean_tokens WHERE impact_mean IS NULL AND texts > 0
+
+-- name: settle_piles
+-- What everybody may find is in no tenant's pile besides.
+WITH pile AS MATERIALIZED (
+    SELECT DISTINCT r.content_hash, reference_pile(r.tenant_id, t.tokens, a.is_section) AS pile
+    FROM (
+        SELECT content_hash, bool_or(granularity = 'section') AS is_section, bool_or(tenant_id IS NULL) AS is_everybodys
+        FROM reference_records WHERE content_hash = ANY (%(hashes)s) GROUP BY content_hash
+    ) a JOIN reference_records r USING (content_hash) JOIN reference_texts t USING (content_hash)
+    WHERE r.tenant_id IS NULL OR NOT a.is_everybodys
+), went AS (
+    DELETE FROM reference_text_words w WHERE w.content_hash = ANY (%(hashes)s)
+      AND NOT EXISTS (SELECT FROM pile p WHERE p.content_hash = w.content_hash AND p.pile = w.pile)
+    RETURNING w.pile
+), came AS (
+    INSERT INTO reference_text_words (content_hash, pile, impacts)
+    SELECT p.content_hash, p.pile, reference_impacts(t.content_tsv, t.tokens, coalesce(m.mean, 100))
+    FROM pile p JOIN reference_texts t USING (content_hash)
+    CROSS JOIN (SELECT max(impact_mean) AS mean FROM reference_text_totals) m
+    WHERE NOT EXISTS (SELECT FROM reference_text_words w WHERE w.content_hash = p.content_hash AND w.pile = p.pile)
+)
+SELECT coalesce(array_agg(DISTINCT pile), '{}') FROM went
+
+-- name: forget_piles
+-- Of a tenant that has nothing any more no word stays.
+DELETE FROM reference_postings p WHERE p.pile = ANY (%(piles)s)
+  AND NOT EXISTS (SELECT FROM reference_text_words w WHERE w.pile = p.pile)
+
 -- name: forget_words
 DELETE FROM reference_lexemes WHERE lexeme = ANY (%(words)s) AND texts <= 0
 
