@@ -1,10 +1,15 @@
 CREATE OR REPLACE FUNCTION reference_few_texts(filters reference_filters, most integer) RETURNS bytea[]
-LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
-    -- Planned each time for these filters: some of them name documents, which an index knows.
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     few bytea[];
 BEGIN
-    IF (filters).phrase IS NULL THEN
+    IF (filters).documents IS NOT NULL AND (filters).phrase IS NULL THEN  -- which an index knows
+        SELECT array_agg(f.content_hash) INTO few FROM (
+            SELECT r.content_hash FROM unnest((filters).documents) d (id) CROSS JOIN LATERAL (
+                SELECT * FROM reference_records r WHERE r.document_id = d.id OFFSET 0) r
+            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
+            LIMIT most + 1) f;
+    ELSIF (filters).phrase IS NULL THEN
         SELECT array_agg(f.content_hash) INTO few FROM (
             SELECT r.content_hash FROM reference_records r
             WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION reference_text_candidates(
     words text[], weights double precision[], filters reference_filters, candidates integer
-) RETURNS bytea[] LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+) RETURNS bytea[] LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan SET enable_memoize = off AS $$
     -- Lists are read from their tops down to where a word adds less than `least` to a score. What a text has there is a
     -- lower bound of its score; with what the unread rest of each other list could add it is an upper bound (the NRA of
     -- Fagin, Lotem and Naor 2003, with blocks as in Ding and Suel 2011). Who could still be among the best is scored by
@@ -19,8 +19,10 @@ DECLARE
     piles   CONSTANT text[] := ARRAY(
         SELECT o.owner || k.kind FROM unnest(ARRAY['', tenant]) o (owner) CROSS JOIN unnest(kinds) k (kind) WHERE o.owner IS NOT NULL);
     through CONSTANT integer := (SELECT coalesce(max(s.through), 0) FROM reference_segments s);
+    pool    integer := 4 * candidates;  -- so many of the first are asked whether they pass the filters
     least   double precision := 0;
     read    bigint;
+    texts   bigint;
     unseen  double precision;  -- what a text could score that is in no block that was read
     bound   double precision;
     numbers integer[];
@@ -54,7 +56,7 @@ BEGIN
             WHERE t.number > through AND t.pile = ANY (piles) AND (t.impacts <#> asked) < 0
         ), best AS MATERIALIZED (
             SELECT t.content_hash, -(t.impacts <#> asked) AS score
-            FROM (SELECT s.number FROM seen s ORDER BY s.lower DESC, s.number OFFSET 0) o
+            FROM (SELECT s.number FROM seen s ORDER BY s.lower DESC, s.number LIMIT pool) o
             JOIN LATERAL (SELECT * FROM reference_text_words w WHERE w.number = o.number OFFSET 0) t ON true
             WHERE (
                 SELECT true FROM reference_records r WHERE r.content_hash = t.content_hash AND reference_passes(
@@ -65,12 +67,17 @@ BEGIN
         ), limits AS MATERIALIZED (
             SELECT CASE WHEN count(*) >= candidates THEN min(b.score) * 0.99999 ELSE 0 END AS bound FROM best b
         )
-        SELECT (SELECT sum(s.places) FROM seen s), rest.unseen, limits.bound,
+        SELECT c.places, c.texts, rest.unseen, limits.bound,
                CASE WHEN least > 0 THEN (
                    SELECT array_agg(n.number) FROM (
                        SELECT s.number FROM seen s WHERE s.upper >= limits.bound ORDER BY s.upper DESC LIMIT close + 1) n) END,
                CASE WHEN least = 0 THEN (SELECT array_agg(b.content_hash) FROM best b) END
-        INTO read, unseen, bound, numbers, best FROM rest CROSS JOIN limits;
+        INTO read, texts, unseen, bound, numbers, best
+        FROM rest CROSS JOIN limits CROSS JOIN (SELECT sum(s.places) AS places, count(*) AS texts FROM seen s) c;
+        IF bound = 0 AND pool < texts THEN
+            pool := 10 * pool;
+            CONTINUE;
+        END IF;
         IF least = 0 THEN
             RETURN coalesce(best, '{}');  -- all of the lists was read, and their sums are the scores
         END IF;
