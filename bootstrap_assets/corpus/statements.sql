@@ -252,9 +252,8 @@ WITH pile AS MATERIALIZED (
     RETURNING w.pile
 ), came AS (
     INSERT INTO reference_text_words (content_hash, pile, impacts)
-    SELECT p.content_hash, p.pile, reference_impacts(t.content_tsv, t.tokens, coalesce(m.mean, 100))
+    SELECT p.content_hash, p.pile, reference_impacts(t.content_tsv, t.tokens, coalesce((SELECT impact_mean FROM reference_text_totals), 100))
     FROM pile p JOIN reference_texts t ON t.content_hash = p.content_hash AND t.content_hash = ANY (%(hashes)s)
-    CROSS JOIN (SELECT max(impact_mean) AS mean FROM reference_text_totals) m
     WHERE (SELECT true FROM reference_text_words w WHERE w.content_hash = p.content_hash AND w.pile = p.pile) IS NULL
 )
 SELECT coalesce(array_agg(DISTINCT pile) FILTER (WHERE pile NOT IN ('', '/section', '/long')), '{}') FROM went
