@@ -14,7 +14,7 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
-.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -48,6 +48,9 @@ bench-documents: $(DEV_STAMP)  ## Tenants' documents through all stages: long on
 
 bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per second, memory.
 	@$(BIN)/python -m benchmarks.extraction
+
+bench-search: $(DEV_STAMP)  ## Searches of all kinds against a bare kNN, in 38,000 generated texts.
+	@$(BIN)/python -m benchmarks.search
 
 chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos

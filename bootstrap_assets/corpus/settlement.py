@@ -35,17 +35,23 @@ def is_settled(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
+def lock(connection: Connection) -> None:
+    """Let nothing be settled by others until the transaction ends."""
+    connection.execute(statement("lock_settlement"), {"key": _LOCK})
+
+
 def _moment(connection: Connection) -> Any:
     [moment] = connection.execute(statement("moment")).fetchone() or (None,)
     return moment
 
 
 def _settle_some(connection: Connection, moment: Any) -> int:
-    connection.execute(statement("lock_settlement"), {"key": _LOCK})
+    lock(connection)
     rows = connection.execute(statement("take_unsettled"), {"moment": moment, "limit": AT_ONCE})
     hashes = [row[0] for row in rows]
     if hashes:
         _settle_words(connection, hashes)
+        _settle_piles(connection, hashes)
         _delete_orphans(connection, hashes)
         connection.execute(statement("sum_up_changes"))
     return len(hashes)
@@ -55,6 +61,14 @@ def _settle_words(connection: Connection, hashes: Collection[bytes]) -> None:
     row = connection.execute(statement("settle_words"), {"hashes": list(hashes)}).fetchone()
     if row and row[0]:
         connection.execute(statement("forget_words"), {"words": row[0]})
+
+
+def _settle_piles(connection: Connection, hashes: Collection[bytes]) -> None:
+    """Bring what the words of texts add to their scores to the texts that records have."""
+    connection.execute(statement("settle_impact_mean"))
+    row = connection.execute(statement("settle_piles"), {"hashes": list(hashes)}).fetchone()
+    if row and row[0]:
+        connection.execute(statement("forget_piles"), {"piles": row[0]})
 
 
 def _delete_orphans(connection: Connection, hashes: Collection[bytes]) -> None:

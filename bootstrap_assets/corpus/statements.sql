@@ -232,6 +232,38 @@ WITH difference AS MATERIALIZED (
 )
 SELECT coalesce(array_agg(lexeme), '{}') FROM words WHERE texts <= 0
 
+-- name: settle_impact_mean
+-- Once: lists are in order of it. The index step begins again with another one where this is no longer right.
+UPDATE reference_text_totals SET impact_mean = mean_tokens WHERE impact_mean IS NULL AND texts > 0
+
+-- name: settle_piles
+-- What everybody may find is in no tenant's pile besides.
+WITH pile AS MATERIALIZED (
+    SELECT DISTINCT r.content_hash, reference_pile(r.tenant_id, t.tokens, a.is_section) AS pile
+    FROM (
+        SELECT content_hash, bool_or(granularity = 'section') AS is_section, bool_or(tenant_id IS NULL) AS is_everybodys
+        FROM reference_records WHERE content_hash = ANY (%(hashes)s) GROUP BY content_hash
+    ) a JOIN reference_records r USING (content_hash) JOIN reference_texts t USING (content_hash)
+    WHERE r.content_hash = ANY (%(hashes)s) AND t.content_hash = ANY (%(hashes)s)
+      AND (r.tenant_id IS NULL OR NOT a.is_everybodys)
+), went AS (
+    DELETE FROM reference_text_words w WHERE w.content_hash = ANY (%(hashes)s)
+      AND NOT EXISTS (SELECT FROM pile p WHERE p.content_hash = w.content_hash AND p.pile = w.pile)
+    RETURNING w.pile
+), came AS (
+    INSERT INTO reference_text_words (content_hash, pile, impacts)
+    SELECT p.content_hash, p.pile, reference_impacts(t.content_tsv, t.tokens, coalesce((SELECT impact_mean FROM reference_text_totals), 100))
+    FROM pile p JOIN reference_texts t ON t.content_hash = p.content_hash AND t.content_hash = ANY (%(hashes)s)
+    WHERE (SELECT true FROM reference_text_words w WHERE w.content_hash = p.content_hash AND w.pile = p.pile) IS NULL
+)
+SELECT coalesce(array_agg(DISTINCT pile) FILTER (WHERE pile NOT IN ('', '/section', '/long')), '{}') FROM went
+
+-- name: forget_piles
+-- Of a tenant that has nothing any more no word stays.
+DELETE FROM reference_postings WHERE pile = ANY (ARRAY(
+    SELECT u.pile FROM unnest(%(piles)s::text[]) u (pile)
+    WHERE (SELECT true FROM reference_text_words w WHERE w.pile = u.pile LIMIT 1) IS NULL))
+
 -- name: forget_words
 DELETE FROM reference_lexemes WHERE lexeme = ANY (%(words)s) AND texts <= 0
 

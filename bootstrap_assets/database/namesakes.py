@@ -13,6 +13,7 @@ _NEW = (
     *("reference_unsettled_texts", "reference_counted_texts", "bootstrap_completions"),
     *("repositories", "repository_blobs", "repository_dependencies", "repository_files", "repository_references"),
     *("repository_snapshots", "repository_symbols", "index_jobs"),
+    *("reference_text_words", "reference_postings", "reference_segments"),
 )
 """Tables that versions before 0103 did not all make."""
 

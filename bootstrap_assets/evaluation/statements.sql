@@ -59,12 +59,19 @@ INSERT INTO pg_temp.reference_records
     (id, document_id, content_hash, source, source_id, granularity, char_start, char_end, section_hash)
 SELECT gen_random_uuid(), document_id, content_hash, 'contract_nli', source_id, 'span', char_start, char_end, section_hash
 FROM pg_temp.evaluation_spans;
+CREATE TEMP TABLE pg_temp.reference_text_words (LIKE reference_text_words INCLUDING INDEXES);
+INSERT INTO pg_temp.reference_text_words (number, content_hash, pile, impacts)
+SELECT row_number() OVER (ORDER BY t.content_hash), t.content_hash, reference_pile(NULL, t.tokens, false),
+       reference_impacts(t.content_tsv, t.tokens, coalesce(m.mean, 100))
+FROM pg_temp.reference_texts t CROSS JOIN (SELECT max(impact_mean) AS mean FROM reference_text_totals) m;
+CREATE TEMP TABLE pg_temp.reference_postings (LIKE reference_postings INCLUDING INDEXES);
+CREATE TEMP TABLE pg_temp.reference_segments (LIKE reference_segments INCLUDING INDEXES);
 ALTER TABLE pg_temp.evaluation_nearby RENAME TO reference_vectors;
 -- The space is searched in them as if it were the active one.
 CREATE TEMP TABLE pg_temp.evaluation_space AS SELECT * FROM embedding_spaces WHERE id = {space};
 UPDATE pg_temp.evaluation_space SET state = 'active';
 ALTER TABLE pg_temp.evaluation_space RENAME TO embedding_spaces;
-ANALYZE pg_temp.reference_texts, pg_temp.reference_records, pg_temp.reference_vectors
+ANALYZE pg_temp.reference_text_words, pg_temp.reference_texts, pg_temp.reference_records, pg_temp.reference_vectors
 
 -- name: questions
 -- A query as it is searched for, without feedback and with the search's own.

@@ -20,6 +20,7 @@ from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.search import postings
 from bootstrap_assets.stopping import Stop
 
 statement = statements_of(__name__)
@@ -66,6 +67,7 @@ def build(database: Database, space: Space, *, rebuild: bool = False, stop: Stop
     with connect(database.url, autocommit=True) as connection:
         advisory_lock(connection, _LOCK)
         _build_text_indexes(connection)
+        postings.build(database)
         connection.execute("ANALYZE reference_lexemes, reference_records (tenant_id)")  # else few seem visible
         space = spaces.find(connection, *space.key) or space  # active by now?
         vectors = spaces.count(connection, space)

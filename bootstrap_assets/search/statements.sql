@@ -52,6 +52,57 @@ UPDATE embedding_spaces SET index_parameters = %(parameters)s WHERE id = %(id)s
 SELECT index_parameters FROM embedding_spaces WHERE id = %(id)s
 
 -- ----------------------------------------------------------------------------------------------------
+-- Lists of words.
+
+-- name: segments
+SELECT segment, after, through, texts FROM reference_segments ORDER BY through
+
+-- name: unlisted_texts
+SELECT count(*), coalesce(max(number), %(through)s) FROM reference_text_words WHERE number > %(through)s
+
+-- name: listed_texts
+SELECT count(*) FROM reference_text_words WHERE number <= %(through)s
+
+-- name: impact_means
+SELECT impact_mean, mean_tokens FROM reference_text_totals WHERE texts > 0
+
+-- name: renew_impact_mean
+UPDATE reference_text_totals SET impact_mean = mean_tokens
+
+-- name: renew_impacts
+UPDATE reference_text_words w SET impacts = reference_impacts(t.content_tsv, t.tokens, m.impact_mean)
+FROM reference_texts t, reference_text_totals m WHERE t.content_hash = w.content_hash
+
+-- name: forget_segments
+WITH old AS (DELETE FROM reference_segments WHERE segment = ANY (%(segments)s))
+DELETE FROM reference_postings WHERE segment = ANY (%(segments)s)
+
+-- name: add_segment
+-- Blocks of 200 places are 1.7 kB: a row that is not packed and not put elsewhere.
+WITH added AS (
+    INSERT INTO reference_segments (after, through, texts)
+    SELECT %(after)s, %(through)s, count(*) FROM reference_text_words WHERE number > %(after)s AND number <= %(through)s
+    RETURNING segment
+), place AS (
+    SELECT w.pile, u.lexeme, w.number, (cardinality(u.positions) * 2.2 / (
+               cardinality(u.positions) + 1.2 * (0.25 + 0.75 * t.tokens / coalesce(m.mean, 100))))::real AS impact
+    FROM reference_text_words w JOIN reference_texts t USING (content_hash)
+    CROSS JOIN (SELECT max(impact_mean) AS mean FROM reference_text_totals) m
+    CROSS JOIN LATERAL unnest(t.content_tsv) u
+    WHERE w.number > %(after)s AND w.number <= %(through)s
+), ordered AS (
+    SELECT p.*, (row_number() OVER (PARTITION BY p.pile, p.lexeme ORDER BY p.impact DESC, p.number) - 1) / 200 AS block
+    FROM place p
+)
+INSERT INTO reference_postings (pile, lexeme, ceiling, segment, numbers, impacts)
+SELECT o.pile, o.lexeme, max(o.impact), (SELECT segment FROM added),
+       array_agg(o.number ORDER BY o.impact DESC, o.number), array_agg(o.impact ORDER BY o.impact DESC, o.number)
+FROM ordered o GROUP BY o.pile, o.lexeme, o.block
+
+-- name: analyze_lists
+ANALYZE reference_postings, reference_segments, reference_text_words
+
+-- ----------------------------------------------------------------------------------------------------
 -- Search. The work is done by the SQL function `search_reference`: functions/search_reference.sql.
 
 -- name: search

@@ -26,6 +26,8 @@ SHADOWS = ("evaluation_spans", "evaluation_texts", "evaluation_nearby")
 LOOKED_UP_BY_THE_CALLER = {
     "reference_fold",
     "reference_label_scores",
+    "reference_labelled_texts",
+    "reference_few_texts",
     "reference_question",
     "reference_rank",
     "reference_text_candidates",

@@ -33,6 +33,11 @@ TOTALS_ANEW = """SELECT count(*)::int, coalesce(sum(tokens), 0)::bigint FROM ref
     SELECT FROM reference_records r WHERE r.content_hash = t.content_hash
       AND r.granularity NOT IN ('document', 'template'))"""
 
+PILES = "SELECT content_hash, pile FROM reference_text_words ORDER BY 1, 2"
+
+PILES_ANEW = """SELECT DISTINCT content_hash, CASE WHEN tokens > 4000 THEN '/long' ELSE '' END
+    FROM reference_records JOIN reference_texts USING (content_hash) ORDER BY 1, 2"""
+
 CHANGES_ANEW = """SELECT count(*) || ' ' || coalesce(
     bit_xor(('x' || left(encode(content_hash, 'hex'), 16))::bit(64)::bigint), 0) FROM reference_texts"""
 
@@ -52,6 +57,7 @@ def agrees(corpus: Corpus) -> None:
     """What is kept is what counting all of it gives."""
     assert rows(corpus, WORDS) == rows(corpus, WORDS_ANEW)
     assert rows(corpus, TOTALS) == rows(corpus, TOTALS_ANEW)
+    assert rows(corpus, PILES) == rows(corpus, PILES_ANEW)
     assert rows(corpus, "SELECT reference_corpus_version()") == rows(corpus, CHANGES_ANEW)
     assert rows(corpus, ORPHANS) == [(0,)]
 

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION reference_alike(asked vector, lowest double precision, most integer)
 RETURNS TABLE (content_hash bytea, score double precision) LANGUAGE plpgsql STABLE
-SET hnsw.iterative_scan = strict_order SET hnsw.ef_search = 100 SET enable_seqscan = off AS $$
+SET hnsw.iterative_scan = strict_order SET hnsw.ef_search = 100 SET enable_seqscan = off SET search_path FROM CURRENT AS $$
     -- The index holds the vectors of all tenants. It gives them one by one, the nearest first, for as long as they are
     -- alike: a filter in its query would have it go on to the end of the graph where little of the reference is.
 DECLARE

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION reference_question(
     feedback_words  integer DEFAULT 10,
     feedback_weight double precision DEFAULT 0.5,
     space           integer DEFAULT NULL
-) RETURNS reference_question LANGUAGE plpgsql STABLE AS $$
+) RETURNS reference_question LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     total  double precision := coalesce((SELECT texts FROM reference_text_totals), 0);
     plain  reference_question;
@@ -34,8 +34,10 @@ BEGIN
     SELECT array_agg(content_hash) INTO first FROM (
         SELECT content_hash FROM (
             SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
-                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space)
-            JOIN reference_records r USING (content_hash) WHERE granularity = 'section' AND reference_is_visible(r.tenant_id)
+                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space) ranked
+            CROSS JOIN LATERAL (
+                SELECT r.document_id FROM reference_records r WHERE r.content_hash = ranked.content_hash
+                  AND r.granularity = 'section' AND reference_is_visible(r.tenant_id) OFFSET 0) r
             ORDER BY document_id, score DESC, content_hash
         ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
     IF first IS NULL THEN

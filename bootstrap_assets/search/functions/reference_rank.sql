@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION reference_rank(
     content_hash bytea, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
 ) LANGUAGE plpgsql STABLE
-SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_mode = force_custom_plan AS $$
+SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     all_below CONSTANT integer := 1000;
@@ -28,52 +28,42 @@ DECLARE
     -- Labels are matched with the query as it was asked, not as feedback widened it.
     label_words   text[] := coalesce((as_asked).words, (question).words);
     label_weights double precision[] := coalesce((as_asked).weights, (question).weights);
+    labels  bigint[] := '{}';  -- those that have some of the words, with their scores
+    label_scores double precision[] := '{}';
     few     bytea[];
     near    bytea[] := '{}';
     texts   bytea[] := '{}';
-    found   bytea[];
 BEGIN
     vector_weight := coalesce(vector_weight, searched.vector_weight);
     text_weight := coalesce(text_weight, searched.text_weight);
     context := coalesce(context, searched.context);
     SELECT nullif(2.2 * sum(w), 0) * (1 + context) INTO reach FROM unnest(weights) w;
     PERFORM set_config('hnsw.ef_search', least(1000, coalesce(ef_search, searched.ef_search, 100))::text, true);
-    IF (filters).phrase IS NULL THEN
-        SELECT array_agg(f.content_hash) INTO few FROM (
-            SELECT r.content_hash FROM reference_records r
-            WHERE reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
-            LIMIT all_below + 1) f;
-    ELSE  -- by the index over words, which goes no further than so many either
-        SELECT array_agg(f.content_hash) INTO few FROM (
-            SELECT r.content_hash FROM reference_texts t JOIN reference_records r ON r.content_hash = t.content_hash
-            WHERE t.content_tsv @@ (filters).phrase
-              AND reference_passes(r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
-            LIMIT all_below + 1) f;
+    IF search_labels AND cardinality(words) > 0 THEN
+        SELECT array_agg(l.label_number), array_agg(l.score) INTO labels, label_scores
+        FROM reference_label_scores(label_words, label_weights) l WHERE l.score > 0;
     END IF;
-    IF coalesce(cardinality(few), 0) > all_below THEN  -- else they are so few that all are compared
-        few := NULL;
+    few := reference_few_texts(filters, all_below);
+    IF few IS NULL THEN  -- else they are so few that all are compared
         IF asked IS NOT NULL THEN
             near := reference_nearest(searched.vectors, asked, filters, wanted);
         END IF;
         IF cardinality(words) > 0 THEN
-            found := reference_text_candidates(words, weights, filters, wanted);
-            SELECT array_agg(t.content_hash) INTO texts FROM (
-                SELECT b.content_hash FROM (
-                    SELECT s.content_hash, s.score FROM reference_text_scores(words, weights, found) s
-                    UNION ALL
-                    SELECT l.content_hash, l.score FROM reference_label_scores(label_words, label_weights, filters) l
-                    WHERE search_labels
-                ) b GROUP BY b.content_hash ORDER BY sum(b.score) DESC, b.content_hash LIMIT wanted) t;
+            texts := reference_text_candidates(words, weights, filters, wanted);
+            IF cardinality(labels) > 0 THEN
+                texts := reference_labelled_texts(words, weights, texts, labels, label_scores, filters, wanted);
+            END IF;
         END IF;
     END IF;
     -- Each of them by both measures, with a share of what the section around it scores: what a clause is about is
     -- often said in the sentences beside it.
     RETURN QUERY
     WITH places AS MATERIALIZED (
-        SELECT DISTINCT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section
-        FROM reference_records r
+        SELECT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section, max(l.score) AS label
+        FROM reference_records r LEFT JOIN unnest(labels, label_scores) l (number, score) ON l.number = r.label_number
         WHERE r.content_hash = ANY (coalesce(few, near || texts)) AND reference_passes(
             r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
+        GROUP BY 1, 2
     ), all_of AS MATERIALIZED (
         SELECT array_agg(DISTINCT h.hash) AS hashes
         FROM places p CROSS JOIN LATERAL (VALUES (p.content_hash), (p.section)) h (hash)
@@ -83,14 +73,12 @@ BEGIN
     ), t AS MATERIALIZED (
         SELECT s.* FROM reference_text_scores(words, weights, (SELECT hashes FROM all_of)) s
         WHERE words IS NOT NULL
-    ), l AS MATERIALIZED (
-        SELECT s.* FROM reference_label_scores(label_words, label_weights, filters) s WHERE search_labels AND words IS NOT NULL
     ), scored AS (
         SELECT p.content_hash, max(v.score + context * coalesce(vs.score, v.score)) / (1 + context) AS vector_score,
                -- A label adds to what the text lacks: never more than 1 together.
-               max(1 - (1 - coalesce(l.score, 0) / reach) * (1 - (coalesce(t.score, 0) + context * coalesce(ts.score, 0)) / reach))
+               max(1 - (1 - coalesce(p.label, 0) / reach) * (1 - (coalesce(t.score, 0) + context * coalesce(ts.score, 0)) / reach))
                    AS text_score
-        FROM places p LEFT JOIN v USING (content_hash) LEFT JOIN t USING (content_hash) LEFT JOIN l USING (content_hash)
+        FROM places p LEFT JOIN v USING (content_hash) LEFT JOIN t USING (content_hash)
         LEFT JOIN v vs ON vs.content_hash = p.section LEFT JOIN t ts ON ts.content_hash = p.section
         GROUP BY p.content_hash
     ), ranked AS (

@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION search_reference(
     content_hash bytea, content text, before text, after text, records jsonb,
     weak boolean, others jsonb,
     source text, title text, licence text, attribution text, url text
-) LANGUAGE plpgsql STABLE SECURITY DEFINER SET plan_cache_mode = force_custom_plan AS $$
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     filters reference_filters;

@@ -60,6 +60,8 @@ CREATE TABLE reference_records (
     tenant_id     text,
     label_tsv     tsvector GENERATED ALWAYS AS (
                       reference_tsvector(coalesce(category, '') || ' ' || coalesce(hypothesis, ''))) STORED,
+    label_number  bigint GENERATED ALWAYS AS (CASE WHEN category IS NOT NULL OR hypothesis IS NOT NULL THEN
+                      hashtextextended(coalesce(category, '') || ' ' || coalesce(hypothesis, ''), 0) END) STORED,
     section_hash  bytea,
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
@@ -68,6 +70,8 @@ CREATE TABLE reference_records (
 );
 CREATE INDEX reference_records_text ON reference_records (content_hash, source);
 CREATE INDEX reference_records_document ON reference_records (document_id);
+-- By a number, for row security lets no index be used over words.
+CREATE INDEX reference_records_label ON reference_records (label_number, content_hash) WHERE label_number IS NOT NULL;
 COMMENT ON TABLE reference_records IS 'What a text is: its place in a document and its label.';
 COMMENT ON COLUMN reference_records.section_hash IS
     'Hash of the text of the section that it stands in, which is its context in a search; NULL where there is none.';
@@ -135,6 +139,23 @@ CREATE TABLE reference_counted_texts (
 );
 COMMENT ON TABLE reference_counted_texts IS 'The texts whose words reference_lexemes counts.';
 
+-- Not for applications: here a word tells in which texts of a tenant it stands. No row security is on it, only search
+-- functions read it, and those by the piles of the asker.
+CREATE TABLE reference_text_words (
+    number       integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    content_hash bytea NOT NULL,
+    pile         text NOT NULL,
+    impacts      sparsevec NOT NULL,
+    UNIQUE (content_hash, pile)
+);
+CREATE INDEX reference_text_words_pile ON reference_text_words (pile);
+ALTER TABLE reference_text_words ALTER impacts SET STORAGE EXTERNAL, ALTER impacts SET STATISTICS 0;
+COMMENT ON TABLE reference_text_words IS
+    'What each word of a text adds to its score (BM25 but for the word''s rarity), for everybody whose records have the text. Follows each load by the difference.';
+
+\i corpus/functions/reference_pile.sql
+\i corpus/functions/reference_word_number.sql
+\i corpus/functions/reference_impacts.sql
 \i corpus/functions/reference_corpus_version.sql
 \i corpus/functions/reference_count_texts.sql
 \i corpus/functions/reference_queue_texts.sql
@@ -511,10 +532,34 @@ CREATE TABLE reference_text_totals (
     texts       integer NOT NULL,
     tokens      bigint NOT NULL,
     mean_tokens double precision NOT NULL
-                GENERATED ALWAYS AS (CASE WHEN texts > 0 THEN tokens::double precision / texts ELSE 100 END) STORED
+                GENERATED ALWAYS AS (CASE WHEN texts > 0 THEN tokens::double precision / texts ELSE 100 END) STORED,
+    impact_mean double precision
 );
 COMMENT ON TABLE reference_text_totals IS
     'Number and length of the texts that reference_lexemes counts (whole documents and templates left out).';
+
+-- Not for applications either. A list is of a word and a pile, in blocks that fit into a row without being packed.
+CREATE TABLE reference_postings (
+    pile    text NOT NULL,
+    lexeme  text NOT NULL,
+    ceiling real NOT NULL,
+    segment integer NOT NULL,
+    numbers integer[] NOT NULL,
+    impacts real[] NOT NULL
+);
+CREATE INDEX reference_postings_lists ON reference_postings (pile, lexeme, ceiling DESC);
+CREATE INDEX reference_postings_segment ON reference_postings (segment);
+COMMENT ON TABLE reference_postings IS
+    'Which texts have a word, and what it adds to their scores, in blocks in falling order of that. The index step adds a segment, and merges segments; texts after the last one are compared one by one.';
+
+CREATE TABLE reference_segments (
+    segment integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    after   integer NOT NULL,
+    through integer NOT NULL,
+    texts   integer NOT NULL
+);
+COMMENT ON TABLE reference_segments IS
+    'Texts that reference_postings lists together: those numbered more than after and at most through in reference_text_words.';
 
 -- What an application reads. Promoting a space replaces the view; its columns never change, and of their types only
 -- that of the vectors: it is the space's, so that the index is used through the view.
@@ -553,9 +598,12 @@ COMMENT ON TYPE reference_ranked IS 'A row of reference_rank.';
 \i search/functions/reference_passes.sql
 \i search/functions/reference_word.sql
 \i search/functions/reference_phrase.sql
+\i search/functions/reference_asked.sql
 \i search/functions/reference_text_scores.sql
 \i search/functions/reference_label_scores.sql
 \i search/functions/reference_text_candidates.sql
+\i search/functions/reference_labelled_texts.sql
+\i search/functions/reference_few_texts.sql
 \i search/functions/reference_space.sql
 \i search/functions/reference_nearest.sql
 \i search/functions/reference_vector_scores.sql
@@ -704,6 +752,7 @@ COMMENT ON COLUMN reference_records.char_start IS 'Where it begins in raw_text, 
 COMMENT ON COLUMN reference_records.char_end IS 'Where it ends in raw_text, exclusive.';
 COMMENT ON COLUMN reference_records.metadata IS 'What else the source says of it; {"invented": true} marks the sample.';
 COMMENT ON COLUMN reference_records.tenant_id IS 'Whose record it is; NULL for the reference corpus.';
+COMMENT ON COLUMN reference_records.label_number IS 'A hash of category and hypothesis, by which records of a label are looked up.';
 COMMENT ON COLUMN reference_records.label_tsv IS 'Words of category and hypothesis as the search looks them up.';
 COMMENT ON COLUMN reference_records.created_at IS 'When it was first loaded.';
 COMMENT ON COLUMN reference_records.updated_at IS 'When a load last changed it.';
@@ -731,6 +780,21 @@ COMMENT ON COLUMN reference_text_totals.one IS 'The only row.';
 COMMENT ON COLUMN reference_text_totals.texts IS 'Number of texts that were counted.';
 COMMENT ON COLUMN reference_text_totals.tokens IS 'Their estimated tokens, all together.';
 COMMENT ON COLUMN reference_text_totals.mean_tokens IS 'Their mean length, in estimated tokens.';
+
+COMMENT ON COLUMN reference_text_totals.impact_mean IS 'The mean length by which reference_text_words was computed.';
+COMMENT ON COLUMN reference_text_words.number IS 'By which lists name it; grows, and is never used again.';
+COMMENT ON COLUMN reference_text_words.pile IS 'Who may find it, as reference_pile() gives it.';
+COMMENT ON COLUMN reference_text_words.impacts IS 'By word (a hash of it); with reference_asked() their product is the score of the text.';
+COMMENT ON COLUMN reference_postings.pile IS 'Whose texts they are: reference_text_words.pile.';
+COMMENT ON COLUMN reference_postings.lexeme IS 'The word, as the search looks it up.';
+COMMENT ON COLUMN reference_postings.ceiling IS 'The greatest of the impacts, which is the first.';
+COMMENT ON COLUMN reference_postings.segment IS 'The segment: reference_segments.segment.';
+COMMENT ON COLUMN reference_postings.numbers IS 'The texts: reference_text_words.number.';
+COMMENT ON COLUMN reference_postings.impacts IS 'What the word adds to each of them.';
+COMMENT ON COLUMN reference_segments.segment IS 'Its number.';
+COMMENT ON COLUMN reference_segments.after IS 'The number before its first text.';
+COMMENT ON COLUMN reference_segments.through IS 'The number of its last text.';
+COMMENT ON COLUMN reference_segments.texts IS 'How many texts it had when it was made.';
 
 COMMENT ON COLUMN bootstrap_findings.id IS 'Number of the finding.';
 COMMENT ON COLUMN bootstrap_findings.document_id IS 'The document that it is about; NULL where it is about none.';

@@ -1,0 +1,263 @@
+"""Searches against a bare kNN on the same vectors: hybrid, by words, by vectors; alone, and eight clients at once.
+
+    make bench-search                         38,000 texts
+    python -m benchmarks.search --texts 1000000
+
+The corpus is made from a seed: words as frequent as in prose (Zipf), a topic of its own for each document, so that
+the lists of words look real. Vectors are random around the direction of their topic. Queries are of four kinds in
+turn: words, questions, pasted pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
+Prints a table, and a line of JSON with all figures in milliseconds.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg import sql
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import settlement
+from bootstrap_assets.database.connection import connect
+from bootstrap_assets.database.embedded import server
+from bootstrap_assets.embedding.context import Corpus, open_corpus
+from bootstrap_assets.settings import Settings
+
+WORDS = 60_000
+TOPIC_WORDS = 150
+SECTIONS, CLAUSES = 2, 6  # of a document; of a section
+DIMENSIONS = 256
+CLIENTS = (1, 8)
+QUERIES = 80
+
+SEARCHES = {
+    "kNN": "SELECT content_hash FROM reference_vectors ORDER BY embedding <=> %(vector)s LIMIT 10",
+    "vector": "SELECT rank FROM search_reference(NULL, %(vector)s, categories => %(categories)s)",
+    "text": "SELECT rank FROM search_reference(%(text)s, NULL, categories => %(categories)s)",
+    "hybrid": "SELECT rank FROM search_reference(%(text)s, %(vector)s, categories => %(categories)s)",
+}
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Words by their rank, and how frequent each is."""
+
+    draw: np.random.Generator
+    words: np.ndarray[Any, Any]
+    reach: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, seed: int) -> "Language":
+        """60,000 words that no stemmer takes for one another; Zipf's exponent is 1.05."""
+        syllables = [a + b for a in "bdfgklmnprtvz" for b in "aiou"]
+        base = len(syllables)
+        words = [
+            syllables[n % base] + syllables[n // base % base] + syllables[n // base**2] + "x" for n in range(WORDS)
+        ]
+        share = 1 / np.arange(1, WORDS + 1) ** 1.05
+        return cls(np.random.default_rng(seed), np.array(words), np.cumsum(share / share.sum()))
+
+    def text(self, length: int, topic: np.ndarray[Any, Any]) -> str:
+        """So many words, a third of them of the topic."""
+        common = np.searchsorted(self.reach, self.draw.random(length))
+        own = topic[self.draw.integers(0, len(topic), length)]
+        return " ".join(self.words[np.where(self.draw.random(length) < 0.33, own, common)])
+
+    def topic(self) -> np.ndarray[Any, Any]:
+        """Ranks of words that a document is about: of medium and small frequency."""
+        return np.minimum(WORDS - 1, 100 + self.draw.exponential(6_000, TOPIC_WORDS).astype(int))
+
+
+def document(language: Language, number: int) -> tuple[str, list[Row], list[Row]]:
+    """The text of a document, its texts (hash, text, tokens) and records."""
+    topic, whole = language.topic(), UUID(int=number + 1)
+    texts: list[Row] = []
+    records: list[Row] = []
+    pages, start = [], 0
+    for section in range(SECTIONS):
+        lengths = np.clip(language.draw.lognormal(3.8, 0.7, CLAUSES), 8, 400).astype(int)
+        clauses = [language.text(int(length), topic) for length in lengths]
+        page = "\n".join(clauses)
+        names = [page, *clauses]
+        hashes = [sha256(text.encode()).digest() for text in names]
+        for place, (text, digest) in enumerate(zip(names, hashes, strict=True)):
+            begin = start if not place else start + page.index(text)
+            label = f"Kind {(number + place) % 40}" if place else None
+            granularity = "clause" if place else "section"
+            texts.append((digest, text, len(text) // 5 + 1))
+            key = UUID(int=(number + 1) * 1_000 + section * 100 + place)
+            records.append(
+                (key, whole, digest, "made_up", str(key), granularity, label, begin, begin + len(text), hashes[0])
+            )
+        pages.append(page)
+        start += len(page) + 1
+    return "\n".join(pages), texts, records
+
+
+def fill(corpus: Corpus, language: Language, texts: int) -> None:
+    """Documents with so many texts together, their vectors and indexes."""
+    count = texts // (SECTIONS * (CLAUSES + 1))
+    with connect(corpus.database.url) as connection:
+        register_vector(connection)
+        for first in range(0, count, 2_000):
+            some = range(first, min(count, first + 2_000))
+            _store(connection, corpus, language, [(number, *document(language, number)) for number in some])
+            connection.commit()
+    settlement.settle(corpus.database)
+    pipeline.build_index(corpus)
+    with connect(corpus.database.url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
+
+
+def _store(connection: Any, corpus: Corpus, language: Language, documents: list[Any]) -> None:
+    whole = [
+        (
+            UUID(int=number + 1),
+            "made_up",
+            str(number),
+            str(number),
+            text,
+            "",
+            "",
+            "",
+            sha256(text.encode()).digest(),
+        )
+        for number, text, _, _ in documents
+    ]
+    columns = "id source source_id title raw_text licence attribution url content_hash"
+    _copy(connection, sql.Identifier("reference_documents"), columns, whole)
+    texts = {row[0]: row for _, _, rows, _ in documents for row in rows}
+    _copy(connection, sql.Identifier("reference_texts"), "content_hash content tokens", list(texts.values()))
+    columns = "id document_id content_hash source source_id granularity category char_start char_end section_hash"
+    records = [row for _, _, _, rows in documents for row in rows]
+    _copy(connection, sql.Identifier("reference_records"), columns, records)
+    vectors = [
+        (digest, vector, 1)
+        for _, _, rows, _ in documents
+        for digest, vector in zip(
+            dict.fromkeys(row[0] for row in rows), _vectors(language, len(rows)), strict=False
+        )
+    ]
+    _copy(connection, corpus.space.vectors, "content_hash embedding tokens", vectors)
+
+
+def _vectors(language: Language, count: int) -> np.ndarray[Any, Any]:
+    around = language.draw.standard_normal(DIMENSIONS) + language.draw.standard_normal((count, DIMENSIONS)) * 0.7
+    return np.asarray(around / np.linalg.norm(around, axis=1, keepdims=True), np.float32)
+
+
+def _copy(connection: Any, table: sql.Composable, columns: str, rows: list[Row]) -> None:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns.split()))
+    with connection.cursor().copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, names)) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def queries(connection: Any, language: Language) -> list[dict[str, Any]]:
+    """Words, questions, pasted pages and questions with a filter, in turn, each with a vector near a text's."""
+    pick = "SELECT t.content, v.embedding FROM reference_texts t JOIN reference_vectors v USING (content_hash)"
+    rows = connection.execute(f"{pick} ORDER BY t.content_hash LIMIT %s", (QUERIES,)).fetchall()
+    made = []
+    for number, (content, vector) in enumerate(rows):
+        words = content.split()
+        kind = number % 4
+        length = (2, 8, len(words), 8)[kind]
+        common = language.text(length // 3, np.arange(300)) if kind % 2 else ""
+        near = vector.to_numpy() + language.draw.standard_normal(DIMENSIONS) * 0.02
+        filters = [f"Kind {number % 40}"] if kind == 3 else None
+        text = " ".join([*language.draw.choice(words, min(length, len(words)), replace=False), common])
+        made.append({"text": text, "vector": near.astype(np.float32), "categories": filters})
+    return made
+
+
+def client(url: str, search: str, asked: list[dict[str, Any]], turn: int) -> list[float]:
+    """What each query takes one client, in milliseconds; those of a first round, which warms it, are left out."""
+    took = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        register_vector(connection)
+        connection.execute("SELECT set_config('search_path', %s, false)", ("public",))
+        for round_ in range(2):
+            for query in asked[turn:] + asked[:turn]:
+                started = time.perf_counter()
+                connection.execute(search.encode(), query).fetchall()
+                if round_:
+                    took.append((time.perf_counter() - started) * 1000)
+    return took
+
+
+def measure(url: str, asked: list[dict[str, Any]]) -> Iterator[tuple[str, int, float, float]]:
+    """Search, clients, median and 95th percentile in milliseconds."""
+    for clients in CLIENTS:
+        for name, search in SEARCHES.items():
+            with ThreadPoolExecutor(clients) as pool:
+                turns = [number * len(asked) // clients for number in range(clients)]
+                took = [ms for part in pool.map(partial(client, url, search, asked), turns) for ms in part]
+            yield name, clients, float(np.percentile(took, 50)), float(np.percentile(took, 95))
+
+
+def sizes(connection: Any) -> dict[str, int]:
+    """Bytes of what the search reads, with indexes."""
+    names = ("reference_texts", "reference_text_words", "reference_postings", "reference_records")
+    size = "SELECT pg_total_relation_size(%s::regclass)"
+    return {name: connection.execute(size, (name,)).fetchone()[0] for name in names}
+
+
+def report(url: str, texts: int, language: Language) -> None:
+    """Print the table and the line of JSON."""
+    with connect(url) as connection:
+        register_vector(connection)
+        asked, stored = queries(connection, language), sizes(connection)
+    figures: dict[str, Any] = {"texts": texts, "bytes": stored}
+    bare: dict[int, tuple[float, float]] = {}
+    print(f"{'search':<8}{'clients':>8}{'p50 ms':>10}{'p95 ms':>10}{'x kNN':>8}{'p95 x':>8}")
+    for name, clients, median, slow in measure(url, asked):
+        bare.setdefault(clients, (median, slow))
+        ratios = median / bare[clients][0], slow / bare[clients][1]
+        figures[f"{name}_{clients}"] = {
+            "p50": round(median, 2),
+            "p95": round(slow, 2),
+            "times_knn": round(ratios[0], 2),
+        }
+        print(f"{name:<8}{clients:>8}{median:>10.1f}{slow:>10.1f}{ratios[0]:>8.1f}{ratios[1]:>8.1f}", flush=True)
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    """Make the corpus, measure, and leave nothing behind."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--texts", type=int, default=38_000)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="bootstrap-bench-"))
+    try:
+        url = server.start(home)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        with open_corpus(Settings(home=home, embedder="local")) as corpus:
+            language = Language.of(arguments.seed)
+            started = time.perf_counter()
+            fill(corpus, language, arguments.texts)
+            print(f"{arguments.texts:,} texts, made and indexed in {time.perf_counter() - started:.0f} s")
+            report(corpus.database.url, arguments.texts, language)
+    finally:
+        server.stop(home)
+        shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main()
