@@ -34,11 +34,12 @@ from bootstrap_assets.errors import (
     NoCorpusError,
     SchemaError,
 )
+from bootstrap_assets.labels import classification, training
 from bootstrap_assets.search import query as searching
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.sources.registry import get_source
+from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.status import read_status
 
 __all__ = (
@@ -146,6 +147,17 @@ class ReferenceCorpus:
             space=space,
         )
 
+    def classify(self, text: str) -> dict[str, Any]:
+        """What the labels say of a contract: the document of `bootstrap classify --json`; offsets are of `text`.
+
+        ConfigurationError before `train_labels`, MissingExtraError without the extra `labels`.
+        """
+        return classification.classify_text(self._open(), text)
+
+    def train_labels(self, *, force: bool = False) -> list[training.Trained]:
+        """Train the scorers of labels that changed, or (`force`) of all."""
+        return training.train_all(self._open(), SOURCES.values(), force=force)
+
     def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         """The vector of a query, of shape (dimensions,), in the space that is searched.
 
@@ -235,10 +247,7 @@ class ReferenceCorpus:
         return self.tenant_documents(tenant)
 
     def tenant_documents(self, tenant: str) -> pd.DataFrame:
-        """A tenant's documents, one in a row: stage, times of the stages, counts, and why one failed.
-
-        ConfigurationError where there is no such tenant.
-        """
+        """A tenant's documents, one in a row: stage, times, counts, why it failed. ConfigurationError without."""
         self._open().transact(partial(tenants.require, name=tenant))
         rows = self._open().transact(partial(states.listing, tenant=tenant))
         plain = [{name: getattr(row, name) for name in frames.STATES} for row in rows]

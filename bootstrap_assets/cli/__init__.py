@@ -23,6 +23,7 @@ from bootstrap_assets.cli.environment import doctor, env
 from bootstrap_assets.cli.evaluate import evaluation
 from bootstrap_assets.cli.examples import EXIT_CODES, add_to
 from bootstrap_assets.cli.failures import failures
+from bootstrap_assets.cli.labels import classify, labels
 from bootstrap_assets.cli.report import report
 from bootstrap_assets.cli.requests import cancel, events, request, resume, wait
 from bootstrap_assets.cli.run import run
@@ -66,6 +67,8 @@ COMMANDS = (
     search,
     show,
     embed,
+    classify,
+    labels,
     evaluation,
     report,
     failures,

@@ -27,6 +27,11 @@ WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT 
   AND coalesce(hypothesis, category) IS NOT NULL
 GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
 
+-- name: cuad_sections
+-- The candidates for what scorers rank: the sections of each contract.
+SELECT document_id, content_hash, char_start, char_end FROM reference_records
+WHERE source = 'cuad' AND granularity = 'section' AND char_start IS NOT NULL ORDER BY document_id, char_start
+
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)

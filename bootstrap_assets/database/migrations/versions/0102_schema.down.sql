@@ -14,6 +14,7 @@ DROP FUNCTION IF EXISTS search_reference, reference_fold, reference_question, re
     bootstrap_stored, bootstrap_record_digest, reference_corpus_version, embedding_reserve, bootstrap_is_stale;
 DROP TYPE IF EXISTS reference_ranked, reference_space, reference_question, reference_filters;
 DROP TABLE IF EXISTS document_extractions, document_files, document_states, bootstrap_tenants;
+DROP TABLE IF EXISTS label_scorers, label_features, label_baseline;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
     reference_text_changes, reference_unsettled_texts, reference_counted_texts, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
     embedding_limiters, bootstrap_breakers, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
