@@ -122,3 +122,10 @@ UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality
 -- name: kept_quality
 SELECT quality FROM embedding_spaces
 WHERE CASE WHEN %(space)s::integer IS NULL THEN state = 'active' ELSE id = %(space)s END
+
+-- name: label_baseline
+SELECT scores, measured_at FROM label_baseline
+
+-- name: set_label_baseline
+INSERT INTO label_baseline (scores) VALUES (%(scores)s)
+ON CONFLICT (one) DO UPDATE SET scores = EXCLUDED.scores, measured_at = now()

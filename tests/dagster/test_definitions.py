@@ -32,6 +32,7 @@ def test_every_source_has_an_archive_records_and_vectors_and_one_index_follows(
     assert keys == {f"{source}{stage}" for source in SOURCES for stage in STAGES} | {
         "reference_index",
         "retrieval_quality",
+        "label_scorers",
         *OF_DOCUMENTS,
     }
 
@@ -126,7 +127,7 @@ def test_the_columns_that_assets_show_are_those_of_the_database(
 def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(definitions: dg.Definitions) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     chores = {"rebuild_index", "evaluate", "retry_failures", "verify", "evaluate_space", "promote_space"}
-    chores |= {"rollback_space", "process_documents", "connect_documents"}
+    chores |= {"rollback_space", "process_documents", "connect_documents", "bootstrap_labels"}
     assert jobs.keys() == {"bootstrap", *chores, *(f"bootstrap_{source}" for source in SOURCES)}
     assert all(job.description for job in jobs.values())
     for source in SOURCES:
@@ -137,7 +138,7 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
 def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(definitions: dg.Definitions) -> None:
     """`dagster job execute` passes no launcher that could tag them."""
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    assert len(jobs) == 10 + len(SOURCES)
+    assert len(jobs) == 11 + len(SOURCES)
     assert all(job.tags[HOST_TAG] == socket.gethostname() for job in jobs)
     of_tenants = ("process_documents", "connect_documents")  # theirs are those of a partition
     assert {job.tags[JOB_TAG] for job in jobs if job.name not in ("verify", *of_tenants)} == {
@@ -146,6 +147,7 @@ def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(defin
         "evaluate",
         "retry_failures",
         "promote_space",
+        "bootstrap_labels",
         *SOURCES,
     }
 

@@ -17,6 +17,8 @@ from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError, SchemaError
+from bootstrap_assets.evaluation import known
+from bootstrap_assets.evaluation.scorers import judge
 from bootstrap_assets.labels import classification, lessons, store, training
 from bootstrap_assets.labels.classification import classify, classify_text, teachers
 from bootstrap_assets.labels.pieces import pieces_of
@@ -25,6 +27,7 @@ from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources import registry
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Teaching
+from bootstrap_assets.stopping import Stop
 from tests.integration import labelled_contracts
 
 LAW = "The laws of Norway govern the interpretation of every word in article 7."
@@ -265,6 +268,38 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
     assert "Not found" in shown
     with ba.open(settings) as corpus:
         assert corpus.classify(CONTRACT)["hypotheses"][0]["nli_label"] == "Entailment"
+
+
+def test_scorers_that_order_worse_than_the_baseline_are_told_from_noise(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    assert database.transact(judge).measured_at is None
+    assert database.transact(judge).falls == ()
+    spoil = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
+        (SELECT jsonb_object_agg(key, value::float / 2) FROM jsonb_each(quality -> 'scores')))
+        WHERE source = 'cuad'"""
+    database.transact(lambda connection: connection.execute(spoil))
+    [fall] = database.transact(judge).falls
+    assert (fall.task, fall.metric) == ("cuad", "mAP")
+    database.transact(lambda connection: judge(connection, accept=True))
+    assert database.transact(judge).falls == ()
+
+
+def test_known_questions_are_ranked_by_what_other_contracts_taught(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    split = "UPDATE reference_documents SET metadata = metadata || '{\"split\": \"dev\"}' WHERE source_id < '3'"
+    database.transact(lambda connection: connection.execute(split))
+    measured = database.transact(lambda connection: known.measure_known(connection, "dev", Stop()))
+    assert measured.contract_nli
+    assert measured.cuad
+    assert list(measured.contract_nli) == ["R@5", "R@10", "MRR", "mAP"]
+    assert measured.contract_nli["mAP"].mean > 0.9
+    assert measured.cuad["MRR"].mean > 0.9
+    assert database.transact(lambda connection: known.contract_nli(connection, "test", Stop())) is None
 
 
 def test_the_pieces_of_a_text_hold_every_visible_character() -> None:
