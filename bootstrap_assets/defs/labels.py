@@ -13,16 +13,16 @@ from bootstrap_assets.sources.registry import SOURCES
 
 @dg.asset(
     deps=[f"{name}_records" for name, source in SOURCES.items() if source.teaching],
-    group_name="quality",
+    group_name="labels",
     description=(
         "A scorer for each category of CUAD and each hypothesis of ContractNLI, trained on their records: what "
         "`bootstrap classify` reads a contract by. What changed is trained, and nothing else; a minute for two "
         "hundred contracts. Calls no provider."
     ),
     owners=OWNERS,
-    kinds=KINDS["quality"],
-    tags=tags("quality"),
-    metadata={"dagster/table_name": "label_scorers", **code(train_all)},
+    kinds=KINDS["labels"],
+    tags=tags("labels"),
+    metadata=code(train_all),
     retry_policy=RETRY,
 )
 def label_scorers(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
