@@ -11,6 +11,7 @@ sources             from an archive to records: download, safe reading, one pars
 documents           a tenant's own documents: from a file to text and passages
 embedding           from texts to vectors: providers, requests, limits, ledger, spaces
 search              from a question to records
+labels              what the corpus' own labels teach, and what that says of a contract
 evaluation          how good the search is
 operations          progress, events, requests of other programs
 database            PostgreSQL: the embedded server, connections, the schema

@@ -34,12 +34,13 @@ from bootstrap_assets.errors import (
     NoCorpusError,
     SchemaError,
 )
+from bootstrap_assets.labels import classification, training
 from bootstrap_assets.repositories.reader import Repositories
 from bootstrap_assets.search import query as searching
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking
 from bootstrap_assets.settings import Settings, load_settings
-from bootstrap_assets.sources.registry import get_source, searched_name
+from bootstrap_assets.sources.registry import SOURCES, get_source, searched_name
 from bootstrap_assets.status import read_status
 
 __all__ = (
@@ -63,7 +64,6 @@ __all__ = (
 
 CONNECTIONS = 4
 """Connections that an open corpus holds at most, while it is read from several threads."""
-
 Names = str | Sequence[str]
 """One name or several; none lets everything through."""
 
@@ -79,9 +79,8 @@ class Run:
 def open(settings: Settings | None = None, **overrides: object) -> "ReferenceCorpus":
     """A corpus to read and to fill; with `with`, or closed by `close()`.
 
-    Settings are those of the environment (README, Settings), or the ones that are given; `overrides` replace
-    single ones by name, `ba.open(home="corpora/one")`. ConfigurationError for a wrong one. Nothing
-    is connected, and no server is made or started, before the first call.
+    Settings are those of the environment or those given; `overrides` replace single ones, `home="corpora/one"`.
+    ConfigurationError for a wrong one. Nothing is connected before the first call.
     """
     if unknown := overrides.keys() - Settings.model_fields.keys():
         raise ConfigurationError(f"no setting is called {', '.join(sorted(unknown))}")
@@ -146,6 +145,14 @@ class ReferenceCorpus:
             fold=fold,
             space=space,
         )
+
+    def classify(self, text: str) -> dict[str, Any]:
+        """What the trained labels say of a contract: the document of `bootstrap classify --json`."""
+        return classification.classify_text(self._open(), text)
+
+    def train_labels(self, *, force: bool = False) -> list[training.Trained]:
+        """Train the scorers of labels that changed, or (`force`) of all."""
+        return training.train_all(self._open(), SOURCES.values(), force=force)
 
     def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         """The vector of a query, of shape (dimensions,), in the space that is searched.
@@ -219,8 +226,7 @@ class ReferenceCorpus:
         """
         selection = [get_source(name) for name in _names(sources)] or None
         with open_corpus(self.settings, max_cost=max_cost) as corpus:
-            results, index = pipeline.bootstrap(corpus, selection, force=force, allow_deletes=allow_deletes)
-        return Run(results, index)
+            return Run(*pipeline.bootstrap(corpus, selection, force=force, allow_deletes=allow_deletes))
 
     def add_documents(self, paths: Path | str | Sequence[Path | str], *, tenant: str) -> Intake:
         """Take in files, folders and zip archives as a tenant's documents; says what came in, by name.
@@ -241,14 +247,12 @@ class ReferenceCorpus:
         return self.tenant_documents(tenant)
 
     def tenant_documents(self, tenant: str) -> pd.DataFrame:
-        """A tenant's documents, one in a row: stage, times of the stages, counts, and why one failed.
-
-        ConfigurationError where there is no such tenant.
-        """
+        """A tenant's documents, one in a row: stage, times, counts, why it failed. ConfigurationError without."""
         self._open().transact(partial(tenants.require, name=tenant))
         rows = self._open().transact(partial(states.listing, tenant=tenant))
-        plain = [{name: getattr(row, name) for name in frames.STATES} for row in rows]
-        return frames.of(plain, frames.STATES).astype(dict.fromkeys(frames.COUNTS, "Int64"))
+        return frames.of(
+            [{name: getattr(row, name) for name in frames.STATES} for row in rows], frames.STATES
+        ).astype(dict.fromkeys(frames.COUNTS, "Int64"))
 
     def open_document(self, document: str, *, tenant: str | None = None) -> dict[str, Any]:
         """A document's text, passages and connections, by id or name; `text[char_start:char_end]` is a passage.
@@ -291,7 +295,6 @@ def _source_names(sources: Names) -> tuple[str, ...]:
 
 
 def _mode(mode: Mode | str) -> Mode:
-    try:
-        return Mode(mode)
-    except ValueError:
-        raise ConfigurationError(f"unknown mode {mode!r}; known: {', '.join(Mode)}") from None
+    if mode not in list(Mode):
+        raise ConfigurationError(f"unknown mode {mode!r}; known: {', '.join(Mode)}")
+    return Mode(mode)

@@ -8,6 +8,7 @@ from bootstrap_assets.errors import MissingExtraError
 EXTRAS = {
     "parquet": frozenset({"pyarrow"}),
     "report": frozenset({"matplotlib", "sklearn", "threadpoolctl"}),
+    "labels": frozenset({"sklearn", "threadpoolctl"}),
 }
 """The modules of each extra of pyproject.toml, by the name that they are imported by."""
 

@@ -15,6 +15,11 @@ COMMANDS = {
     "search": ("search:search", "Find the records that answer TEXT best."),
     "show": ("show:show", "Show a record or a document in full, with licence, attribution and address."),
     "embed": ("show:embed", "Print the vector of a query as a JSON array, in the space that is searched."),
+    "classify": (
+        "labels:classify",
+        "Say what a contract holds and what is missing, by the corpus' labels.",
+    ),
+    "labels": ("labels:labels", "What the corpus' own labels teach: a scorer for each category and hypothesis."),
     "evaluate": ("evaluate:evaluation", "Measure the search on the labels of ContractNLI and CUAD."),
     "report": ("report:report", "Write a page about the corpus."),
     "failures": ("failures:failures", "Records that could not be taken or embedded, and why."),

@@ -95,12 +95,32 @@ def print_evaluation(evaluation: Evaluation) -> None:
         _print_task(TITLES[name], task, task.metrics, document.invented.get(name))
     for task in document.tasks.values():
         _print_worst(task.parts[:WORST], task.metrics)
+    _print_known(document)
     if document.contract_nli and document.contract_nli.corpus:
         _print_corpus(document.contract_nli.corpus, document.invented.get(NLI))
     _print_curve(document)
     for line in document.left_out:
         out.print(f"[yellow]left out: {escape(line)}[/]", soft_wrap=True)
     _print_baseline(evaluation)
+
+
+def _print_known(document: Document) -> None:
+    """What the scorers of labels give, where they were measured."""
+    nli, cuad = document.contract_nli, document.cuad
+    lists = {
+        "ContractNLI, the other splits having taught": nli.by_scorers if nli else None,
+        "ContractNLI, hypotheses that nothing taught": nli.left_out if nli else None,
+        "CUAD, the other fifths of contracts having taught": cuad.by_scorers if cuad else None,
+    }
+    scores = {name: by for name, by in lists.items() if by}
+    if scores:
+        metrics = list(next(iter(scores.values())))
+        out.print("[bold]What the labels know: the same questions, ranked by scorers that they taught[/]")
+        rows = table("", *metrics)
+        for name, by in scores.items():
+            rows.add_row(name, *(_interval(by[metric], ".3f") for metric in metrics if metric in by))
+        print_table(rows)
+        out.print()
 
 
 def _print_corpus(task: TaskScores, origin: str | None) -> None:

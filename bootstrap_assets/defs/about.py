@@ -16,7 +16,8 @@ from bootstrap_assets.sources.spec import Source
 OWNERS = ["team:reference-corpus"]
 
 STAGES = ("archives", "records", "sources", "index", "quality", "documents")
-"""The groups, in the order of the flow; `documents`, the tenants' own, are a flow by themselves.
+"""The groups, in the order of the flow; `documents`, the tenants' own, are a flow by themselves. Beside it
+stands `labels`, after the records.
 
 Lists of Dagster sort them by name; the graph draws them in this order.
 """
@@ -33,6 +34,7 @@ KINDS = {
     "index": {"python", "postgres"},
     "quality": {"python", "postgres"},
     "documents": {"python", "postgres"},
+    "labels": {"python", "postgres"},
 }
 """Badges; Dagster takes up to three."""
 
@@ -116,6 +118,7 @@ _COLUMNS = {
         ("metadata", "jsonb", "Whatever else the source says"),
         ("tenant_id", "text", "Whose it is; null: the reference corpus'"),
         ("label_tsv", "tsvector", "Words of the label, for full-text search"),
+        ("label_number", "bigint", "A hash of category and hypothesis: records of a label are looked up by it"),
         ("section_hash", "bytea", "The text of the section that it stands in"),
         ("created_at", "timestamp with time zone", "When it was added"),
         ("updated_at", "timestamp with time zone", "When it last changed"),

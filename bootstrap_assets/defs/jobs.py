@@ -79,11 +79,15 @@ DOCUMENT_ASSETS = (
 """Of tenants' documents and of repositories: their jobs are in defs/documents.py and defs/repositories.py."""
 
 
+APART = ("retrieval_quality", "label_scorers", *DOCUMENT_ASSETS)
+"""What `bootstrap` leaves to other jobs."""
+
+
 def whole_job() -> Any:
     """`bootstrap`: all sources, and the index after them."""
     return dg.define_asset_job(
         "bootstrap",
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets("retrieval_quality", *DOCUMENT_ASSETS),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*APART),
         description="Everything: archives, records, vectors of every batch, their checks, then the index and its "
         f"own. {PARTITIONED}",
         tags=all_batches() | job_tags("bootstrap"),
@@ -107,8 +111,7 @@ EVALUATE = dg.define_asset_job(
 
 VERIFY = dg.define_asset_job(
     "verify",
-    selection=dg.AssetSelection.all_asset_checks()
-    - dg.AssetSelection.checks_for_assets("retrieval_quality", *DOCUMENT_ASSETS),
+    selection=dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks_for_assets(*APART),
     description="Every check, and nothing else. Archives unchanged since they were loaded are parsed again "
     "and compared record by record; nothing is downloaded.",
     config={"ops": {f"{source}_records_checks": {"config": {"parse_again": True}} for source in SOURCES}},

@@ -24,7 +24,7 @@ from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.evaluation.intervals import Interval
 from bootstrap_assets.evaluation.metrics import METRICS
 
-VERSION = 1
+VERSION = 2
 """Of the document's form; a document that names none is read as one of this version."""
 
 Scores = Mapping[str, Interval]
@@ -115,7 +115,7 @@ class TaskScores(ListScores):
 
 
 class PartScores(Form):
-    """The hybrid's mean scores by metric over the questions of one label. In JSON they stand beside the rest."""
+    """The hybrid's mean scores by metric over a label's questions. In JSON they stand beside the rest."""
 
     queries: int
     scores: Mapping[str, Share]
@@ -163,11 +163,16 @@ class CategoryScores(PartScores):
 
 
 class NliScores(TaskScores):
-    """ContractNLI; `corpus`: over all contracts together, None where that was not asked."""
+    """ContractNLI; `corpus`: over all contracts together, None where that was not asked.
+
+    Of one split `known` has the scores of scorers that the others taught, `left_out` those that no scorer knows.
+    """
 
     by_split: Mapping[str, ListScores]
     by_hypothesis: tuple[HypothesisScores, ...]
     corpus: TaskScores | None = None
+    by_scorers: Scores | None = Field(None, validation_alias="known", serialization_alias="known")
+    left_out: Scores | None = None
 
     @property
     def parts(self) -> tuple[HypothesisScores, ...]:
@@ -180,14 +185,19 @@ class NliScores(TaskScores):
 
 
 class CuadScores(TaskScores):
-    """CUAD."""
+    """CUAD; `known`: the scores of scorers, each contract ranked by what other fifths taught."""
 
     by_category: tuple[CategoryScores, ...]
+    by_scorers: Scores | None = Field(None, validation_alias="known", serialization_alias="known")
 
     @property
     def parts(self) -> tuple[CategoryScores, ...]:
         """By label, the worst first."""
         return self.by_category
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_none(handler(self))
 
 
 class FallOfScore(Form):
@@ -246,13 +256,12 @@ class Document(Form):
     @property
     def tasks(self) -> dict[str, NliScores | CuadScores]:
         """The scores by data set, of those that were asked about."""
-        tasks = {"contract_nli": self.contract_nli, "cuad": self.cuad}
-        return {name: task for name, task in tasks.items() if task}
+        return {name: task for name in ("contract_nli", "cuad") if (task := getattr(self, name))}
 
     @property
     def operating_point(self) -> Point:
         """What the index finds with the effort that was chosen."""
-        return next(point for point in self.ann if point.ef_search == self.ef_search)
+        return next(it for it in self.ann if it.ef_search == self.ef_search)
 
     @model_validator(mode="after")
     def _has_its_effort(self) -> "Document":

@@ -34,13 +34,16 @@ from bootstrap_assets.evaluation.document import (
     HypothesisScores,
     NliScores,
     Scope,
+    Scores,
     TaskScores,
     WholeSearches,
     document_of,
 )
+from bootstrap_assets.evaluation.known import METRICS, Known, measure_known
 from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
+from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.search import promotion
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.stopping import Stop
@@ -64,6 +67,7 @@ class Evaluation:
     whole_searches: WholeSearches
     tasks: Mapping[str, Task]
     corpus: Task | None
+    scorers: Known
     hypotheses: Mapping[str, str]
     comparison: Comparison
     left_out: tuple[str, ...]
@@ -137,7 +141,15 @@ class Evaluation:
                 for row in task.labels()
             ),
             corpus=self._corpus(task),
+            by_scorers=self.scorers.contract_nli,
+            left_out=self._left_out(task),
         )
+
+    def _left_out(self, task: Task) -> Scores | None:
+        """What a hypothesis gets that no scorer knows: the hybrid's list, whose search knows no labels."""
+        if self.scorers.contract_nli is None:
+            return None
+        return {metric: mean.rounded() for metric, mean in task.means("hybrid").items() if metric in METRICS}
 
     def _corpus(self, task: Task) -> TaskScores | None:
         """Over all contracts together; those contracts are counted, as its questions have none."""
@@ -153,7 +165,7 @@ class Evaluation:
         rows = (
             CategoryScores(queries=row.queries, scores=row.scores, category=row.label) for row in task.labels()
         )
-        return CuadScores(**dict(task.scores_of_task()), by_category=tuple(rows))
+        return CuadScores(**dict(task.scores_of_task()), by_category=tuple(rows), by_scorers=self.scorers.cuad)
 
 
 def evaluate(
@@ -201,6 +213,7 @@ def evaluate(
         whole_searches=work.whole_searches(),
         tasks=tasks,
         corpus=corpus,
+        scorers=_scorers(database, scope, stop),
         hypotheses=hypotheses,
         comparison=comparison,
         left_out=tuple(
@@ -242,6 +255,15 @@ def measured_on(invented: Mapping[str, str]) -> str:
         by_origin.setdefault(origin, []).append(source)
     origins = "; ".join(f"{origin}: {', '.join(sources)}" for origin, sources in by_origin.items())
     return f"Measured on what is no real contract ({origins}): it shows that the search runs, not how good it is."
+
+
+def _scorers(database: Database, scope: Scope, stop: Stop) -> Known:
+    """Known questions, where one whole split is evaluated: the others teach them."""
+    if scope.split is None or scope.limit is not None:
+        return Known()
+    with needs_extra("labels", "an evaluation of one split, which trains scorers on the others,"):
+        import sklearn  # noqa: F401
+    return database.transact(partial(measure_known, split=scope.split, stop=stop))
 
 
 def _space(database: Database, number: int | None) -> tuple[bool, Space]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import ir_measures
 import numpy as np
-from ir_measures import RR, P, R, nDCG
+from ir_measures import AP, RR, P, R, nDCG
 
 from bootstrap_assets.evaluation.intervals import Values
 
@@ -15,6 +15,7 @@ METRICS: Mapping[str, ir_measures.Measure] = {
     "P@10": P @ 10,
     "MRR": RR,
     "nDCG@10": nDCG @ 10,
+    "mAP": AP,
 }
 """Shares of the relevant that are among the first k, shares of the first k that are relevant, and so on."""
 

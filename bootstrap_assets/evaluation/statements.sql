@@ -27,6 +27,11 @@ WHERE source = 'contract_nli' AND granularity = 'span' AND hypothesis_id IS NOT 
   AND coalesce(hypothesis, category) IS NOT NULL
 GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY document_id, hypothesis_id
 
+-- name: cuad_sections
+-- The candidates for what scorers rank: the sections of each contract.
+SELECT document_id, content_hash, char_start, char_end FROM reference_records
+WHERE source = 'cuad' AND granularity = 'section' AND char_start IS NOT NULL ORDER BY document_id, char_start
+
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
@@ -124,3 +129,10 @@ UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality
 -- name: kept_quality
 SELECT quality FROM embedding_spaces
 WHERE CASE WHEN %(space)s::integer IS NULL THEN state = 'active' ELSE id = %(space)s END
+
+-- name: label_baseline
+SELECT scores, measured_at FROM label_baseline
+
+-- name: set_label_baseline
+INSERT INTO label_baseline (scores) VALUES (%(scores)s)
+ON CONFLICT (one) DO UPDATE SET scores = EXCLUDED.scores, measured_at = now()

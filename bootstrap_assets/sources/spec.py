@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.corpus.records import Finding, ParsedDocument
+from bootstrap_assets.corpus.records import Finding, Granularity, ParsedDocument
 from bootstrap_assets.sources.fetch.zip_members import is_litter
 
 Parsed = Iterator[ParsedDocument | Finding]
@@ -21,6 +22,25 @@ class Remote:
     url: str
 
 
+class Label(StrEnum):
+    """What of a record is its label: CUAD's kind, and ContractNLI's, whose labels have classes."""
+
+    CATEGORY = "category"
+    HYPOTHESIS = "hypothesis"
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What a source teaches: the labels of its records of one granularity, each a place in its document.
+
+    Where a document's metadata has `spans` (pairs of offsets), labels were chosen among these; elsewhere among the
+    sentences and items of its text. A document without a label says that it has nothing of it.
+    """
+
+    label: Label
+    granularity: Granularity
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One data set.
@@ -30,7 +50,8 @@ class Source:
     nothing can be read. `version` is raised whenever the source's own modules would make other records of the same
     archive (tests/unit/test_versions.py says when it is due).
     `options` are the source's own settings; they are part of what makes a load up to date. `labels` are those that
-    the official data set holds, categories or numbers of hypotheses; empty where it has none.
+    the official data set holds, categories or numbers of hypotheses; empty where it has none. `teaching` says
+    which labels scorers are trained on (labels/), None where on none.
     """
 
     name: str
@@ -44,6 +65,7 @@ class Source:
     version: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    teaching: Teaching | None = None
 
 
 def find_archives(folder: Path, suffixes: Iterable[str] = (".zip", ".json", ".jsonl", ".parquet")) -> list[Path]:

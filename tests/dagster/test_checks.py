@@ -73,6 +73,7 @@ def test_every_asset_that_holds_rows_has_its_checks_and_those_that_guard_the_ind
     graph = defs.resolve_asset_graph()
     found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
     wanted = {("reference_index", name) for name in INDEX} | {("retrieval_quality", name) for name in QUALITY}
+    wanted |= {("label_scorers", "scorers_no_regression"), ("repository_index", "repositories_at_work")}
     for source in SOURCES:
         labels = {"labels_present"} if source in ("cuad", "contract_nli") else set()
         wanted |= {(f"{source}_records", name) for name in RECORDS | labels} | {(source, name) for name in VECTORS}

@@ -33,6 +33,7 @@ def test_every_source_has_an_archive_records_and_vectors_and_one_index_follows(
         "reference_index",
         "retrieval_quality",
         "repository_index",
+        "label_scorers",
         *OF_DOCUMENTS,
     }
 
@@ -80,7 +81,7 @@ def test_the_groups_are_the_stages_of_the_flow(definitions: dg.Definitions) -> N
     groups = {asset.key.to_user_string(): asset.group_name for asset in definitions.resolve_all_asset_specs()}
     assert {key for key, group in groups.items() if group == "documents"} == set(OF_DOCUMENTS)
     assert groups["repository_index"] == "repositories"
-    groups = {key: group for key, group in groups.items() if group not in ("documents", "repositories")}
+    groups = {key: group for key, group in groups.items() if group not in ("documents", "repositories", "labels")}
     assert set(groups.values()) == set(STAGES_OF_FLOW)
     order = {key: STAGES_OF_FLOW.index(str(group)) for key, group in groups.items()}
     graph = definitions.resolve_asset_graph()
@@ -128,7 +129,13 @@ def test_the_columns_that_assets_show_are_those_of_the_database(
 def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(definitions: dg.Definitions) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     chores = {"rebuild_index", "evaluate", "retry_failures", "verify", "evaluate_space", "promote_space"}
-    chores |= {"rollback_space", "process_documents", "connect_documents", "index_repositories"}
+    chores |= {
+        "rollback_space",
+        "process_documents",
+        "connect_documents",
+        "index_repositories",
+        "bootstrap_labels",
+    }
     assert jobs.keys() == {"bootstrap", *chores, *(f"bootstrap_{source}" for source in SOURCES)}
     assert all(job.description for job in jobs.values())
     for source in SOURCES:
@@ -139,7 +146,7 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
 def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(definitions: dg.Definitions) -> None:
     """`dagster job execute` passes no launcher that could tag them."""
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    assert len(jobs) == 11 + len(SOURCES)
+    assert len(jobs) == 12 + len(SOURCES)
     assert all(job.tags[HOST_TAG] == socket.gethostname() for job in jobs)
     of_tenants = (
         "process_documents",
@@ -152,6 +159,7 @@ def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(defin
         "evaluate",
         "retry_failures",
         "promote_space",
+        "bootstrap_labels",
         *SOURCES,
     }
 

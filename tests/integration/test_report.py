@@ -258,7 +258,7 @@ def test_an_evaluation_that_another_version_kept_is_said_to_be_unreadable(local:
     fill(local, contracts(5))
     keep_quality(local, measured(local, version=0))
     page = report(local)
-    reason = "kept in a form that is not read here (it is of version 0, and version 1 is read)"
+    reason = "kept in a form that is not read here (it is of version 0, and version 2 is read)"
     assert reason in section(page, "quality")
     kind, line = glance(page)[0]
     assert kind == "warn"

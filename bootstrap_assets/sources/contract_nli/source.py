@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bootstrap_assets.corpus.records import MOST_DEPTH, Document, Finding, ParsedDocument, Record, storable
+from bootstrap_assets.corpus.records import (
+    MOST_DEPTH,
+    Document,
+    Finding,
+    Granularity,
+    ParsedDocument,
+    Record,
+    storable,
+)
 from bootstrap_assets.errors import ForeignFileError, FormatError
 from bootstrap_assets.sources.contract_nli.spans import (
     NAME,
@@ -25,7 +33,7 @@ from bootstrap_assets.sources.contract_nli.spans import (
 from bootstrap_assets.sources.fetch.archive import Archive
 from bootstrap_assets.sources.json_input import Malformed, load_json, member, read_text, zip_or_nothing
 from bootstrap_assets.sources.sections import UniqueIds, whole_and_sections
-from bootstrap_assets.sources.spec import Parsed, Remote, Source
+from bootstrap_assets.sources.spec import Label, Parsed, Remote, Source, Teaching
 from bootstrap_assets.sources.strays import Strays
 from bootstrap_assets.texts.content import clean_text, content_hash
 
@@ -268,4 +276,5 @@ SOURCE = Source(
     parse=parse,
     version=3,
     labels=HYPOTHESES,
+    teaching=Teaching(Label.HYPOTHESIS, Granularity.SPAN),
 )

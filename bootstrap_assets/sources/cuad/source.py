@@ -20,7 +20,7 @@ from bootstrap_assets.sources.cuad.contracts import (
     warning,
 )
 from bootstrap_assets.sources.sections import UniqueIds, short_hash, whole_and_sections
-from bootstrap_assets.sources.spec import Parsed, Remote, Source
+from bootstrap_assets.sources.spec import Label, Parsed, Remote, Source, Teaching
 from bootstrap_assets.sources.strays import Strays
 from bootstrap_assets.sources.text_encoding import UnknownEncoding
 from bootstrap_assets.texts.content import content_hash
@@ -233,4 +233,5 @@ SOURCE = Source(
     parse=parse,
     version=2,
     labels=CATEGORIES,
+    teaching=Teaching(Label.CATEGORY, Granularity.CLAUSE),
 )

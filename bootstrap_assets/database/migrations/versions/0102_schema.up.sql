@@ -641,6 +641,50 @@ COMMENT ON TABLE evaluation_baseline IS
 COMMENT ON COLUMN evaluation_baseline.search IS 'Digest of the SQL functions that searched.';
 COMMENT ON COLUMN evaluation_baseline.corpus IS 'Which corpus was searched: reference_corpus_version().';
 
+-- Labels -------------------------------------------------------------------------------------------------------------
+--
+-- What the reference corpus' own labels teach. Arrays are NumPy's npz, read with pickles refused.
+
+CREATE TABLE label_features (
+    source     text PRIMARY KEY,
+    digest     text NOT NULL,
+    arrays     bytea NOT NULL,
+    corpus     text NOT NULL,
+    splits     text[] NOT NULL,
+    version    integer NOT NULL,
+    contracts  integer NOT NULL,
+    trained_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE label_features IS 'What the scorers of a source see of a text: words and word pairs, and how rare each is.';
+COMMENT ON COLUMN label_features.digest IS 'Digest of the texts that they were learnt from.';
+COMMENT ON COLUMN label_features.corpus IS 'Version of the source''s records that all its scorers are of.';
+COMMENT ON COLUMN label_features.splits IS 'Splits of the data set that it was learnt from; empty where it has none.';
+COMMENT ON COLUMN label_features.version IS 'Version of the code that learnt.';
+
+CREATE TABLE label_scorers (
+    source     text NOT NULL REFERENCES label_features ON DELETE CASCADE,
+    label      text NOT NULL,
+    wording    text NOT NULL,
+    digest     text NOT NULL,
+    arrays     bytea NOT NULL,
+    quality    jsonb NOT NULL,
+    version    integer NOT NULL,
+    trained_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (source, label)
+);
+COMMENT ON TABLE label_scorers IS 'A scorer for each label: a category, or the number of a hypothesis.';
+COMMENT ON COLUMN label_scorers.digest IS 'Digest of the texts and labels that it was trained on: it is trained anew where that changed.';
+COMMENT ON COLUMN label_scorers.quality IS 'How good it is on contracts that it was not trained on.';
+COMMENT ON COLUMN label_scorers.version IS 'Version of the code that trained it.';
+
+CREATE TABLE label_baseline (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    scores      jsonb NOT NULL,
+    measured_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE label_baseline IS
+    'Average precisions that later scorers are compared with: source, contract, label.';
+
 -- Row security -------------------------------------------------------------------------------------------------------
 --
 -- A role that reads for an application sees the reference corpus, and what belongs to the tenant that its transaction

@@ -1,0 +1,242 @@
+"""Training: for each label of a lesson a linear scorer, its calibration, and how good it is where it never was."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from bootstrap_assets.errors import StoppedError
+from bootstrap_assets.extras import needs_extra
+from bootstrap_assets.labels.calibration import FLOOR, Column, Reliability, Signs, Weights, signs, sureness
+from bootstrap_assets.labels.features import Features, Matrix
+from bootstrap_assets.labels.lessons import Examples, Lesson, Numbers
+from bootstrap_assets.stopping import Stop
+
+FOLDS = 5
+"""Parts of the contracts; each is scored by what was trained on the others."""
+
+FEWEST = 2
+"""Contracts with a label, at least: of one contract nothing can be tried on another."""
+
+PENALTY = 10.0
+"""`C` of the logistic regression; 3 and 50 are within noise of it."""
+
+MANY = 12_000
+"""Pieces without a label from which on every third is taken, and counts threefold."""
+
+THREADS = 2
+
+LIKELY = 0.5
+"""Probability from which on a label is said to be there."""
+
+Labels = npt.NDArray[np.bool_]
+"""For each piece whether it has a label."""
+
+Coefficients = npt.NDArray[np.float32]
+"""A weight for each feature; the last is added to the rest."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a scorer is on contracts that it was not trained on.
+
+    `recall`: of the contracts that have the label, the share in which it is said to be there. `precision`: of
+    those where it is said, the share that has it; None where it is said of none. `scores`: by contract that has
+    it, the average precision of its pieces' order.
+    """
+
+    contracts: int
+    pieces: int
+    contradictions: int
+    recall: float
+    precision: float | None
+    scores: Mapping[str, float] = field(repr=False)
+
+    @property
+    def mean(self) -> float:
+        """The mean average precision."""
+        return float(np.mean(list(self.scores.values())))
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A label's scorer; `classes` tells its evidence apart, None where all is of one class or the label has none.
+
+    `usual`: the share of Entailment among its evidence.
+    """
+
+    label: str
+    wording: str
+    digest: str
+    coefficients: Coefficients
+    weights: Weights
+    reliability: Reliability
+    quality: Quality
+    classes: Coefficients | None = None
+    usual: float = 1.0
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """The scorers of a source, and what they see."""
+
+    source: str
+    features: Features
+    scorers: Sequence[Scorer]
+
+    def probabilities(self, matrix: Matrix, owner: Numbers) -> npt.NDArray[np.float64]:
+        """For each piece (rows) and scorer (columns) the probability that the label is the piece's."""
+        if not self.scorers:
+            return np.zeros((matrix.shape[0], 0))
+        sure = sureness(Reliability.together([scorer.reliability for scorer in self.scorers]))
+        columns = (
+            sure(scorer.weights.probabilities(signs(scores_of(matrix, scorer.coefficients), owner)))
+            for scorer in self.scorers
+        )
+        return np.column_stack(list(columns))
+
+    def entailments(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+        """For each piece and scorer the probability that the piece, if it is evidence, entails."""
+        columns = (_entailment(matrix, scorer) for scorer in self.scorers)
+        return np.column_stack(list(columns)) if self.scorers else np.zeros((matrix.shape[0], 0))
+
+
+def scores_of(matrix: Matrix, coefficients: Coefficients) -> Column:
+    """The score of each row."""
+    return np.asarray(matrix @ coefficients[:-1] + coefficients[-1], dtype=np.float64)
+
+
+def _entailment(matrix: Matrix, scorer: Scorer) -> Column:
+    if scorer.classes is None:
+        return np.full(matrix.shape[0], scorer.usual)
+    return np.asarray(1 / (1 + np.exp(-scores_of(matrix, scorer.classes))))
+
+
+def has_enough(lesson: Lesson, examples: Examples) -> bool:
+    """Whether enough contracts have a label for a scorer of it."""
+    return len(np.unique(lesson.owner[examples.pieces])) >= FEWEST
+
+
+def train(
+    lesson: Lesson,
+    features: Features | None = None,
+    *,
+    only: Collection[str] | None = None,
+    stop: Stop | None = None,
+) -> Scorers:
+    """Scorers of all labels, or `only` some, that have enough examples. The same lesson gives the same scorers.
+
+    `features`: those of an earlier training on the same texts. StoppedError once `stop` is set.
+    """
+    with needs_extra("labels", "what the labels know"):
+        import sklearn.linear_model  # noqa: F401  (its BLAS has to be there before its threads are limited)
+        from threadpoolctl import threadpool_limits
+    labels = [label for label in lesson.examples if only is None or label in only]
+    labels = [label for label in labels if has_enough(lesson, lesson.examples[label])]
+    with threadpool_limits(1), ThreadPoolExecutor(THREADS, thread_name_prefix="labels") as pool:
+        features = features or Features.of(lesson.texts)
+        matrix = features.matrix(lesson.texts, lesson.owner)
+        work = partial(_train, lesson, matrix, folds_of(lesson), stop or Stop())
+        return Scorers(lesson.source, features, list(pool.map(work, labels)))
+
+
+def folds_of(lesson: Lesson, count: int = FOLDS) -> Numbers:
+    """For each piece the part that its contract is in: by its name's digest, so that one contract moves few."""
+    names = [contract.source_id for contract in lesson.contracts]
+    order = sorted(range(len(names)), key=lambda number: hashlib.sha256(names[number].encode()).digest())
+    parts = np.zeros(len(names), dtype=np.int64)
+    parts[order] = np.arange(len(names)) % count
+    return parts[lesson.owner]
+
+
+def _train(lesson: Lesson, matrix: Matrix, folds: Numbers, stop: Stop, label: str) -> Scorer:
+    """A scorer is the mean of those of the parts: so it scores as those did that it is calibrated by."""
+    examples, owner = lesson.examples[label], lesson.owner
+    right = np.zeros(len(owner), dtype=np.bool_)
+    right[examples.pieces] = True
+    scores, models = np.full(len(owner), FLOOR), []
+    for fold in np.unique(folds):
+        if stop.is_set():
+            raise StoppedError
+        others = np.flatnonzero(folds != fold)
+        if right[others].any():
+            models.append(_fit(matrix, right, others))
+            scores[folds == fold] = scores_of(matrix[folds == fold], models[-1])
+    columns = signs(scores, owner)
+    untouched = _across(columns, right, folds)
+    classes, usual = _classes(matrix, examples)
+    return Scorer(
+        label=label,
+        wording=examples.wording,
+        digest=lesson.digest(label),
+        coefficients=np.mean(models, axis=0).astype(np.float32),
+        weights=Weights.fit(columns, right),
+        reliability=Reliability.of(untouched, right),
+        quality=_quality(lesson, examples, untouched, right),
+        classes=classes,
+        usual=usual,
+    )
+
+
+def _fit(matrix: Matrix, right: Labels, rows: Numbers) -> Coefficients:
+    """Of many pieces without the label every third is taken, for the others say the same."""
+    from sklearn.linear_model import LogisticRegression
+
+    step = 3 if len(rows) > MANY else 1
+    rows = rows[right[rows] | (rows % step == 0)]
+    if right[rows].all():
+        return np.append(np.zeros(matrix.shape[1]), -FLOOR).astype(np.float32)
+    model = LogisticRegression(C=PENALTY, solver="liblinear")
+    model.fit(matrix[rows], right[rows], sample_weight=np.where(right[rows], 1.0, step))
+    return np.append(model.coef_[0], model.intercept_[0]).astype(np.float32)
+
+
+def _across(columns: Signs, right: Labels, folds: Numbers) -> Column:
+    """Probabilities of pieces by weights that were learnt without their part."""
+    probabilities = np.zeros(len(right))
+    for fold in np.unique(folds):
+        rows = folds == fold
+        probabilities[rows] = Weights.fit(columns[~rows], right[~rows]).probabilities(columns[rows])
+    return probabilities
+
+
+def _classes(matrix: Matrix, examples: Examples) -> tuple[Coefficients | None, float]:
+    rows = np.array(sorted(examples.classes), dtype=np.int64)
+    entails = np.zeros(matrix.shape[0], dtype=np.bool_)
+    entails[[row for row in rows if examples.classes[row] == 1]] = True
+    number = int(entails[rows].sum())
+    return (_fit(matrix, entails, rows) if 0 < number < len(rows) else None), (number + 1) / (len(rows) + 2)
+
+
+def _quality(lesson: Lesson, examples: Examples, probabilities: Column, right: Labels) -> Quality:
+    owner = lesson.owner
+    has, is_there = (np.unique(owner[rows]) for rows in (right, probabilities >= LIKELY))
+    both = len(np.intersect1d(has, is_there))
+    return Quality(
+        contracts=len(has),
+        pieces=len(examples.pieces),
+        contradictions=examples.contradictions,
+        recall=both / len(has),
+        precision=both / len(is_there) if len(is_there) else None,
+        scores=dict(_by_contract(lesson, probabilities, right, has)),
+    )
+
+
+def _by_contract(
+    lesson: Lesson, probabilities: Column, right: Labels, contracts: Numbers
+) -> Iterator[tuple[str, float]]:
+    for contract in contracts:
+        rows = slice(*np.searchsorted(lesson.owner, [contract, contract + 1]))
+        score = average_precision(probabilities[rows], right[rows])
+        yield lesson.contracts[contract].source_id, round(score, 4)
+
+
+def average_precision(probabilities: Column, right: Labels) -> float:
+    """The mean, over what is right, of the precision at its rank; at least one has to be right."""
+    hits = right[np.argsort(-probabilities, kind="stable")]
+    precisions = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    return float(precisions[hits].mean())

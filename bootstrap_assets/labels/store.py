@@ -1,0 +1,143 @@
+"""Scorers in the database: plain arrays of numbers and texts (NumPy's npz), read with pickles refused."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from bootstrap_assets.database.connection import Connection
+from bootstrap_assets.database.statements import statements_of
+from bootstrap_assets.errors import SchemaError
+from bootstrap_assets.labels import VERSION, calibration
+from bootstrap_assets.labels.features import Arrays, Features
+from bootstrap_assets.labels.lessons import Lesson
+from bootstrap_assets.labels.scorers import Quality, Scorer, Scorers
+
+statement = statements_of(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the scorers of a source were trained on: version of its records, splits, contracts, our code."""
+
+    corpus: str
+    splits: tuple[str, ...]
+    contracts: int
+    version: int
+    trained_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A scorer as it is listed; `quality` is that of `Quality`, the rest as in `Origin`."""
+
+    source: str
+    label: str
+    wording: str
+    quality: Mapping[str, Any]
+    corpus: str
+    splits: list[str]
+    contracts: int
+    version: int
+    trained_at: datetime
+
+
+def pack(arrays: Arrays) -> bytes:
+    """Arrays as bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack(content: bytes) -> Arrays:
+    """What `pack` gave. SchemaError where it is anything else; objects are never unpickled."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, KeyError, EOFError) as error:
+        raise SchemaError(
+            f"a scorer cannot be read ({error}): `bootstrap labels train --force` trains it anew"
+        ) from None
+
+
+def read(connection: Connection, source: str) -> tuple[Scorers, Origin] | None:
+    """The scorers of a source and what they were trained on; None where there are none."""
+    row = connection.execute(statement("read_features"), {"source": source}).fetchone()
+    if row is None:
+        return None
+    _, arrays, corpus, splits, version, contracts, at = row
+    rows = connection.execute(statement("read_scorers"), {"source": source}).fetchall()
+    scorers = [_scorer(*fields) for fields in rows]
+    features = Features.from_arrays(unpack(arrays))
+    return Scorers(source, features, scorers), Origin(corpus, tuple(splits), contracts, version, at)
+
+
+def _scorer(label: str, wording: str, digest: str, content: bytes, quality: Mapping[str, Any]) -> Scorer:
+    arrays = unpack(content)
+    weights, reliability = calibration.from_arrays(arrays)
+    return Scorer(
+        label=label,
+        wording=wording,
+        digest=digest,
+        coefficients=arrays["coefficients"].astype(np.float32),
+        weights=weights,
+        reliability=reliability,
+        quality=Quality(**quality),
+        classes=arrays["classes"].astype(np.float32) if "classes" in arrays else None,
+        usual=float(arrays["usual"][0]),
+    )
+
+
+def features_of(connection: Connection, source: str, digest: str) -> Features | None:
+    """The features that were trained on the texts of this digest, None where those are of others."""
+    row = connection.execute(statement("read_features"), {"source": source}).fetchone()
+    return Features.from_arrays(unpack(row[1])) if row and row[0] == digest else None
+
+
+def digests(connection: Connection, source: str) -> dict[str, str]:
+    """What each scorer of a source was trained on, by label."""
+    return dict(connection.execute(statement("read_digests"), {"source": source}).fetchall())
+
+
+def write(connection: Connection, lesson: Lesson, scorers: Scorers) -> None:
+    """Store the features of a lesson and scorers of it."""
+    about = {"source": lesson.source, "splits": lesson.splits, "version": VERSION}
+    arrays = pack(scorers.features.arrays())
+    features = {"digest": lesson.digest(), "arrays": arrays, "contracts": len(lesson.contracts)}
+    connection.execute(statement("write_features"), about | features)
+    for scorer in scorers.scorers:
+        row = {"label": scorer.label, "wording": scorer.wording, "digest": scorer.digest}
+        quality = Jsonb(asdict(scorer.quality))
+        connection.execute(
+            statement("write_scorer"), about | row | {"arrays": _packed(scorer), "quality": quality}
+        )
+
+
+def _packed(scorer: Scorer) -> bytes:
+    classes = {} if scorer.classes is None else {"classes": scorer.classes.astype(np.float16)}
+    arrays = {"coefficients": scorer.coefficients.astype(np.float16), "usual": np.array([scorer.usual])}
+    return pack(arrays | classes | calibration.arrays_of(scorer.weights, scorer.reliability))
+
+
+def keep_only(connection: Connection, source: str, labels: list[str]) -> list[str]:
+    """Delete the scorers of all other labels of a source; returns these labels."""
+    rows = connection.execute(statement("delete_scorers"), {"source": source, "labels": labels}).fetchall()
+    if not labels:
+        connection.execute(statement("delete_features"), {"source": source})
+    return [label for [label] in rows]
+
+
+def listing(connection: Connection) -> list[Entry]:
+    """All scorers."""
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(statement("list_scorers")).fetchall()
+
+
+def confirm(connection: Connection, source: str, version: str) -> None:
+    """Note that the scorers of a source are those of this version of its records."""
+    connection.execute(statement("confirm_features"), {"source": source, "corpus": version})

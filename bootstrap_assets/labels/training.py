@@ -1,0 +1,104 @@
+"""From the corpus to stored scorers: what changed is trained, and nothing else."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from bootstrap_assets.corpus import overview
+from bootstrap_assets.database.connection import Connection, Database
+from bootstrap_assets.labels import lessons, store
+from bootstrap_assets.labels.features import Features
+from bootstrap_assets.labels.lessons import Lesson
+from bootstrap_assets.labels.scorers import FEWEST, Scorers, has_enough, train
+from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.stopping import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training did to a source's scorers, by label; `too_few` are in fewer contracts than one needs.
+
+    `vanished`: labels that had a scorer and no longer have one, as when a publisher renames them.
+    """
+
+    source: str
+    trained: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    too_few: tuple[str, ...]
+    vanished: tuple[str, ...]
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for people."""
+        parts = [f"{len(self.trained)} trained in {self.seconds:.1f} s", f"{len(self.unchanged)} unchanged"]
+        if self.too_few:
+            parts.append(f"{len(self.too_few)} in fewer than {FEWEST} contracts: {', '.join(self.too_few)}")
+        if self.vanished:
+            parts.append(f"no longer there: {', '.join(self.vanished)}")
+        return f"{self.source}: {'; '.join(parts)}"
+
+
+def train_all(
+    database: Database, sources: Iterable[Source], *, force: bool = False, stop: Stop | None = None
+) -> list[Trained]:
+    """Train the scorers of all sources that teach labels and have some; `force`: also those that are unchanged.
+
+    MissingExtraError without the extra `labels`, StoppedError once `stop` is set. Each source is stored at once.
+    """
+    results = (_train(database, source, force=force, stop=stop or Stop()) for source in sources if source.teaching)
+    return [result for result in results if result]
+
+
+def _train(database: Database, source: Source, *, force: bool, stop: Stop) -> Trained | None:
+    """Read, train, and store: no transaction is open while it trains."""
+    started = time.monotonic()
+    work = database.transact(partial(_look, source=source, force=force))
+    if work is None:
+        database.transact(partial(store.keep_only, source=source.name, labels=[]))
+        return None
+    scorers = train(work.lesson, work.features, only=work.due, stop=stop) if work.due else None
+    vanished = database.transact(partial(_store, work=work, scorers=scorers))
+    return Trained(
+        source=source.name,
+        trained=tuple(work.due),
+        unchanged=tuple(label for label in work.enough if label not in work.due),
+        too_few=tuple(label for label in _every_label(source, work.lesson) if label not in work.enough),
+        vanished=tuple(vanished),
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A lesson, of which version of the source's records, the labels with enough examples, and those to train."""
+
+    lesson: Lesson
+    version: str
+    enough: list[str]
+    due: list[str]
+    features: Features | None
+
+
+def _look(connection: Connection, source: Source, *, force: bool) -> _Work | None:
+    lesson = lessons.read(connection, source)
+    if lesson is None:
+        return None
+    enough = [label for label, examples in lesson.examples.items() if has_enough(lesson, examples)]
+    before = {} if force else store.digests(connection, source.name)
+    due = [label for label in enough if before.get(label) != lesson.digest(label)]
+    features = store.features_of(connection, source.name, lesson.digest()) if due else None
+    return _Work(lesson, overview.records_version(connection, source.name), enough, due, features)
+
+
+def _store(connection: Connection, *, work: _Work, scorers: Scorers | None) -> list[str]:
+    vanished = store.keep_only(connection, work.lesson.source, work.enough)
+    if scorers:
+        store.write(connection, work.lesson, scorers)
+    store.confirm(connection, work.lesson.source, work.version)
+    return vanished
+
+
+def _every_label(source: Source, lesson: Lesson) -> list[str]:
+    return list(dict.fromkeys([*source.labels, *lesson.examples]))
