@@ -6,7 +6,7 @@ from pathlib import Path
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.errors import SchemaError
 
-_SCRIPT = Path(__file__).parent / "migrations" / "versions" / "0102_schema.up.sql"
+_SCRIPT = Path(__file__).parent / "migrations" / "versions" / "0103_schema.up.sql"
 
 _NEW = (
     *("bootstrap_tenants", "document_states", "document_files", "document_extractions"),

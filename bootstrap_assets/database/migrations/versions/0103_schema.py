@@ -2,7 +2,7 @@
 
 from bootstrap_assets.database.migrations import run_sql
 
-revision = "0102"
+revision = "0103"
 down_revision = None
 
 
