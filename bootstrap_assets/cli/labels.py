@@ -122,7 +122,7 @@ def _print(document: Mapping[str, Any], reading: Reading, wordings: Mapping[str,
             wording = wordings.get(str(row["hypothesis_id"]), f"hypothesis {row['hypothesis_id']}")
             verdict = f"{row['nli_label']}, {row['probability']:.0%}"
             _print_label(wording, verdict, row["passages"], document, reading)
-    _print_missing(document)
+    _print_missing(document, wordings)
 
 
 def _print_label(
@@ -135,7 +135,7 @@ def _print_label(
         out.print(f"   [dim]{page}[/]{escape(_short(content, EXCERPT))}", soft_wrap=True)
 
 
-def _print_missing(document: Mapping[str, Any]) -> None:
+def _print_missing(document: Mapping[str, Any], wordings: Mapping[str, str]) -> None:
     missing = [row for row in document["categories"] if not row["found"]]
     if missing:
         out.print("\n[bold]Not found[/]  [dim]and of contracts that have it, the share in which it is found[/]")
@@ -144,7 +144,9 @@ def _print_missing(document: Mapping[str, Any]) -> None:
         out.print(f"   {escape(row['category'])}  [dim]{worth}[/]", soft_wrap=True)
     absent = [str(row["hypothesis_id"]) for row in document["hypotheses"] if row["nli_label"] == "NotMentioned"]
     if absent:
-        out.print(f"\n[bold]Not mentioned[/]  hypotheses {', '.join(absent)}", soft_wrap=True)
+        out.print("\n[bold]Not mentioned[/]")
+    for number in absent:
+        out.print(f"   {escape(wordings.get(number, f'hypothesis {number}'))}", soft_wrap=True)
 
 
 def _share(share: float | None) -> str:

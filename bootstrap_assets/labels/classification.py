@@ -42,12 +42,16 @@ UNCERTAIN = 0.45
 
 @dataclass(frozen=True)
 class Teacher:
-    """A source that teaches labels, its scorers, their origin, and whether its records changed since."""
+    """A source that teaches labels, its scorers, their origin, and whether its records changed since.
+
+    `remark`: what to say of a source that holds invented documents, else empty.
+    """
 
     source: Source
     scorers: Scorers
     origin: Origin
     is_outdated: bool
+    remark: str
 
     @property
     def kind(self) -> Label:
@@ -78,12 +82,12 @@ class Verdict:
 
 def teachers(connection: Connection) -> list[Teacher]:
     """All sources that have scorers. ConfigurationError where none has."""
-    those = []
+    those, remarks = [], overview.invented(connection)
     for source in SOURCES.values():
         if source.teaching and (pair := store.read(connection, source.name)):
             scorers, origin = pair
             is_outdated = origin.corpus != overview.records_version(connection, source.name)
-            those.append(Teacher(source, scorers, origin, is_outdated))
+            those.append(Teacher(source, scorers, origin, is_outdated, remarks.get(source.name, "")))
     if not those:
         raise ConfigurationError("nothing has been learnt from labels yet: `bootstrap labels train` does it")
     return those
@@ -156,6 +160,8 @@ def _notes(those: Sequence[Teacher], words: int, english: bool) -> Iterator[str]
         yield "It is not in English, and the labels are: nothing is said to be there, and probabilities are low."
     for teacher in those:
         name = teacher.source.title
+        if teacher.remark:
+            yield f"The records of {name} are {teacher.remark}: what its scorers say shows how this works, and nothing more."
         if teacher.is_outdated:
             yield f"{name} has changed since its scorers were trained: `bootstrap labels train` trains them anew."
         if teacher.origin.version != VERSION:

@@ -64,7 +64,7 @@ def test_a_pool_of_transactions_is_refused_by_everything_that_locks(by_transacti
         schema.upgrade(url)  # `bootstrap db up`
     with pytest.raises(ConfigurationError, match="pool_mode = session"):
         schema.downgrade(url, schema.head())
-    for arguments in (["run", "bonterms"], ["doctor"]):
+    for arguments in (["run", "bonterms", "--force-refresh"], ["doctor"]):
         result = shell(url, home, *arguments)
         assert result.returncode in (1, 2), (arguments, result.stdout, result.stderr)
         assert "pool_mode = session" in " ".join((result.stdout + result.stderr).split())

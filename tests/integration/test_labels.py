@@ -146,6 +146,17 @@ def test_a_label_that_was_renamed_loses_its_scorer_and_is_named(
     assert [row["category"] for row in document["categories"] if row["found"]] == ["Choice Of Law"]
 
 
+def test_what_invented_contracts_taught_is_said_to_be_a_show(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    mark = "UPDATE reference_documents SET metadata = metadata || '{\"invented\": true}' WHERE source = 'cuad'"
+    database.transact(lambda connection: connection.execute(mark))
+    training.train_all(database, SOURCES.values())
+    [note] = classify_text(database, CONTRACT)["document"]["notes"]
+    assert note.startswith("The records of CUAD v1 are sample, invented")
+
+
 def test_another_language_is_said_and_nothing_is_found_in_it(
     load: Callable[..., None], database: Database
 ) -> None:

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.cli.commands import COMMANDS
 from bootstrap_assets.cli.examples import EXAMPLES, OWN_CODES
+from tests.commands import commands_of
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[str]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        full, command = f"{path} {name}".strip(), group.get_command(context, name)
+    for name, command in commands_of(group).items():
+        full = f"{path} {name}".strip()
         yield from commands(command, full) if isinstance(command, click.Group) else (full,)
 
 
@@ -56,10 +56,8 @@ def test_the_first_help_names_the_exit_codes_of_the_readme() -> None:
 
 
 def test_the_first_help_says_of_each_command_what_its_own_help_says() -> None:
-    for name, (_, summary) in COMMANDS.items():
-        command = bootstrap.get_command(click.Context(bootstrap), name)
-        assert command
-        assert command.get_short_help_str(limit=200) == summary
+    for name, command in commands_of(bootstrap).items():
+        assert command.get_short_help_str(limit=200) == COMMANDS[name][1]
 
 
 def test_the_first_help_imports_no_command_and_no_heavy_package() -> None:

@@ -5,11 +5,12 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap_assets import cli
+from tests.commands import commands_of
 
 
 def options_that_take_a_number(group: click.Group, *path: str) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    for name, command in group.commands.items():
+    for name, command in commands_of(group).items():
         if isinstance(command, click.Group):
             found += options_that_take_a_number(command, *path, name)
             continue

@@ -11,6 +11,7 @@ import pytest
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.registry import SOURCES
+from tests.commands import commands_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -35,9 +36,9 @@ def test_the_defaults_in_the_table_are_the_defaults() -> None:
 
 
 def test_every_command_is_in_the_table() -> None:
-    for name in bootstrap.commands:
+    for name in commands_of(bootstrap):
         assert f"`bootstrap {name}" in README
-    for name, group in bootstrap.commands.items():
+    for name, group in commands_of(bootstrap).items():
         if isinstance(group, click.Group):
             listed = re.search(rf"^\| `bootstrap {name} ([\w\\|]+)", README, re.MULTILINE)
             assert listed, name
