@@ -161,7 +161,7 @@ def _notes(those: Sequence[Teacher], words: int, english: bool) -> Iterator[str]
     for teacher in those:
         name = teacher.source.title
         if teacher.remark:
-            yield f"The records of {name} are {teacher.remark}: what its scorers say shows how this works, and nothing more."
+            yield f"The records of {name} are {teacher.remark}: its scorers show how this works, and no more."
         if teacher.is_outdated:
             yield f"{name} has changed since its scorers were trained: `bootstrap labels train` trains them anew."
         if teacher.origin.version != VERSION:
