@@ -86,7 +86,8 @@ def access(settings: Settings) -> Access:
 
 def credentials(settings: Settings, address: str) -> Credentials:
     """Who asks an address: the password is for the one host that it is set for."""
-    is_for_it = settings.repository_host and f"//{settings.repository_host}/" in address
+    host = address.partition("://")[2].partition("/")[0]
+    is_for_it = host and host.lower() == settings.repository_host.lower()
     secret = settings.repository_password
     return Credentials(
         user=settings.repository_user,
