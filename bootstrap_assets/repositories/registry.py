@@ -28,7 +28,8 @@ HOURS = 24
 class RepositoryState:
     """A repository, the commit that its index is of, and how its last job goes or went.
 
-    `seconds` of each stage that ended. Counts are None until a job ended well.
+    `seconds` of each stage that ended. Counts are those of the index: None until the job that it came by ended
+    well.
     """
 
     name: str

@@ -85,12 +85,14 @@ SELECT name FROM repositories WHERE tenant_id = %(tenant)s ORDER BY name
 DELETE FROM repositories WHERE name = %(name)s
 
 -- name: states
--- Each repository with its last job.
+-- Each repository with its last job, and the counts of its index, which are those of the job that it came by.
 SELECT r.name, r.address, r.ref, r.tenant_id, coalesce(s.commit_id, ''), coalesce(j.status, 'pending'), coalesce(j.stage, ''),
-       coalesce(j.stage_seconds, '{}'), j.files, j.symbols, j."references", j.dependencies, j.findings,
+       coalesce(j.stage_seconds, '{}'), i.files, i.symbols, i."references", i.dependencies, i.findings,
        coalesce(j.attempts, 0), coalesce(j.correlation_id, ''), j.error_class, coalesce(j.reason, ''), s.indexed_at, j.id
 FROM repositories r LEFT JOIN repository_snapshots s ON s.repository = r.name
 LEFT JOIN LATERAL (SELECT * FROM index_jobs j WHERE j.repository = r.name ORDER BY j.id DESC LIMIT 1) j ON true
+LEFT JOIN LATERAL (SELECT * FROM index_jobs i WHERE i.repository = r.name AND i.commit_id = s.commit_id
+                     AND i.status IN ('completed', 'completed_with_findings') ORDER BY i.id DESC LIMIT 1) i ON true
 WHERE %(names)s::text[] IS NULL OR r.name = ANY (%(names)s)
 ORDER BY r.name
 
