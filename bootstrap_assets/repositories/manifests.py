@@ -11,6 +11,9 @@ _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][\w.\-]*)")
 # Strangers wrote what is read here, by the megabyte: no expression may read on to the end from every place.
 _GO_BLOCK = re.compile(r"^require[ \t]*\([ \t\r]*$(.*?)(?:^\)|\Z)", re.MULTILINE | re.DOTALL)
 _GO_LINE = re.compile(r"^(?:require[ \t]+)?[ \t]*+([\w.\-]++(?:/\S++)?)[ \t]+v\S+", re.MULTILINE)
+_DEEP_KEY = re.compile(
+    r"(?:^|[\[{,])[ \t]*+(?:[\w\"'\-]++[ \t]*+\.[ \t]*+){50}", re.MULTILINE
+)  # each part costs all before
 _MAVEN_PART = re.compile(r"<(groupId|artifactId)>\s*([^<\s]+)\s*</\1>")
 _GRADLE = re.compile(
     r"^[ \t]*(?:implementation|api|compileOnly|runtimeOnly|testImplementation|compile|testCompile)\s*+\(?\s*+[\"']"
@@ -48,6 +51,8 @@ def _requirements(text: str) -> Iterator[str]:
 
 
 def _toml(text: str) -> dict[str, Any]:
+    if _DEEP_KEY.search(text):
+        return {}
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.repositories.clone import Entry, clone
-from bootstrap_assets.repositories.discover import File, discover
+from bootstrap_assets.repositories.discover import MOST_RULES, File, discover
 from bootstrap_assets.repositories.git import Limits
 from bootstrap_assets.repositories.indexing import Index, counts, index_commit
 from bootstrap_assets.repositories.manifests import packages_of
@@ -68,6 +68,12 @@ def test_a_pattern_made_to_be_slow_is_not() -> None:
     assert time.perf_counter() - began < 1
 
 
+def test_no_more_rules_count_than_can_be_asked_for_every_file() -> None:
+    rules = "".join(f"{number}\n" for number in range(MOST_RULES)) + "one-too-many.py\n"
+    given = reasons({".bootstrapignore": rules, "0": "", "one-too-many.py": ""})
+    assert (given["0"], given["one-too-many.py"]) == ("ignored", "")
+
+
 @pytest.mark.parametrize(
     ("rule", "path", "is_meant"),
     [
@@ -103,6 +109,8 @@ def test_a_rule_means_what_it_means_to_git(rule: str, path: str, is_meant: bool)
         ("go.mod", "require (\n" * 40_000),
         ("go.mod", "require " + "a." * 60_000),
         ("build.gradle", "\n" * 100_000 + "x"),
+        ("pyproject.toml", "a." * 30_000 + "b = 1"),
+        ("Cargo.toml", "x = 1\n[ " + "'a' . " * 30_000 + "b]"),
     ],
 )
 def test_a_manifest_made_to_be_slow_is_not(name: str, content: str) -> None:
