@@ -199,6 +199,7 @@ class Attempt:
         commit = self.job.revision or remote_commit(self.corpus.settings, self.repository, stop=self.corpus.stop)
         if not self._is_stored(commit):
             commit = self._index(commit)
+        settlement.settle(self.corpus.database)  # also what an earlier attempt left
         self.begin("embed")
         self._embed()
         self._lap()
@@ -228,7 +229,6 @@ class Attempt:
             )
             self.begin("store")
             self.corpus.database.transact(partial(self._store, index=index, staging=stagings[0]))
-        settlement.settle(self.corpus.database)
         return index.commit
 
     def _clone(self, commit: str) -> AbstractContextManager[Clone]:

@@ -155,6 +155,12 @@ def is_new(connection: Connection, name: str, commit: str) -> bool:
     return bool(row and row[0])
 
 
+def is_cancelled(connection: Connection, name: str, correlation_id: str) -> bool:
+    """Whether the job of a correlation id was cancelled: a run that was made for it comes too late."""
+    parameters = {"repository": name, "correlation": correlation_id}
+    return connection.execute(statement("is_cancelled"), parameters).fetchone() is not None
+
+
 def retry(connection: Connection, names: Sequence[str] | None = None) -> list[str]:
     """Let the last jobs that failed or were cancelled begin again; returns the repositories."""
     rows = connection.execute(statement("retry_jobs"), {"names": _list(names)})

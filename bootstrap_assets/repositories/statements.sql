@@ -114,6 +114,9 @@ SELECT NOT EXISTS (SELECT FROM repository_snapshots s WHERE s.repository = %(rep
    AND NOT EXISTS (SELECT FROM index_jobs j WHERE j.repository = %(repository)s AND %(commit)s IN (j.revision, j.commit_id)
                      AND (j.status IN ('pending', 'processing', 'failed') OR (j.status = 'cancelled' AND j.reason = 'cancelled')))
 
+-- name: is_cancelled
+SELECT FROM index_jobs WHERE repository = %(repository)s AND correlation_id = %(correlation)s AND status = 'cancelled'
+
 -- name: retry_jobs
 -- The last job of a repository, where it failed or was cancelled.
 UPDATE index_jobs SET status = 'pending', attempts = 0, not_before = '-infinity', ended_at = NULL, error_class = NULL,

@@ -159,3 +159,15 @@ def test_a_tag_is_indexed_once(
     [request] = look(instance)
     run(instance, request)
     assert look(instance) == []
+
+
+def test_a_run_whose_job_was_cancelled_before_it_began_indexes_nothing(
+    origin: GitRepository, database: Database, instance: dg.DagsterInstance
+) -> None:
+    [request] = look(instance)
+    with database.connection() as connection:
+        registry.cancel(connection, "ours")
+    run(instance, request)
+    with database.connection() as connection:
+        state = registry.state(connection, "ours")
+    assert (state.status, state.commit) == ("cancelled", "")

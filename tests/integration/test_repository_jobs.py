@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from pydantic import SecretStr
 
 import bootstrap_assets as ba
 from bootstrap_assets.cli import bootstrap
-from bootstrap_assets.database.connection import connect
+from bootstrap_assets.corpus import settlement
+from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError, StoppedError
@@ -537,3 +539,22 @@ def test_a_job_that_waits_or_failed_goes_to_the_address_that_was_given_last(
     enqueue(corpus)
     add(corpus, f"{server.url}/ours")
     assert index(corpus).status == "completed"
+
+
+def test_what_was_cut_off_between_the_swap_and_what_follows_it_is_done_by_the_next_attempt(
+    corpus: Corpus, server: GitServer, origin: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(corpus, f"{server.url}/ours")
+    index(corpus)
+    origin.commit({"notes.txt": "Quite other notes.\n"})
+    ends = iter([ConnectionError("cut off")])
+
+    def settle(database: Database) -> int:
+        for error in ends:
+            raise error
+        return settlement.settle(database)
+
+    monkeypatch.setattr(jobs, "settlement", SimpleNamespace(settle=settle))
+    assert (index(corpus).status, state(corpus).attempts) == ("completed", 2)
+    with corpus.database.connection() as connection:
+        assert settlement.is_settled(connection)
