@@ -178,6 +178,12 @@ def embed_records(
     return _fill(corpus, source, filler)
 
 
+def embed_texts(corpus: Corpus, source: str, hashes: list[bytes]) -> Filled:
+    """Fill the vectors of some texts of a source that no load of ours brought; its progress is kept elsewhere."""
+    corpus.database.transact(partial(spaces.refill, space=corpus.space))
+    return _filler(corpus, source, only=hashes, bounded=True).run()
+
+
 def retry_failures(
     corpus: Corpus, *, source: str | None = None, error_class: str | None = None
 ) -> dict[str, Filled]:

@@ -9,12 +9,12 @@ from functools import partial
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
-from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding import completeness, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import Filled
 from bootstrap_assets.errors import BreakerOpenError, StoppedError, is_transient
 from bootstrap_assets.operations.progress import owner
+from bootstrap_assets.sources.registry import BESIDE
 
 POLL = 2.0
 """Seconds between two looks whether there is work: a look reads a few rows, however large the corpus."""
@@ -82,17 +82,21 @@ class _Worker:
         if version == self._version:
             return True
         for source in self._sources or transact(overview.sources):
-            if transact(partial(_lacks, corpus=self._corpus, source=source)):
-                self._embed(source)
+            self._fill(source)
         self.pause, self._version = 0.0, version
         return False
 
-    def _embed(self, source: str) -> None:
-        result = pipeline.embed_records(self._corpus, source)
+    def _fill(self, source: str) -> None:
+        corpus, transact = self._corpus, self._corpus.database.transact
+        if source in BESIDE:  # what waits for these texts goes on by itself
+            hashes = transact(partial(stages.texts_of_source, space=corpus.space, source=source))
+            if hashes:
+                self._tell(source, pipeline.embed_texts(corpus, source, hashes))
+        elif transact(partial(stages.count_embedded, space=corpus.space, source=source)).left:
+            self._tell(source, pipeline.embed_records(corpus, source))
+
+    def _tell(self, source: str, result: Filled) -> None:
         self.work.add(result)
         cost = f", ${result.cost:.4f}" if result.cost else ""
-        self._report(f"{source}: {result.texts:,} texts in {result.seconds:.1f} s{cost}; now {result.status}")
-
-
-def _lacks(connection: Connection, corpus: Corpus, source: str) -> bool:
-    return bool(stages.count_embedded(connection, corpus.space, source).left)
+        status = "" if source in BESIDE else f"; now {result.status}"
+        self._report(f"{source}: {result.texts:,} texts in {result.seconds:.1f} s{cost}{status}")

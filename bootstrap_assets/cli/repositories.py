@@ -17,7 +17,8 @@ from bootstrap_assets.cli.console import (
 )
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.cli.streams import FAILED, WITH_FAILURES
-from bootstrap_assets.database.connection import Database, existing_database_url
+from bootstrap_assets.database import schema
+from bootstrap_assets.database.connection import Database, database_url, existing_database_url
 from bootstrap_assets.embedding import context
 from bootstrap_assets.repositories import jobs, reading, registry, removal
 from bootstrap_assets.settings import load_settings
@@ -47,11 +48,14 @@ def repositories() -> None:
 @click.option("--tenant", help="Whose it is; without it everybody's.")
 @as_document
 def add(name: str, address: str, ref: str, tenant: str | None, as_json: bool) -> None:
-    """Keep the repository at ADDRESS indexed under NAME: https, ssh, file, or a folder. Asks nobody yet."""
+    """Keep the repository at ADDRESS indexed under NAME: https, ssh, file, or a folder. Asks nobody yet.
+
+    Makes the schema where there is none, as `bootstrap run` does.
+    """
+    settings = load_settings()
+    schema.upgrade(database_url(settings))
     with open_corpus_database() as connection:
-        is_new = registry.add(
-            connection, name, address, ref=ref, tenant=tenant, access=jobs.access(load_settings())
-        )
+        is_new = registry.add(connection, name, address, ref=ref, tenant=tenant, access=jobs.access(settings))
     if as_json:
         print_json({"name": name, "address": address, "ref": ref, "tenant": tenant, "added": is_new})
         return

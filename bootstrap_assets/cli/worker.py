@@ -12,7 +12,7 @@ from bootstrap_assets.cli.metrics import serving
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.embedding import context
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.sources.registry import get_source
+from bootstrap_assets.sources.registry import searched_name
 
 DRAIN = 30.0
 """Seconds that what is in flight may take to end after a signal."""
@@ -30,8 +30,7 @@ def worker(sources: tuple[str, ...], idle_exit: bool, max_cost: float | None, me
     loads no source and changes no schema (`bootstrap run` or `bootstrap db upgrade` does). After SIGTERM it ends
     what is in flight, within 30 seconds.
     """
-    for name in sources:
-        get_source(name)
+    names = [searched_name(name) for name in sources]
     settings = load_settings()
     if metrics_port is not None:
         server = serving("0.0.0.0", metrics_port)
@@ -40,7 +39,7 @@ def worker(sources: tuple[str, ...], idle_exit: bool, max_cost: float | None, me
         stopping_signals(within=DRAIN) as stop,
         context.open_corpus(settings, max_cost=max_cost, stop=stop, upgrade=False) as corpus,
     ):
-        work = workers.work(corpus, sources, idle_exit=idle_exit, report=_say)
+        work = workers.work(corpus, names, idle_exit=idle_exit, report=_say)
     cost = f", ${work.dollars:.4f}" if work.dollars else ""
     what = f"{work.texts:,} texts embedded in {work.requests:,} request{'s' * (work.requests != 1)}"
     out.print(f"nothing is left: {what}{cost}", soft_wrap=True)

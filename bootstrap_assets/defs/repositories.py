@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import Database, connect, database_url
+from bootstrap_assets.database.connection import Connection, Database, connect, database_url
 from bootstrap_assets.defs.about import OWNERS, code
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
@@ -70,10 +70,7 @@ def repository_index(context: dg.AssetExecutionContext, config: IndexConfig, cor
     """Index a commit, and whatever else was asked for of the repository."""
     name = context.partition_key
     with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
-        enqueue = partial(
-            registry.enqueue, name=name, revision=config.commit, correlation_id=config.correlation_id
-        )
-        _, correlation = open_corpus.database.transact(enqueue)
+        correlation = open_corpus.database.transact(partial(_enqueue, name=name, config=config))
         context.log.info(f"[{correlation}] {name}: asked for")
         jobs.process(open_corpus, [name])
         state = open_corpus.database.transact(partial(registry.state, name=name))
@@ -81,6 +78,13 @@ def repository_index(context: dg.AssetExecutionContext, config: IndexConfig, cor
     if state.status == "failed":
         raise dg.Failure(f"[{state.correlation_id}] {state.reason}", allow_retries=False)
     yield dg.MaterializeResult(metadata=_metadata(state))
+
+
+def _enqueue(connection: Connection, name: str, config: IndexConfig) -> str:
+    """Ask for what is configured, unless its job was cancelled before the run began; the correlation id."""
+    if config.correlation_id and registry.is_cancelled(connection, name, config.correlation_id):
+        return config.correlation_id
+    return registry.enqueue(connection, name, config.commit, config.correlation_id)[1]
 
 
 def _metadata(state: RepositoryState) -> dict[str, Any]:

@@ -205,8 +205,9 @@ GROUP BY r.document_id
 -- Connections.
 
 -- name: has_reference
--- Whether there is anything that passages can be like.
-SELECT EXISTS (SELECT FROM reference_records r JOIN reference_vectors v USING (content_hash) WHERE r.tenant_id IS NULL)
+-- Whether there is anything that passages can be like. Code and its documentation are not.
+SELECT EXISTS (SELECT FROM reference_records r JOIN reference_vectors v USING (content_hash)
+               WHERE r.tenant_id IS NULL AND r.source <> 'repositories')
 
 -- name: forget_connections
 DELETE FROM reference_connections c USING reference_records r
@@ -228,7 +229,7 @@ WITH passages AS MATERIALIZED (
            CASE WHEN coalesce(r.category, r.hypothesis) IS NOT NULL THEN row_number() OVER (
                PARTITION BY n.passage, r.source, r.category, r.hypothesis_id, r.nli_label ORDER BY n.score DESC, r.id) END AS of_label
     FROM near n CROSS JOIN LATERAL (
-        SELECT * FROM reference_records r WHERE r.content_hash = n.content_hash AND r.tenant_id IS NULL OFFSET 0) r
+        SELECT * FROM reference_records r WHERE r.content_hash = n.content_hash AND r.tenant_id IS NULL AND r.source <> 'repositories' OFFSET 0) r
 ), held AS MATERIALIZED (
     SELECT c.passage, c.record, c.score
     FROM candidates c JOIN reference_records r ON r.id = c.record

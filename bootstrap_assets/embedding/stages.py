@@ -51,6 +51,12 @@ def end(connection: Connection, space: Space, source: str, tally: Tally, *, boun
     return counts
 
 
+def texts_of_source(connection: Connection, space: Space, source: str) -> list[bytes]:
+    """The texts of a source that have neither vector nor dead letter in a space."""
+    query = statement("texts_of_source").format(vectors=space.vectors)
+    return [row[0] for row in connection.execute(query, {"source": source, "space": space.id})]
+
+
 def texts_of_documents(connection: Connection, space: Space, documents: Sequence[UUID]) -> list[bytes]:
     """Hashes of the texts that some documents lack vectors for."""
     query = statement("texts_of_documents").format(vectors=space.vectors)

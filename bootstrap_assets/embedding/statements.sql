@@ -234,6 +234,12 @@ SELECT DISTINCT r.content_hash FROM reference_records r WHERE r.document_id = AN
   AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
                   AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
 
+-- name: texts_of_source
+SELECT DISTINCT r.content_hash FROM reference_records r WHERE r.source = %(source)s
+  AND NOT EXISTS (SELECT 1 FROM {vectors} v WHERE v.content_hash = r.content_hash)
+  AND NOT EXISTS (SELECT 1 FROM bootstrap_failures f WHERE f.content_hash = r.content_hash
+                  AND f.source = r.source AND f.space_id = %(space)s AND f.resolved_at IS NULL)
+
 -- name: embedded_of_documents
 SELECT count(*) FROM reference_records r JOIN {vectors} v USING (content_hash) WHERE r.document_id = ANY(%(documents)s)
 

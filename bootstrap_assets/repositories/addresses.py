@@ -21,6 +21,8 @@ from bootstrap_assets.repositories.errors import AddressError, NoRepositoryError
 
 _SCP = re.compile(r"(?:(?P<user>[\w.+-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):(?P<path>(?!/{2}).+)")
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # what is given out on the internet; the rest has special uses
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -100,10 +102,8 @@ def _local(folder: Path, access: Access) -> Address:
 
 def _checked(address: Address, port: int, access: Access) -> Address:
     """The address with its host looked up; AddressError where it is private and must not be."""
-    if _has_proxy(address):
-        match: list[str] = [address.host] if _is_literal(address.host) else []  # the proxy looks the name up
-    else:
-        match = _looked_up(address.host, port)
+    look_up = _numeric if _has_proxy(address) else _looked_up  # what is a name the proxy looks up
+    match = look_up(address.host, port)
     if not access.private and not all(map(_is_public, match)):
         raise AddressError(f"{address.host} is a private address, and those are not taken here")
     pins = tuple((address.host, port, one) for one in match[:1])
@@ -126,15 +126,28 @@ def _unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _is_literal(host: str) -> bool:
+def _numeric(host: str, port: int) -> list[str]:
+    """The address that a host is, as `::1`, `127.1` and `localhost` are; none where it is a name."""
+    number = "127.0.0.1" if f".{host}".endswith(".localhost") else host
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+        rows = socket.getaddrinfo(number, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeError):
+        return []
+    return _unique(str(row[4][0]).partition("%")[0] for row in rows)
 
 
 def _is_public(address: str) -> bool:
     match = ipaddress.ip_address(address)
-    mapped = match.ipv4_mapped if isinstance(match, ipaddress.IPv6Address) else None
-    return (mapped or match).is_global and not match.is_multicast
+    if isinstance(match, ipaddress.IPv6Address):
+        inner = _ipv4_in(match)
+        if inner is None:
+            return match in _UNICAST and match.is_global
+        match = inner
+    return match.is_global and not match.is_multicast
+
+
+def _ipv4_in(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that is asked for an IPv6 one: mapped, through a gateway (NAT64), or by 6to4."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -141,12 +141,13 @@ def latest(
 
 
 def _meaning(git: Git, address: Address, revision: str) -> str:
-    """The id of the commit (or of the tag that leads to it)."""
+    """The id of the commit: of a tag it is asked with `^{}`, or it would be the tag's own."""
     if _ID.fullmatch(revision):
         return revision
     if revision and not _REF.fullmatch(revision):
         raise NoCommitError("this is no name of a branch, tag or ref, and no full id of a commit")
-    names = [revision, f"refs/heads/{revision}", f"refs/tags/{revision}"] if revision else ["HEAD"]
+    refs = [revision, f"refs/heads/{revision}", f"refs/tags/{revision}"] if revision else ["HEAD"]
+    names = [name for ref in refs for name in (f"{ref}^{{}}", ref)]
     answer = git.ask("ls-remote", "--quiet", "--", address.url, *names).decode("utf-8", "replace")
     cut = (line.partition("\t") for line in answer.splitlines())
     rows = {name: oid for oid, _, name in cut}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from bootstrap_assets.repositories.clone import Entry
 from bootstrap_assets.repositories.git import Limits
@@ -20,6 +21,9 @@ from bootstrap_assets.repositories.path_rules import (
 
 Read = Callable[[str], bytes | None]
 """The content of a blob, by its id."""
+
+MOST_RULES = 1000
+"""Rules of a repository that count, the outer folders' first: each is asked for each file."""
 
 _RULES = (".gitattributes", ".bootstrapignore")
 _BINARY = 8000  # bytes that git looks at for a NUL
@@ -48,7 +52,7 @@ class File:
 def discover(entries: Iterable[Entry], read: Read, limits: Limits) -> Iterator[File]:
     """Each entry as a file. Reads the rules of the repository first, then the blobs that no name rules out."""
     rows = list(entries)
-    rules = list(_rules(rows, read, limits))
+    rules = list(islice(_rules(rows, read, limits), MOST_RULES))
     for entry in rows:
         path = safe_path(entry.name)
         reason = _refused(entry, limits) or _by_rules(path, rules)

@@ -131,7 +131,8 @@ def _of_host(address: Address, credentials: Credentials) -> Iterator[tuple[str, 
         elif credentials.helper:
             yield f"credential.{address.origin}.helper", credentials.helper
         for host, port, place in address.pins:
-            yield "http.curloptResolve", f"{host}:{port}:{f'[{place}]' if ':' in place else place}"
+            if ":" not in host:  # else it is an address itself, and there is nothing to look up
+                yield "http.curloptResolve", f"{host}:{port}:{f'[{place}]' if ':' in place else place}"
 
 
 class Git:

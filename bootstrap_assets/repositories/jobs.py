@@ -86,7 +86,8 @@ def access(settings: Settings) -> Access:
 
 def credentials(settings: Settings, address: str) -> Credentials:
     """Who asks an address: the password is for the one host that it is set for."""
-    is_for_it = settings.repository_host and f"//{settings.repository_host}/" in address
+    host = address.partition("://")[2].partition("/")[0]
+    is_for_it = host and host.lower() == settings.repository_host.lower()
     secret = settings.repository_password
     return Credentials(
         user=settings.repository_user,
@@ -198,6 +199,7 @@ class Attempt:
         commit = self.job.revision or remote_commit(self.corpus.settings, self.repository, stop=self.corpus.stop)
         if not self._is_stored(commit):
             commit = self._index(commit)
+        settlement.settle(self.corpus.database)  # also what an earlier attempt left
         self.begin("embed")
         self._embed()
         self._lap()
@@ -227,7 +229,6 @@ class Attempt:
             )
             self.begin("store")
             self.corpus.database.transact(partial(self._store, index=index, staging=stagings[0]))
-        settlement.settle(self.corpus.database)
         return index.commit
 
     def _clone(self, commit: str) -> AbstractContextManager[Clone]:

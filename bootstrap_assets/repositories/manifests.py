@@ -8,12 +8,15 @@ from typing import Any
 from bootstrap_assets.repositories.lenient_json import read_json
 
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][\w.\-]*)")
-_GO_BLOCK = re.compile(r"^require\s*\(\s*$(.*?)^\)", re.MULTILINE | re.DOTALL)
-_GO_LINE = re.compile(r"^(?:require\s+)?\s*([\w.\-]+\.[\w.\-]+/\S+|[\w.\-]+\.[\w.\-]+)\s+v\S+", re.MULTILINE)
-_MAVEN = re.compile(r"<dependency>(.*?)</dependency>", re.DOTALL)
+# Strangers wrote what is read here, by the megabyte: no expression may read on to the end from every place.
+_GO_BLOCK = re.compile(r"^require[ \t]*\([ \t\r]*$(.*?)(?:^\)|\Z)", re.MULTILINE | re.DOTALL)
+_GO_LINE = re.compile(r"^(?:require[ \t]+)?[ \t]*+([\w.\-]++(?:/\S++)?)[ \t]+v\S+", re.MULTILINE)
+_DEEP_KEY = re.compile(
+    r"(?:^|[\[{,])[ \t]*+(?:[\w\"'\-]++[ \t]*+\.[ \t]*+){50}", re.MULTILINE
+)  # each part costs all before
 _MAVEN_PART = re.compile(r"<(groupId|artifactId)>\s*([^<\s]+)\s*</\1>")
 _GRADLE = re.compile(
-    r"^\s*(?:implementation|api|compileOnly|runtimeOnly|testImplementation|compile|testCompile)\s*\(?\s*[\"']"
+    r"^[ \t]*(?:implementation|api|compileOnly|runtimeOnly|testImplementation|compile|testCompile)\s*+\(?\s*+[\"']"
     r"([\w.\-]+):([\w.\-]+)",
     re.MULTILINE,
 )
@@ -48,6 +51,8 @@ def _requirements(text: str) -> Iterator[str]:
 
 
 def _toml(text: str) -> dict[str, Any]:
+    if _DEEP_KEY.search(text):
+        return {}
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -86,7 +91,7 @@ def _package_json(text: str) -> Iterator[str]:
 def _go_mod(text: str) -> Iterator[str]:
     blocks = "\n".join(hit[1] for hit in _GO_BLOCK.finditer(text))
     single = "\n".join(line for line in text.splitlines() if line.startswith("require "))
-    yield from (hit[1] for hit in _GO_LINE.finditer(f"{blocks}\n{single}"))
+    yield from (hit[1] for hit in _GO_LINE.finditer(f"{blocks}\n{single}") if "." in hit[1].partition("/")[0])
 
 
 def _cargo(text: str) -> Iterator[str]:
@@ -97,8 +102,8 @@ def _cargo(text: str) -> Iterator[str]:
 
 
 def _pom(text: str) -> Iterator[str]:
-    for hit in _MAVEN.finditer(text):
-        parts = dict(_MAVEN_PART.findall(hit[1]))
+    for block in text.split("<dependency>")[1:]:
+        parts = dict(_MAVEN_PART.findall(block.partition("</dependency>")[0]))
         yield ":".join(parts[name] for name in ("groupId", "artifactId") if name in parts)
 
 

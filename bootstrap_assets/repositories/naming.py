@@ -32,7 +32,7 @@ PARSED = frozenset("python typescript tsx javascript go java rust c cpp markdown
 
 _PROGRAMS = (("python", "python"), ("node", "javascript"), ("deno", "typescript"), ("bun", "typescript"))
 _CPP = re.compile(
-    rb"^\s*(class\s+\w+|namespace\b|template\s*<|using\s+\w+|public:|private:)|std::|\bconstexpr\b", re.M
+    rb"^[ \t]*(class\s+\w+|namespace\b|template\s*<|using\s+\w+|public:|private:)|std::|\bconstexpr\b", re.M
 )
 _BEGINNING = 64 * 1024  # bytes
 

@@ -2,9 +2,10 @@
 else's."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from fnmatch import translate
+from functools import lru_cache
 
 VENDORED = frozenset(
     "node_modules bower_components vendor vendored third_party third-party thirdparty external Pods Carthage "
@@ -32,11 +33,43 @@ _ATTRIBUTES = {
 }
 
 
+LONGEST = 500
+"""Characters of a rule that count."""
+
+
+class Pattern:
+    """Groups of names that follow each other in a path, with any number of others between two groups.
+
+    A path matches where it, or a folder that it is in, does; of a pattern for folders only the latter. Each group
+    is taken where it first fits, for then the most is left: no rule takes longer than its length and the path's.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[re.Pattern[str]]], *, is_folder: bool) -> None:
+        self._groups = groups
+        self._is_folder = is_folder
+
+    def match(self, path: str) -> bool:
+        """Whether a path is meant."""
+        names, place = path.split("/"), 0
+        for number, group in enumerate(self._groups):
+            last = len(names) - len(group) if number else 0
+            starts = (start for start in range(place, last + 1) if self._fits(group, names[start:]))
+            start = next(starts, None)
+            if start is None:
+                return False
+            place = start + len(group)
+        return place < len(names) or not self._is_folder
+
+    @staticmethod
+    def _fits(group: Sequence[re.Pattern[str]], names: Sequence[str]) -> bool:
+        return len(group) <= len(names) and all(map(re.Pattern.match, group, names))
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A pattern and what it says of the paths that it matches; the last that matches counts."""
 
-    pattern: re.Pattern[str]
+    pattern: Pattern
     says: str
     holds: bool
 
@@ -70,29 +103,22 @@ def verdicts(rules: Iterable[Rule], path: str) -> set[str]:
     return {name for name, holds in says.items() if holds}
 
 
-@cache
-def _compiled(rule: str, folder: str) -> re.Pattern[str]:
-    """A pattern as a regular expression over whole paths; `**` crosses folders, `*` does not."""
-    is_folder = rule.endswith("/")
+@lru_cache(4096)
+def _compiled(rule: str, folder: str) -> "Pattern":
     body = rule.strip("/")
-    anywhere = "/" not in body and not rule.startswith("/")
-    start = re.escape(folder + "/") if folder else ""
-    middle = "(?:.*/)?" if anywhere else ""
-    tail = "/.*" if is_folder else "(?:/.*)?"
-    return re.compile(f"{start}{middle}{_body(body[:500])}{tail}\\Z", re.DOTALL)
-
-
-def _body(rule: str) -> str:
-    parts: list[str] = []
-    place = 0
-    while place < len(rule):
-        for token, meaning in (("**/", "(?:.*/)?"), ("/**", "/.*"), ("**", ".*"), ("*", "[^/]*"), ("?", "[^/]")):
-            if rule.startswith(token, place):
-                if not (parts and parts[-1] == meaning):  # a row of stars is one: nothing to backtrack over
-                    parts.append(meaning)
-                place += len(token)
-                break
+    is_anywhere = "/" not in body and not rule.startswith("/")
+    names = [*filter(None, folder.split("/")), *(["**"] if is_anywhere else []), *body[:LONGEST].split("/")]
+    own = len(names) - body.count("/") - 1  # names of the folder are no patterns
+    groups: list[list[re.Pattern[str]]] = [[]]
+    for place, name in enumerate(names):
+        if name == "**":
+            groups.append([])
         else:
-            parts.append(re.escape(rule[place]))
-            place += 1
-    return "".join(parts)
+            groups[-1].append(_name_pattern(re.sub(r"([\[*?\\])", r"\\\1", name) if place < own else name))
+    return Pattern(groups, is_folder=rule.endswith("/") or names[-1] == "**")
+
+
+def _name_pattern(name: str) -> re.Pattern[str]:
+    """One name of a path; `fnmatch` writes expressions that do not backtrack from star to star."""
+    plain = re.sub(r"\\(.)", lambda match: f"[{match[1]}]" if match[1] in "*?[" else match[1], name)
+    return re.compile(translate(plain.replace("[^", "[!")))

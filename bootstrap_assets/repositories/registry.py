@@ -28,7 +28,8 @@ HOURS = 24
 class RepositoryState:
     """A repository, the commit that its index is of, and how its last job goes or went.
 
-    `seconds` of each stage that ended. Counts are None until a job ended well.
+    `seconds` of each stage that ended. Counts are those of the index: None until the job that it came by ended
+    well.
     """
 
     name: str
@@ -152,6 +153,12 @@ def is_new(connection: Connection, name: str, commit: str) -> bool:
     parameters = {"repository": name, "commit": commit, "version": VERSION}
     row = connection.execute(statement("is_new_commit"), parameters).fetchone()
     return bool(row and row[0])
+
+
+def is_cancelled(connection: Connection, name: str, correlation_id: str) -> bool:
+    """Whether the job of a correlation id was cancelled: a run that was made for it comes too late."""
+    parameters = {"repository": name, "correlation": correlation_id}
+    return connection.execute(statement("is_cancelled"), parameters).fetchone() is not None
 
 
 def retry(connection: Connection, names: Sequence[str] | None = None) -> list[str]:

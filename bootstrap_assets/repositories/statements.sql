@@ -58,6 +58,10 @@ SELECT repository_swap(%(repository)s, %(address)s, %(ref)s, %(commit)s, %(versi
 -- name: forget_repository
 DELETE FROM repository_snapshots WHERE repository = %(repository)s;
 
+-- name: forget_blobs
+-- What was said of blobs that no index has (any more): it may be a tenant's own.
+DELETE FROM repository_blobs b WHERE NOT EXISTS (SELECT FROM repository_files f WHERE f.oid = b.oid);
+
 -- ----------------------------------------------------------------------------------------------------
 -- The repositories that are kept indexed, and the jobs that index them.
 
@@ -81,12 +85,14 @@ SELECT name FROM repositories WHERE tenant_id = %(tenant)s ORDER BY name
 DELETE FROM repositories WHERE name = %(name)s
 
 -- name: states
--- Each repository with its last job.
+-- Each repository with its last job, and the counts of its index, which are those of the job that it came by.
 SELECT r.name, r.address, r.ref, r.tenant_id, coalesce(s.commit_id, ''), coalesce(j.status, 'pending'), coalesce(j.stage, ''),
-       coalesce(j.stage_seconds, '{}'), j.files, j.symbols, j."references", j.dependencies, j.findings,
+       coalesce(j.stage_seconds, '{}'), i.files, i.symbols, i."references", i.dependencies, i.findings,
        coalesce(j.attempts, 0), coalesce(j.correlation_id, ''), j.error_class, coalesce(j.reason, ''), s.indexed_at, j.id
 FROM repositories r LEFT JOIN repository_snapshots s ON s.repository = r.name
 LEFT JOIN LATERAL (SELECT * FROM index_jobs j WHERE j.repository = r.name ORDER BY j.id DESC LIMIT 1) j ON true
+LEFT JOIN LATERAL (SELECT * FROM index_jobs i WHERE i.repository = r.name AND i.commit_id = s.commit_id
+                     AND i.status IN ('completed', 'completed_with_findings') ORDER BY i.id DESC LIMIT 1) i ON true
 WHERE %(names)s::text[] IS NULL OR r.name = ANY (%(names)s)
 ORDER BY r.name
 
@@ -102,11 +108,14 @@ ON CONFLICT (repository, revision) WHERE status IN ('pending', 'processing') DO 
 RETURNING id, correlation_id
 
 -- name: is_new_commit
--- Neither indexed nor asked for before: a job that failed is tried again by `retry` alone.
+-- Neither indexed nor asked for before: a job that failed, or that somebody cancelled, is tried again by `retry` alone.
 SELECT NOT EXISTS (SELECT FROM repository_snapshots s WHERE s.repository = %(repository)s AND s.commit_id = %(commit)s
                      AND s.version = %(version)s)
    AND NOT EXISTS (SELECT FROM index_jobs j WHERE j.repository = %(repository)s AND %(commit)s IN (j.revision, j.commit_id)
-                     AND j.status IN ('pending', 'processing', 'failed'))
+                     AND (j.status IN ('pending', 'processing', 'failed') OR (j.status = 'cancelled' AND j.reason = 'cancelled')))
+
+-- name: is_cancelled
+SELECT FROM index_jobs WHERE repository = %(repository)s AND correlation_id = %(correlation)s AND status = 'cancelled'
 
 -- name: retry_jobs
 -- The last job of a repository, where it failed or was cancelled.
@@ -136,10 +145,12 @@ WHERE j.status IN ('pending', 'processing') AND j.not_before <= clock_timestamp(
 ORDER BY j.repository, j.id
 
 -- name: begin_job
-UPDATE index_jobs SET status = 'processing', owner = %(owner)s, heartbeat_at = clock_timestamp(), stage = '', stage_seconds = '{}',
-    began_at = clock_timestamp(), attempts = attempts + 1
-WHERE id = %(job)s AND status IN ('pending', 'processing') AND not_before <= clock_timestamp()
-RETURNING id, repository, address, ref, revision, tenant_id, correlation_id, attempts
+-- At the address and ref that the repository has now: it may have got other ones since the job was asked for.
+UPDATE index_jobs j SET status = 'processing', owner = %(owner)s, heartbeat_at = clock_timestamp(), stage = '', stage_seconds = '{}',
+    began_at = clock_timestamp(), attempts = attempts + 1, address = r.address, ref = r.ref
+FROM repositories r
+WHERE j.id = %(job)s AND j.status IN ('pending', 'processing') AND j.not_before <= clock_timestamp() AND r.name = j.repository
+RETURNING j.id, j.repository, j.address, j.ref, j.revision, j.tenant_id, j.correlation_id, j.attempts
 
 -- name: put_stage
 UPDATE index_jobs SET stage = %(stage)s, stage_seconds = %(seconds)s, heartbeat_at = clock_timestamp()

@@ -124,8 +124,9 @@ def swap(connection: Connection, repository: Repository, index: Index) -> bool:
 
 
 def forget(connection: Connection, repository: str) -> None:
-    """Remove a repository's index, whole."""
+    """Remove a repository's index, whole, and what was kept of blobs that no other has."""
     connection.execute(statement("forget_repository"), {"repository": repository})
+    connection.execute(statement("forget_blobs"))
 
 
 def _packed(parsed: Parsed) -> bytes:

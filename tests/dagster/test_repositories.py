@@ -137,3 +137,37 @@ def test_the_job_of_everything_leaves_repositories_out() -> None:
     keys = defs.resolve_job_def(whole_job().name).asset_layer.executable_asset_keys
     assert dg.AssetKey("repository_index") not in keys
     assert dg.AssetKey("reference_index") in keys
+
+
+def test_a_commit_whose_job_was_cancelled_is_not_asked_for_again_by_itself(
+    origin: GitRepository, database: Database, instance: dg.DagsterInstance
+) -> None:
+    assert look(instance)
+    with database.connection() as connection:
+        assert registry.cancel(connection, "ours") == 1
+    assert look(instance) == []
+    origin.commit({"a.py": "def g(): pass\n"})
+    assert look(instance)
+
+
+def test_a_tag_is_indexed_once(
+    origin: GitRepository, here: Settings, database: Database, instance: dg.DagsterInstance
+) -> None:
+    origin.git("tag", "--annotate", "v1", "--message", "one")
+    with database.connection() as connection:
+        registry.add(connection, "ours", str(origin.folder), ref="v1", access=jobs.access(here))
+    [request] = look(instance)
+    run(instance, request)
+    assert look(instance) == []
+
+
+def test_a_run_whose_job_was_cancelled_before_it_began_indexes_nothing(
+    origin: GitRepository, database: Database, instance: dg.DagsterInstance
+) -> None:
+    [request] = look(instance)
+    with database.connection() as connection:
+        registry.cancel(connection, "ours")
+    run(instance, request)
+    with database.connection() as connection:
+        state = registry.state(connection, "ours")
+    assert (state.status, state.commit) == ("cancelled", "")

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import ClassVar
 class GitServer:
     """Serves the repositories below a folder. What it should do wrong is set on it while it runs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, host: str = "127.0.0.1") -> None:
         self.root = root
         self.password = ""
         self.failures = 0  # requests that are still answered with `status`
@@ -25,13 +26,16 @@ class GitServer:
         self.location = ""
         self.requests: list[str] = []
         self.authorisations: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"git": self}))
+        family = {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET}
+        server = type("Server", (ThreadingHTTPServer,), family)
+        self._server = server((host, 0), type("Handler", (_Handler,), {"git": self}))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        host, port, *_ = self._server.server_address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @contextmanager
     def running(self) -> Iterator["GitServer"]:

@@ -443,6 +443,18 @@ def test_what_a_passage_is_like_is_looked_up_in_the_index_of_vectors_and_no_furt
     assert [1 <= count < 20 for [count] in looks] == [True]
 
 
+def test_a_contract_is_not_connected_with_code(acme: Corpus) -> None:
+    [clause] = rows(
+        acme, "SELECT t.content FROM reference_texts t JOIN reference_records r USING (content_hash) LIMIT 1"
+    )
+    document = put(acme, "acme", "mine.txt", clause[0].encode())
+    with acme.database.connection() as connection:
+        connection.execute("UPDATE reference_records SET source = 'repositories' WHERE tenant_id IS NULL")
+    stages.process(acme, "acme")
+    assert rows(acme, "SELECT FROM reference_connections") == []
+    assert state_of(acme, document).stage == "embedded"  # as long as there is nothing to be compared with
+
+
 def test_connections_are_made_anew_when_they_are_asked_for(acme: Corpus) -> None:
     document = put(acme, "acme", "msa.md", TEXT)
     stages.process(acme, "acme")

@@ -117,6 +117,29 @@ def test_exit_codes_say_how_a_job_ended(run: Run, origin: GitRepository, tmp_pat
     assert document(run("list", "--json")) == []
 
 
+def test_a_database_that_holds_nothing_yet_will_do(
+    run: Run, origin: GitRepository, blank_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", blank_database_url)
+    assert "ours added" in run("add", "ours", str(origin.folder)).stdout
+    assert run("index", "ours", "--wait").exit_code == 0
+
+
+def test_the_counts_of_an_index_stay_while_another_is_asked_for_or_cannot_be_had(
+    run: Run, origin: GitRepository
+) -> None:
+    run("add", "ours", str(origin.folder))
+    run("index", "ours", "--wait")
+    [before] = document(run("list", "--json"))  # type: ignore[misc]
+    assert run("index", "ours", "--commit", "f" * 40, "--wait").exit_code == 1
+    [failed] = document(run("list", "--json"))  # type: ignore[misc]
+    assert failed | {"status": "completed", "reason": ""} == before
+    origin.commit({"pool.py": ""})
+    run("index", "ours")
+    [pending] = document(run("list", "--json"))  # type: ignore[misc]
+    assert pending | {"status": "completed"} == before
+
+
 def test_every_command_of_the_docs_does_what_it_should(run: Run, origin: GitRepository) -> None:
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL))
     lines = re.findall(r"^bootstrap repositories (.*)$", blocks, re.MULTILINE)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from pydantic import SecretStr
 
 import bootstrap_assets as ba
 from bootstrap_assets.cli import bootstrap
-from bootstrap_assets.database.connection import connect
+from bootstrap_assets.corpus import settlement
+from bootstrap_assets.database.connection import Database, connect
 from bootstrap_assets.documents import states, tenants
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError, StoppedError
@@ -319,7 +321,7 @@ def test_a_removed_repository_takes_its_records_and_texts_with_it(
     add(corpus, f"{server.url}/ours")
     index(corpus)
     removal.remove(corpus.database, "ours")
-    for table in ("reference_records", "reference_texts", "repository_symbols", "index_jobs"):
+    for table in ("reference_records", "reference_texts", "repository_symbols", "repository_blobs", "index_jobs"):
         assert rows(corpus, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
@@ -512,3 +514,47 @@ def test_the_pauses_between_attempts_grow(
     jobs.process(corpus)
     assert pauses == [60.0, 120.0, 240.0]
     assert state(corpus).status == "failed"
+
+
+def test_the_password_goes_to_its_host_and_not_to_one_that_has_its_name_in_the_path(settings: Settings) -> None:
+    secret = {"repository_password": SecretStr("word"), "repository_host": "git.example"}
+    settings = settings.model_copy(update=secret)
+    for address in ("https://git.example/x", "https://GIT.example/x"):
+        assert jobs.credentials(settings, address).password == "word"
+    for address in ("https://other.example//git.example/x", "https://git.example.other/x", "/here//git.example/x"):
+        assert not jobs.credentials(settings, address).password
+
+
+def test_a_job_that_waits_or_failed_goes_to_the_address_that_was_given_last(
+    corpus: Corpus, server: GitServer, origin: GitRepository
+) -> None:
+    add(corpus, f"{server.url}/wrong")
+    assert index(corpus).status == "failed"
+    add(corpus, f"{server.url}/ours")
+    with corpus.database.connection() as connection:
+        assert jobs.retry(connection, ["ours"]) == ["ours"]
+    jobs.process(corpus)
+    assert state(corpus).status == "completed"
+    add(corpus, f"{server.url}/wrong")
+    enqueue(corpus)
+    add(corpus, f"{server.url}/ours")
+    assert index(corpus).status == "completed"
+
+
+def test_what_was_cut_off_between_the_swap_and_what_follows_it_is_done_by_the_next_attempt(
+    corpus: Corpus, server: GitServer, origin: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(corpus, f"{server.url}/ours")
+    index(corpus)
+    origin.commit({"notes.txt": "Quite other notes.\n"})
+    ends = iter([ConnectionError("cut off")])
+
+    def settle(database: Database) -> int:
+        for error in ends:
+            raise error
+        return settlement.settle(database)
+
+    monkeypatch.setattr(jobs, "settlement", SimpleNamespace(settle=settle))
+    assert (index(corpus).status, state(corpus).attempts) == ("completed", 2)
+    with corpus.database.connection() as connection:
+        assert settlement.is_settled(connection)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets import pipeline, standstill
+from bootstrap_assets.database import schema
 from bootstrap_assets.database.schema import DAGSTER_SCHEMA
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.sources.registry import SOURCES
@@ -60,6 +61,11 @@ def test_a_source_that_no_run_has_filled_needs_one(whole: Corpus) -> None:
 )
 def test_whatever_changed_in_the_database_is_for_a_run_to_mend(whole: Corpus, change: str) -> None:
     execute(whole, change)
+    assert not is_reached(whole)
+
+
+def test_an_older_schema_is_for_a_run_to_upgrade(whole: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "head", lambda: "9999")
     assert not is_reached(whole)
 
 

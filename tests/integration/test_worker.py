@@ -26,6 +26,11 @@ WITHOUT_VECTOR = """
 SELECT count(*) FROM reference_records WHERE content_hash NOT IN (SELECT content_hash FROM VECTORS)"""
 
 
+def execute(corpus: Corpus, query: str) -> None:
+    with corpus.database.connection() as connection:
+        connection.execute(query.encode())
+
+
 def drain(corpus: Corpus) -> worker.Work:
     return worker.work(corpus, idle_exit=True, report=lambda _line: None)
 
@@ -67,6 +72,20 @@ def test_a_worker_embeds_what_comes_while_it_waits(corpus: Corpus, monkeypatch: 
     corpus.stop.set()
     thread.join(10)
     assert [type(error) for error in ends] == [StoppedError]
+
+
+@pytest.mark.parametrize("sources", [(), ("repositories",)])
+def test_texts_of_repositories_and_documents_are_embedded_like_any(
+    corpus: Corpus, sources: tuple[str, ...]
+) -> None:
+    load(corpus, contracts(3))
+    for table in ("reference_records", "reference_documents"):
+        execute(corpus, f"UPDATE {table} SET source = 'repositories'")
+    execute(corpus, "DELETE FROM bootstrap_progress")
+    assert column(corpus, WITHOUT_VECTOR) == [12]
+    assert worker.work(corpus, sources, idle_exit=True, report=print).texts == 12
+    assert column(corpus, WITHOUT_VECTOR) == [0]
+    assert column(corpus, "SELECT source FROM bootstrap_progress") == []  # their own work goes on by itself
 
 
 def test_an_outage_is_waited_out(corpus: Corpus, voyage: VoyageServer) -> None:

@@ -84,6 +84,8 @@ def test_a_branch_a_tag_and_a_commit_each_give_their_own_files(origin: GitReposi
         assert brought.commit == first
     with clone(str(origin.folder), "v1", root, OWN) as brought:
         assert brought.commit == first
+    for tag in ("v1", "refs/tags/v1"):
+        assert latest(str(origin.folder), tag, root, OWN) == first  # the commit, not the tag that leads to it
 
 
 def test_a_merge_and_a_rename_leave_what_the_last_commit_has(origin: GitRepository, root: Path) -> None:
@@ -168,12 +170,31 @@ def test_an_address_that_is_none_of_ours_is_refused_without_asking_anybody(addre
     "address",
     ["https://127.0.0.1/x", "https://10.1.2.3/x", "https://[::1]/x", "https://[::ffff:127.0.0.1]/x",
      "https://169.254.169.254/x", "ssh://git@192.168.0.1/x", "git@127.0.0.1:x", "https://localhost/x",
-     "https://0x7f000001/x", "https://2130706433/x", "https://0.0.0.0/x"],
+     "https://0x7f000001/x", "https://2130706433/x", "https://0.0.0.0/x", "https://[64:ff9b::10.0.0.1]/x",
+     "https://[64:ff9b:1::10.0.0.1]/x", "https://[2002:a00:1::]/x", "https://[::10.0.0.1]/x",
+     "https://[::ffff:0:10.0.0.1]/x", "https://[fec0::1]/x"],
 )  # fmt: skip
 def test_a_private_address_is_refused_unless_it_is_allowed(address: str) -> None:
     with pytest.raises(AddressError, match="private"):
         address_of(address, Access())
     assert address_of(address, OWN).protocol in ("https", "ssh")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://[2606:4700::1]/x", "https://[64:ff9b::808:808]/x", "https://8.8.8.8/x"]
+)
+def test_a_public_address_is_taken_in_whatever_form(address: str) -> None:
+    assert address_of(address, Access()).pins
+
+
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.1", "[::1]", "localhost"])
+def test_a_proxy_is_asked_for_no_private_address_in_whatever_form(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    with pytest.raises(AddressError, match="private"):
+        address_of(f"https://{host}/x", Access())
+    assert not address_of("https://name.that.only.the.proxy.knows/x", Access()).pins
 
 
 def test_plain_http_and_folders_are_taken_only_where_they_are_allowed(tmp_path: Path) -> None:
@@ -187,6 +208,11 @@ def test_git_connects_to_the_address_that_was_looked_at_and_to_no_other() -> Non
     address = Address("https://h.example/x", "https", "h.example", (("h.example", 443, "2001:db8::1"),))
     variables = environment(address, Credentials(), Limits())
     assert "h.example:443:[2001:db8::1]" in variables.values()
+
+
+def test_a_host_that_is_an_ipv6_address_is_asked_there(origin: GitRepository, root: Path) -> None:
+    with GitServer(origin.folder.parent, "::1").running() as server:
+        assert names(f"{server.url}/one", root)
 
 
 @pytest.mark.parametrize("name", ["core.hooksPath", "core.fsmonitor", "http.followRedirects", "protocol.allow"])

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from bootstrap_assets.repositories.clone import Entry, clone
-from bootstrap_assets.repositories.discover import File, discover
+from bootstrap_assets.repositories.discover import MOST_RULES, File, discover
 from bootstrap_assets.repositories.git import Limits
 from bootstrap_assets.repositories.indexing import Index, counts, index_commit
+from bootstrap_assets.repositories.manifests import packages_of
+from bootstrap_assets.repositories.naming import language_of
 from bootstrap_assets.repositories.parsing import ParseLimits, Parser
 from bootstrap_assets.repositories.path_rules import attribute_rules, ignore_rules, verdicts
 from bootstrap_assets.repositories.symbols import Parsed
@@ -62,6 +64,64 @@ def test_a_pattern_made_to_be_slow_is_not() -> None:
     rules = [*ignore_rules("*a" * 200, ""), *attribute_rules("**/" * 100 + "x linguist-vendored", "")]
     began = time.perf_counter()
     assert verdicts(rules, "a/" * 200 + "b") == set()
+    assert verdicts(rules, "a" * 1000 + "b") == set()
+    assert time.perf_counter() - began < 1
+
+
+def test_no_more_rules_count_than_can_be_asked_for_every_file() -> None:
+    rules = "".join(f"{number}\n" for number in range(MOST_RULES)) + "one-too-many.py\n"
+    given = reasons({".bootstrapignore": rules, "0": "", "one-too-many.py": ""})
+    assert (given["0"], given["one-too-many.py"]) == ("ignored", "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "is_meant"),
+    [
+        ("a/**/b", "a/b", True),
+        ("a/**/b", "a/x/y/b/c", True),
+        ("a/**/b", "x/a/b", False),
+        ("[ab].py", "x/a.py", True),
+        ("[^a].py", "a.py", False),
+        ("\\#x", "#x", True),
+        ("\\!x", "!x", True),
+        ("x\\*", "xy", False),
+        ("docs/*.md", "docs/a/b.md", False),
+        ("build/", "x/build", False),
+        ("build/", "x/build/y/z", True),
+        ("x/**", "x", False),
+        ("x/**", "x/y", True),
+        ("/", "x", False),
+    ],
+)
+def test_a_rule_means_what_it_means_to_git(rule: str, path: str, is_meant: bool) -> None:
+    assert ("ignored" in verdicts(ignore_rules(rule, ""), path)) == is_meant
+    inside = verdicts(ignore_rules(rule, "a*b"), f"a*b/{path}")
+    assert ("ignored" in inside) == is_meant
+    assert not verdicts(ignore_rules(rule, "a*b"), f"axb/{path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pom.xml", "<dependency>" * 40_000),
+        ("package.json", "/* " * 150_000),
+        ("package.json", '"\\' * 150_000),
+        ("go.mod", "require (\n" * 40_000),
+        ("go.mod", "require " + "a." * 60_000),
+        ("build.gradle", "\n" * 100_000 + "x"),
+        ("pyproject.toml", "a." * 30_000 + "b = 1"),
+        ("Cargo.toml", "x = 1\n[ " + "'a' . " * 30_000 + "b]"),
+    ],
+)
+def test_a_manifest_made_to_be_slow_is_not(name: str, content: str) -> None:
+    began = time.perf_counter()
+    assert packages_of(name, content.encode()) == []
+    assert time.perf_counter() - began < 1
+
+
+def test_a_header_made_to_be_slow_is_not() -> None:
+    began = time.perf_counter()
+    assert language_of("a.h", b"\n" * 100_000 + b"x", lambda _text: False) == "c"
     assert time.perf_counter() - began < 1
 
 

@@ -11,7 +11,8 @@ BEGIN
     LOOP
         EXIT WHEN score < lowest OR left_over = 0;
         CONTINUE WHEN NOT EXISTS (
-            SELECT FROM reference_records r WHERE r.content_hash = reference_alike.content_hash AND r.tenant_id IS NULL);
+            SELECT FROM reference_records r WHERE r.content_hash = reference_alike.content_hash
+              AND r.tenant_id IS NULL AND r.source <> 'repositories');  -- code is no reference for a contract
         left_over := left_over - 1;
         RETURN NEXT;
     END LOOP;

@@ -1069,7 +1069,7 @@ COMMENT ON TABLE index_jobs IS
     'What was asked to be indexed, and how that went. A failed one is a dead letter: it holds all that is needed to try again.';
 COMMENT ON COLUMN index_jobs.id IS 'Number of the job.';
 COMMENT ON COLUMN index_jobs.repository IS 'The repository.';
-COMMENT ON COLUMN index_jobs.address IS 'Its address when the job was asked for.';
+COMMENT ON COLUMN index_jobs.address IS 'Its address when the work on it last began.';
 COMMENT ON COLUMN index_jobs.ref IS 'The ref that was followed then.';
 COMMENT ON COLUMN index_jobs.revision IS 'The commit that was asked for; empty: that of the ref when the work begins.';
 COMMENT ON COLUMN index_jobs.tenant_id IS 'Whose it is; NULL: everybody''s.';
