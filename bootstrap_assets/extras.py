@@ -8,6 +8,9 @@ from bootstrap_assets.errors import MissingExtraError
 EXTRAS = {
     "parquet": frozenset({"pyarrow"}),
     "report": frozenset({"matplotlib", "sklearn", "threadpoolctl"}),
+    "s3": frozenset({"s3fs"}),
+    "gs": frozenset({"gcsfs"}),
+    "az": frozenset({"adlfs"}),
 }
 """The modules of each extra of pyproject.toml, by the name that they are imported by."""
 
