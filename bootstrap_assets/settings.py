@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     archives: Path | None = Field(
         default=None, description="Folder of what was downloaded, which hosts may share; unset: in the home."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="What the lines of workers are: for people, or JSON, a document each."
+    )
     migrate: Literal["auto", "never"] = Field(
         default="auto", description="`never`: only `bootstrap db` changes the schema; all else refuses another."
     )
