@@ -26,7 +26,7 @@ def test_the_modules_of_an_extra_are_what_pyproject_installs() -> None:
     for extra, modules in EXTRAS.items():
         assert {line.split(">")[0] for line in declared[extra]} == {DISTRIBUTIONS.get(it, it) for it in modules}
     assert declared["all"] == ["bootstrap-assets[parquet,report]"]
-    assert declared["cloud"] == ["bootstrap-assets[s3,gs,az]"]
+    assert declared["cloud"] == ["bootstrap-assets[s3,gs,az,k8s]"]
     assert EXTRAS.keys() == {"parquet", "report", "s3", "gs", "az"}
 
 
