@@ -214,3 +214,10 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
         assert names
         assert names <= gauges
         assert "max without (instance, pod)" in expression  # every worker answers with the figures of all
+
+
+def test_what_the_page_on_scale_links_to_is_there() -> None:
+    links = re.findall(r"\]\((\.\./[\w./]+)\)", (ROOT / "docs" / "scale.md").read_text())
+    assert len(links) >= 8
+    for link in links:
+        assert (ROOT / "docs" / link).exists(), link
