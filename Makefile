@@ -56,9 +56,11 @@ chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is 
 	@$(BIN)/python -m tests.chaos
 
 # setuptools is what the project itself is installed with, below: not fetched behind the hashes' back.
-lock: $(STAMP)  ## Write the locks anew from pyproject.toml: of run time, and of development on top of it.
+lock: $(STAMP)  ## Write the locks anew from pyproject.toml: of run time, and on top of it of buckets and of development.
 	@echo 'setuptools>=77' | $(COMPILE) --extra all pyproject.toml - -o requirements.lock
-	@$(COMPILE) --extra all --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock \
+	@$(COMPILE) --extra all --extra cloud --constraint requirements.lock pyproject.toml -o requirements-cloud.lock \
+	    $$(sed -n 's/^\([a-z0-9][a-z0-9._-]*\).*==.*/--no-emit-package \1/p' requirements.lock | sort -u)
+	@$(COMPILE) --extra all --extra dev --constraint requirements.lock --constraint requirements-cloud.lock pyproject.toml -o requirements-dev.lock \
 	    $$(sed -n 's/^\([a-z0-9][a-z0-9._-]*\).*==.*/--no-emit-package \1/p' requirements.lock | sort -u)
 
 $(STAMP): requirements.lock installer.lock pyproject.toml

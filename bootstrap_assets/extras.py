@@ -9,6 +9,9 @@ EXTRAS = {
     "parquet": frozenset({"pyarrow"}),
     "report": frozenset({"matplotlib", "sklearn", "threadpoolctl"}),
     "labels": frozenset({"sklearn", "threadpoolctl"}),
+    "s3": frozenset({"s3fs"}),
+    "gs": frozenset({"gcsfs"}),
+    "az": frozenset({"adlfs"}),
 }
 """The modules of each extra of pyproject.toml, by the name that they are imported by."""
 

@@ -1,9 +1,7 @@
 """The only place that reads the environment. Every setting is listed in the README's table."""
 
-import logging
 import os
-from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -12,22 +10,15 @@ from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bootstrap_assets import setting_names
 from bootstrap_assets.errors import ConfigurationError
-
-PREFIX = "BOOTSTRAP_"
-KEY = "VOYAGE_API_KEY"
+from bootstrap_assets.setting_names import KEY, PREFIX
 
 FILE = "BOOTSTRAP_ENV_FILE"
 """Names a file of lines NAME=value. None is looked for: a folder must not decide where a key is sent."""
 
 AUTO = "auto"
 """Leaves the choice of the embedder to what the database has: see embedding/choose.py."""
-
-OURS = ("BOOTSTRAP_DAGSTER_URL", FILE)
-"""What `bootstrap env` exports besides settings."""
-
-THE_CLIENTS = ("VOYAGE_LOG",)
-"""What the client of Voyage AI reads by itself."""
 
 ElementType = Literal["vector", "halfvec"]
 """What the values of a vector are stored as: 4 bytes each, or 2."""
@@ -48,7 +39,17 @@ class Settings(BaseSettings):
         default=None, description="PostgreSQL with pgvector; without it the embedded server is used."
     )
     data: str = Field(
-        default="sample", description="`sample`, `official`, or a folder holding <source>/<archives>."
+        default="sample",
+        description="`sample`, `official`, or a folder or its address (s3://…) holding <source>/<archives>.",
+    )
+    archives: Path | None = Field(
+        default=None, description="Folder of what was downloaded, which hosts may share; unset: in the home."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="What the lines of workers are: for people, or JSON, a document each."
+    )
+    migrate: Literal["auto", "never"] = Field(
+        default="auto", description="`never`: only `bootstrap db` changes the schema; all else refuses another."
     )
     embedder: str = Field(
         default=AUTO,
@@ -184,6 +185,11 @@ class Settings(BaseSettings):
         """`home` as an absolute path."""
         return self.home.expanduser().resolve()
 
+    @property
+    def archive_folder(self) -> Path:
+        """Where downloads are kept."""
+        return self.archives.expanduser().resolve() if self.archives else self.root / "downloads"
+
     def inbox_of(self, tenant: str) -> Path | None:
         """A tenant's folder in the inbox; None where there is no inbox."""
         return self.inbox.expanduser().resolve() / tenant if self.inbox else None
@@ -195,6 +201,11 @@ class Settings(BaseSettings):
         return {"commonaccord": {"patterns": patterns}}
 
 
+def is_address(data: str) -> bool:
+    """Whether BOOTSTRAP_DATA names a folder of another machine. One by file:// is here."""
+    return "://" in data and not data.startswith("file://")
+
+
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment and from the file that it names, with some replaced.
 
@@ -202,7 +213,10 @@ def load_settings(**overrides: object) -> Settings:
     """
     file = settings_file()
     names = {*os.environ, *(dotenv_values(file) if file else ())}
-    check_names(frozenset(name for name in names if name.upper().startswith(_BEGINNINGS)))
+    setting_names.check_names(
+        frozenset(name for name in names if name.upper().startswith(_BEGINNINGS)),
+        frozenset(variable_of(name) for name in Settings.model_fields),
+    )
     try:
         return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -248,7 +262,7 @@ def _explain(error: ValidationError) -> str:
 
 def dagster_url() -> str | None:
     """Where Dagster keeps its runs, as `bootstrap env` says; None without it."""
-    return os.environ.get(OURS[0]) or None
+    return os.environ.get("BOOTSTRAP_DAGSTER_URL") or None
 
 
 def has_dagster_home() -> bool:
@@ -263,31 +277,3 @@ def variable_of(name: str) -> str:
 
 
 _BEGINNINGS = (PREFIX[:2], "VOYAGE")  # also a slip in the prefix, as in BOOSTRAP_DATA
-
-
-@cache
-def check_names(names: frozenset[str]) -> None:
-    """ConfigurationError for a variable that is nearly a setting of ours: it would have no effect.
-
-    Any other may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): it causes one warning.
-    """
-    variables = {variable_of(name).removeprefix(PREFIX): variable_of(name) for name in Settings.model_fields}
-    for name in sorted(names):
-        variable = name.upper()
-        if variable in variables.values() or variable in (*OURS, *THE_CLIENTS):
-            continue
-        if not variable.startswith((PREFIX, "VOYAGE")):
-            for slip in get_close_matches(variable, variables.values(), n=1, cutoff=0.9):
-                raise ConfigurationError(f"{name} is no setting: did you mean {slip}?")
-            continue
-        rest = variable.removeprefix(PREFIX)
-        near = [one for one in variables if one.endswith(f"_{rest}")]
-        near += get_close_matches(rest, variables, n=1, cutoff=0.66)
-        meant = variables[near[0]] if near else None
-        if meant and (variable.startswith(PREFIX) or (meant == KEY and KEY not in names)):
-            raise ConfigurationError(f"{name} is no setting: did you mean {meant}?")
-        hint = f": did you mean {meant}?" if meant else " (README, Settings)"
-        _log.warning("%s is no setting of bootstrap-assets and has no effect%s", name, hint)
-
-
-_log = logging.getLogger(__name__)

@@ -3,9 +3,10 @@
 It loads no source and changes no schema. What another worker holds by lease is left to it, and waited for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
@@ -22,7 +23,12 @@ POLL = 2.0
 LONGEST_PAUSE = 300.0
 """Seconds at most between two attempts, while a provider or the database is away."""
 
-Report = Callable[[str], None]
+
+class Report(Protocol):
+    """Takes what a worker says: a line, how serious it is (info or warning), and the source that it is about."""
+
+    def __call__(self, message: str, /, *, level: str = "info", source: str | None = None) -> None:
+        """Take a line."""
 
 
 @dataclass(slots=True)
@@ -73,7 +79,7 @@ class _Worker:
             if not (is_transient(error) or isinstance(error, BreakerOpenError)):
                 raise
             self.pause = min(LONGEST_PAUSE, max(1.0, self.pause * 2))
-            self._report(f"tries again in {self.pause:.0f} s: {error}")
+            self._report(f"tries again in {self.pause:.0f} s: {error}", level="warning")
             return False
 
     def _look(self) -> bool:
@@ -99,4 +105,4 @@ class _Worker:
         self.work.add(result)
         cost = f", ${result.cost:.4f}" if result.cost else ""
         status = "" if source in BESIDE else f"; now {result.status}"
-        self._report(f"{source}: {result.texts:,} texts in {result.seconds:.1f} s{cost}{status}")
+        self._report(f"{source}: {result.texts:,} texts in {result.seconds:.1f} s{cost}{status}", source=source)

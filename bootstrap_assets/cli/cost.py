@@ -24,7 +24,11 @@ COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-@click.option("--data", metavar="sample|official|DIR", help="What would be loaded; DIR holds <source>/<archives>.")
+@click.option(
+    "--data",
+    metavar="sample|official|DIR|URL",
+    help="What would be loaded; DIR or s3://… holds <source>/<archives>.",
+)
 @click.option("--allow-deletes", is_flag=True, help="Plan a run that may delete more than a fifth of a source.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def plan(sources: tuple[str, ...], data: str | None, allow_deletes: bool, as_json: bool) -> None:

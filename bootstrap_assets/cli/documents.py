@@ -12,8 +12,8 @@ from bootstrap_assets.cli import document_output as output
 from bootstrap_assets.cli.console import Number, errors, open_corpus_database, out, print_json
 from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.cli.streams import WITH_FAILURES
-from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
+from bootstrap_assets.database.connection import Connection, Database, existing_database_url
+from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.documents.states import DocumentState
@@ -60,7 +60,7 @@ def add(
     """
     if not (paths or sample):
         raise ConfigurationError("what is to be added? Give files, folders or zip archives, or --sample")
-    schema.upgrade(database_url(load_settings()))
+    ready_database_url(load_settings())
     if sample:
         _make_tenant(tenant)
     with Database(existing_database_url(load_settings())) as database:

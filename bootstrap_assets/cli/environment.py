@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.resources import as_file, files
-from pathlib import Path
 
 import click
 import psycopg
@@ -32,6 +31,7 @@ from bootstrap_assets.embedding.providers.registry import PROVIDERS
 from bootstrap_assets.errors import BootstrapError, ConfigurationError, NoCorpusError, explain
 from bootstrap_assets.settings import FILE, Settings, load_settings, settings_file
 from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.sources.fetch.http_answers import public_url
 from bootstrap_assets.sources.registry import SOURCES
 
 _LOCK = 0x656E7669  # "envi": held while the Dagster home and schema are made
@@ -188,8 +188,8 @@ def _data(settings: Settings) -> str:
         return "official: downloaded when needed"
     if settings.data == "sample":
         return "sample: written into the home when needed"
-    names = [Path(a.path).name for source in SOURCES.values() for a in locate.fetch(settings, source)]
-    return f"{settings.data}: {', '.join(names)}"
+    names = [name for source in SOURCES.values() for name in locate.file_names(settings, source)]
+    return f"{public_url(settings.data)}: {', '.join(names)}"
 
 
 def is_embedded_running(settings: Settings) -> bool:

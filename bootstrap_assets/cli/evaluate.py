@@ -45,7 +45,7 @@ OVER_ALL = "ContractNLI, over all contracts together: not judged where contracts
 
 @click.command(name="evaluate")
 @click.option(
-    "--data", metavar="sample|official|DIR", help="Bring the corpus up to date with this first; else as it is."
+    "--data", metavar="sample|official|DIR|URL", help="Bring the corpus up to date with this first; else as it is."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N queries of each kind.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only this split of ContractNLI.")

@@ -80,7 +80,7 @@ EXAMPLES = {
     "settings": ("settings", "settings --json"),
     "doctor": ("doctor",),
     "metrics": ("metrics", "metrics --port 9187", "metrics --file /var/lib/node_exporter/bootstrap.prom"),
-    "worker": ("worker --idle-exit", "worker --source cuad --max-cost 5"),
+    "worker": ("worker --idle-exit", "worker --source cuad --max-cost 5", "worker --health"),
     "ui": ("ui", "ui --port 0 --check"),
 }
 """By command; what is no line of its own begins with `bootstrap`."""
@@ -98,7 +98,7 @@ OWN_CODES = {
     "documents process": "Ends with 3 where some failed, with 4 where --max-cost was reached.",
     "documents scan": "Ends with 3 where some were refused, or more than a fifth vanished and is kept.",
     "failures retry": "Ends with 3 where some failed again, with 4 where --max-cost was reached.",
-    "worker": "Ends with 0 where nothing is left (--idle-exit), with 4 where --max-cost was reached.",
+    "worker": "Ends with 0 where nothing is left (--idle-exit), 4 where --max-cost was reached; --health: or 1.",
     "wait": "Ends with 5 where --timeout came first.",
 }
 """What a command's exit codes mean beyond those of `bootstrap --help`."""

@@ -17,7 +17,8 @@ from rich.markup import escape
 from bootstrap_assets.cli.console import Number, errors, open_corpus_database, out, print_json
 from bootstrap_assets.cli.streams import FAILED, TIMED_OUT, WITH_FAILURES
 from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
+from bootstrap_assets.database.connection import Connection, Database, existing_database_url
+from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.documents import tenants
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable
 from bootstrap_assets.operations import outbox, requests
@@ -64,7 +65,7 @@ def request(
         sources=names, tenant=tenant, force_refresh=force_refresh, priority=priority, requested_by=by
     )
     settings = load_settings()
-    schema.upgrade(database_url(settings))
+    ready_database_url(settings)
     with open_corpus_database() as connection:
         if tenant is not None:
             tenants.require(connection, tenant)

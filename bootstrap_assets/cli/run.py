@@ -22,14 +22,14 @@ from bootstrap_assets.cli.environment import is_embedded_running, prepare_enviro
 from bootstrap_assets.cli.signals import AT_ONCE, STOPPED, STOPPING, Signalled, raising_signals
 from bootstrap_assets.cli.status import print_status
 from bootstrap_assets.cli.streams import BUDGET_REACHED, FAILED, WITH_FAILURES
-from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import connect, database_url
+from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.embedding import batching, context
 from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.gate import limiter_of
 from bootstrap_assets.embedding.status import server_time, sources_since
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
-from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.settings import Settings, is_address, load_settings
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.status import read_status
 
@@ -45,7 +45,9 @@ MOST_LOGS = 50
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-@click.option("--data", metavar="sample|official|DIR", help="What to load; DIR holds <source>/<archives>.")
+@click.option(
+    "--data", metavar="sample|official|DIR|URL", help="What to load; DIR or s3://… holds <source>/<archives>."
+)
 @click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
 @click.option("--allow-deletes", is_flag=True, help="Let a source lose more than a fifth of its records.")
 @click.option("--max-cost", type=Number(min=0, min_open=True), metavar="USD", help="Stop before it costs more.")
@@ -65,8 +67,7 @@ def run(
         print_status(read_status(settings))
         _print_end(settings, _NOTHING, time.monotonic() - start)
         return
-    url = database_url(settings)
-    schema.upgrade(url)
+    url = ready_database_url(settings)
     with connect(url) as connection:
         batching.require(connection, settings.batches)
         context.embedder_for(connection, settings)
@@ -84,7 +85,8 @@ def run(
 def settings_for(data: str | None) -> Settings:
     """The settings with what --data says; ConfigurationError where there is no such folder."""
     settings = load_settings(**({"data": _absolute(data)} if data else {}))
-    if settings.data not in ("sample", "official") and not Path(settings.data).expanduser().is_dir():
+    is_elsewhere = settings.data in ("sample", "official") or is_address(settings.data)
+    if not is_elsewhere and not Path(settings.data.removeprefix("file://")).expanduser().is_dir():
         raise ConfigurationError(f"{'--data' if data else 'BOOTSTRAP_DATA'}: there is no folder {settings.data}")
     return settings
 
@@ -101,7 +103,7 @@ def _dead_letters(answer: dict[str, Any]) -> int:
 
 
 def _absolute(data: str) -> str:
-    return data if data in ("sample", "official") else str(Path(data).expanduser().resolve())
+    return data if data in ("sample", "official") or "://" in data else str(Path(data).expanduser().resolve())
 
 
 def _execute(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:

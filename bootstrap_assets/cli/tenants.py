@@ -6,8 +6,8 @@ import click
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import open_corpus_database, out, print_json, print_table, table
-from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import Database, database_url, existing_database_url
+from bootstrap_assets.database.connection import Database, existing_database_url
+from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.documents import removal, rights
 from bootstrap_assets.documents import tenants as stored
 from bootstrap_assets.repositories import removal as repositories
@@ -27,7 +27,7 @@ def tenants() -> None:
 @click.option("--at-work", type=click.IntRange(min=1), help="How many of its documents are worked on at once.")
 def add(name: str, priority: int, at_work: int | None) -> None:
     """Make a tenant, or change what it may. Makes the schema where there is none, as `bootstrap run` does."""
-    schema.upgrade(database_url(load_settings()))
+    ready_database_url(load_settings())
     with open_corpus_database() as connection:
         is_new = stored.add(connection, name, priority=priority, at_work=at_work)
     out.print(f"{escape(name)}: {'added' if is_new else 'changed'}")

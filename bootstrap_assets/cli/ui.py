@@ -21,8 +21,7 @@ from bootstrap_assets.cli.children import Child
 from bootstrap_assets.cli.console import out
 from bootstrap_assets.cli.environment import prepare_environment
 from bootstrap_assets.cli.signals import Signalled, raising_signals
-from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import database_url
+from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.errors import ConfigurationError, PermanentError
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.web import local_session
@@ -66,7 +65,7 @@ def ui(port: int, host: str, check: bool) -> None:
     re-executed. There is no login: whoever reaches the port can start runs.
     """
     settings = load_settings()
-    schema.upgrade(database_url(settings))
+    ready_database_url(settings)
     try:
         with raising_signals(), _alone(settings) as lock, deployment(settings, host, port, lock) as stack:
             health = stack.wait_until_healthy()

@@ -32,7 +32,7 @@ class CorpusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     data: str | None = Field(
         default=None,
-        description="`sample`, `official` or a folder with <source>/<archives>; unset: BOOTSTRAP_DATA.",
+        description="`sample`, `official`, or a folder's path or address; unset: BOOTSTRAP_DATA.",
     )
     force_refresh: bool = Field(default=False, description="Download again what has changed on the server.")
     allow_deletes: bool = Field(

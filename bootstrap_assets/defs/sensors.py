@@ -149,7 +149,7 @@ def _upstream_changes(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReq
 
 
 def _newer(settings: Settings, name: str, context: dg.SensorEvaluationContext) -> str | None:
-    folder = settings.root / "downloads" / name
+    folder = settings.archive_folder / name
     if not folder.is_dir():
         return None
     lock = download.ChecksumLock(folder)

@@ -11,7 +11,7 @@ from bootstrap_assets.corpus.records import ParsedDocument
 from bootstrap_assets.defs.partitions import count
 from bootstrap_assets.embedding import completeness
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.errors import PermanentError
+from bootstrap_assets.errors import DownloadInterrupted, PermanentError
 from bootstrap_assets.search import index
 from bootstrap_assets.search.recall import MIN_RECALL, measure_recall
 from bootstrap_assets.sources import reading
@@ -59,7 +59,7 @@ def _comparison(lost: checks.Lost, *, anew: bool) -> str:
 
 def loaded_archives(corpus: Corpus, source: Source) -> list[Archive]:
     """The archives at hand where they are those that the records were parsed from, else none."""
-    settings, folder = corpus.settings, corpus.settings.root / "downloads" / source.name
+    settings, folder = corpus.settings, corpus.settings.archive_folder / source.name
     fingerprint = corpus.database.transact(partial(checks.loaded_from, source=source.name))
     if fingerprint is None:
         return []
@@ -67,7 +67,7 @@ def loaded_archives(corpus: Corpus, source: Source) -> list[Archive]:
         return []  # they would be downloaded
     try:
         archives = locate.fetch(settings, source)
-    except PermanentError:  # no such folder, nothing in it, a damaged file
+    except (PermanentError, DownloadInterrupted):  # no such folder, nothing in it, a damaged file
         return []
     return archives if reading.fingerprint_of(source, _options(corpus, source), archives) == fingerprint else []
 

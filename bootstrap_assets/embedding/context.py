@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from bootstrap_assets.database import schema
-from bootstrap_assets.database.connection import Connection, Database, database_url, existing_database_url
+from bootstrap_assets.database.connection import Connection, Database, existing_database_url
+from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.embedding import batching, spaces
 from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.gate import limiter_of
@@ -68,12 +69,11 @@ def open_corpus(
 ) -> Iterator[Corpus]:
     """Open the database (started and migrated if need be), its embedder and that embedder's space.
 
-    Without `upgrade` it has to be there and of this version: NoCorpusError or SchemaError where it is not.
+    With BOOTSTRAP_MIGRATE=never, and without `upgrade`, it has to be there and of this version: NoCorpusError or
+    SchemaError where it is not.
     """
     choose_embedder(settings)  # what is wrong in any case is reported before a server is started
-    url = database_url(settings) if upgrade else existing_database_url(settings)
-    if upgrade:
-        schema.upgrade(url)
+    url = ready_database_url(settings) if upgrade else existing_database_url(settings)
     with Database(url, size=settings.embed_workers + 4) as database:
         with database.connection() as connection:
             schema.require_current(connection)

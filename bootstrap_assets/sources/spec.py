@@ -68,7 +68,16 @@ class Source:
     teaching: Teaching | None = None
 
 
-def find_archives(folder: Path, suffixes: Iterable[str] = (".zip", ".json", ".jsonl", ".parquet")) -> list[Path]:
+SUFFIXES = (".zip", ".json", ".jsonl", ".parquet")
+"""What the names of archives end with."""
+
+
+def is_archive_name(name: str) -> bool:
+    """Whether a file of this name can be an archive, as far as the name tells."""
+    return not _left_out(Path(name)) and Path(name).suffix.lower() in SUFFIXES
+
+
+def find_archives(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> list[Path]:
     """The files that can be archives and lie directly in a folder, sorted by name.
 
     A zip that has no suffix (as `curl -O` may leave it), or a number for one, counts by its content. Hidden files,

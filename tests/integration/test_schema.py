@@ -1,14 +1,18 @@
 import threading
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, connect
-from bootstrap_assets.embedding import spaces
+from bootstrap_assets.database.readiness import ready_database_url
+from bootstrap_assets.embedding import context, spaces
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError, DatabaseUnavailable, SchemaError
+from bootstrap_assets.settings import Settings, load_settings
 
 _CATALOGUE = """
 SELECT 'column', table_name, column_name, data_type || coalesce(column_default, '') || is_nullable
@@ -251,3 +255,22 @@ def test_everything_that_users_read_says_what_it_is(corpus: Corpus, kind: str) -
 def test_views_say_what_they_are_after_a_space_was_promoted(corpus: Corpus) -> None:
     corpus.database.transact(partial(spaces.promote, space=corpus.space))
     assert uncommented(corpus, "relations") + uncommented(corpus, "columns") == []
+
+
+def test_where_one_command_migrates_nothing_else_does(blank_database_url: str, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path, database_url=blank_database_url, migrate="never")
+    with pytest.raises(SchemaError, match="BOOTSTRAP_MIGRATE is `never`: run `bootstrap db upgrade`"):
+        ready_database_url(settings)
+    assert ready_database_url(settings.model_copy(update={"migrate": "auto"})) == blank_database_url
+    assert ready_database_url(settings) == blank_database_url
+
+
+@pytest.mark.parametrize("version", ["0001", "9999"])
+def test_a_step_that_meets_another_schema_says_so_and_changes_nothing(settings: Settings, version: str) -> None:
+    assert settings.database_url
+    with psycopg.connect(settings.database_url.get_secret_value(), autocommit=True) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = %s", (version,))
+        never = settings.model_copy(update={"migrate": "never"})
+        with pytest.raises(SchemaError, match=version), context.open_corpus(never):
+            pass
+        assert connection.execute(f"SELECT version_num FROM {schema.VERSION_TABLE}").fetchone() == (version,)

@@ -12,7 +12,8 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.embedding import batching, context
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
-from bootstrap_assets.settings import check_names, load_settings
+from bootstrap_assets.setting_names import check_names
+from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.fetch import locate
 from tests.integration.test_cli import environ, invoke, shell  # noqa: F401
 from tests.integration.test_index import local_space

@@ -1,7 +1,9 @@
 """Workers: any number of processes embed what is missing, and none pays for what another paid for."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,7 +34,7 @@ def execute(corpus: Corpus, query: str) -> None:
 
 
 def drain(corpus: Corpus) -> worker.Work:
-    return worker.work(corpus, idle_exit=True, report=lambda _line: None)
+    return worker.work(corpus, idle_exit=True, report=lambda _line, **_facts: None)
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
@@ -63,7 +65,11 @@ def test_two_workers_leave_nothing_and_pay_for_nothing_twice(
 def test_a_worker_embeds_what_comes_while_it_waits(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "POLL", 0.05)
     ends: list[BaseException] = []
-    thread = Thread(target=lambda: ends.extend(in_parallel(lambda: worker.work(corpus, report=print))))
+    thread = Thread(
+        target=lambda: ends.extend(
+            in_parallel(lambda: worker.work(corpus, report=lambda line, **_facts: print(line)))
+        )
+    )
     thread.start()
     load(corpus, contracts(3))
     assert eventually(lambda: column(corpus, WITHOUT_VECTOR) == [0])
@@ -93,7 +99,7 @@ def test_an_outage_is_waited_out(corpus: Corpus, voyage: VoyageServer) -> None:
     voyage.faults = Always(Fault.server_error)
     lines: list[str] = []
 
-    def report(line: str) -> None:
+    def report(line: str, /, **_facts: object) -> None:
         lines.append(line)
         if line.startswith("tries again"):
             voyage.faults = None
@@ -160,3 +166,57 @@ def test_a_worker_changes_no_schema_but_says_what_is_wrong_with_it(
     assert "Traceback" not in messages
     with Database(blank_database_url) as database, database.connection() as connection:
         assert connection.execute("SELECT to_regclass('reference_texts')").fetchone() == (None,)
+
+
+@pytest.mark.usefixtures("environ")
+def test_a_probe_says_whether_a_worker_of_this_host_is_alive(corpus: Corpus, settings: Settings) -> None:
+    def is_well() -> bool:
+        with start("--health") as probe:
+            probe.communicate(timeout=60)
+        return probe.returncode == 0
+
+    assert not is_well()
+    with start() as process:
+        was_well = eventually(lambda: bool(list((settings.root / "workers").glob("*")))) and is_well()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert was_well
+    [file] = (settings.root / "workers").iterdir()
+    long_ago = time.time() - 2.1 * settings.heartbeat_seconds
+    os.utime(file, (long_ago, long_ago))
+    assert not is_well()
+
+
+@pytest.mark.usefixtures("environ")
+def test_a_worker_that_ends_leaves_no_sign_of_life(corpus: Corpus, settings: Settings) -> None:
+    with start("--idle-exit") as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert list((settings.root / "workers").iterdir()) == []
+
+
+@pytest.mark.usefixtures("environ")
+def test_each_line_is_a_document_where_that_is_set(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOTSTRAP_LOG_FORMAT", "json")
+    load(corpus, contracts(3))
+    with start("--idle-exit") as process:
+        _, messages = process.communicate(timeout=60)
+    assert process.returncode == 0
+    first, *documents = [json.loads(line) for line in messages.splitlines()]
+    assert first.keys() == {"time", "level", "host", "pid", "run", "message"}
+    assert (first["pid"], first["host"], first["level"]) == (process.pid, socket.gethostname(), "info")
+    assert {document["run"] for document in documents} == {first["run"]}
+    assert [document["source"] for document in documents if "texts in" in document["message"]] == ["made_up"]
+    assert column(corpus, "SELECT DISTINCT run_id FROM embedding_usage") == [first["run"]]
+
+
+@pytest.mark.usefixtures("environ")
+def test_the_last_word_of_one_that_fails_is_a_document_too(
+    blank_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", blank_database_url)
+    with start("--log-format", "json") as process:
+        _, messages = process.communicate(timeout=60)
+    [line] = [json.loads(line) for line in messages.splitlines()]
+    assert (line["level"], process.returncode) == ("error", 1)
+    assert "bootstrap run" in line["message"]

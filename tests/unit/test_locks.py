@@ -26,13 +26,21 @@ def test_the_lock_of_run_time_holds_every_extra_and_nothing_of_tests() -> None:
     assert not names(*EXTRAS["dev"]) & held
 
 
-def test_the_lock_of_development_holds_only_what_is_added() -> None:
-    held = packages("requirements-dev.lock")
-    assert names(*EXTRAS["dev"]) <= held
+def test_the_lock_of_buckets_holds_only_what_is_added() -> None:
+    held = packages("requirements-cloud.lock")
+    assert names(*EXTRAS["s3"], *EXTRAS["gs"], *EXTRAS["az"], *EXTRAS["k8s"]) <= held
     assert not held & packages("requirements.lock")
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "installer.lock"])
+def test_the_lock_of_development_holds_only_what_is_added() -> None:
+    held = packages("requirements-dev.lock")
+    assert names(*EXTRAS["dev"]) - {"bootstrap-assets"} <= held
+    assert not held & packages("requirements.lock")
+
+
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-cloud.lock", "requirements-dev.lock", "installer.lock"]
+)
 def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text

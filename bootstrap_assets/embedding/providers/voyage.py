@@ -29,7 +29,8 @@ from bootstrap_assets.embedding.providers.voyage_models import (
 )
 from bootstrap_assets.embedding.providers.voyage_session import VoyageSession
 from bootstrap_assets.errors import AccessError, AnswerError, ConfigurationError
-from bootstrap_assets.settings import KEY, ElementType, Settings
+from bootstrap_assets.setting_names import KEY
+from bootstrap_assets.settings import ElementType, Settings
 
 
 class VoyageProvider:

@@ -1,4 +1,4 @@
-"""The archives of a source: bundled, downloaded, or lying in a folder."""
+"""The archives of a source: bundled, downloaded, or lying in a folder, here or in a bucket."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pathlib import Path
 from bootstrap_assets import sample
 from bootstrap_assets.errors import ArchiveError, ConfigurationError
 from bootstrap_assets.sample import provenance
-from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources.fetch import download
+from bootstrap_assets.settings import Settings, is_address
+from bootstrap_assets.sources.fetch import bucket, download
 from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
 
 
@@ -28,7 +28,7 @@ class Archive:
 def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Archive]:
     """The archives of a source: bundled, downloaded, or lying in a folder. ArchiveError where there are none.
 
-    `force` downloads again what has changed on the server.
+    `force` downloads again what has changed on the server. What a bucket raises: see `bucket.fetch`.
     """
     return [_describe(path) for path in _locate(settings, source, force=force)]
 
@@ -39,7 +39,9 @@ def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
     if settings.data == "sample":
         paths = sample.write_sample(settings.root / "sample")
         return [path for path in paths if path.parent.name == source.name]
-    folder = Path(settings.data).expanduser()
+    if is_address(settings.data):
+        return bucket.fetch(_address(settings, source), source, settings.archive_folder / "objects", force=force)
+    folder = Path(settings.data.removeprefix("file://")).expanduser()
     if not folder.is_dir():
         raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
     archives = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
@@ -52,8 +54,19 @@ def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
     return archives
 
 
+def file_names(settings: Settings, source: Source) -> list[str]:
+    """The names of a source's archives in a folder or a bucket, of which nothing is read."""
+    if is_address(settings.data):
+        return bucket.names(_address(settings, source), source)
+    return [path.name for path in _locate(settings, source, force=False)]
+
+
+def _address(settings: Settings, source: Source) -> str:
+    return f"{settings.data.rstrip('/')}/{source.name}"
+
+
 def _download(settings: Settings, source: Source, *, force: bool) -> list[Path]:
-    folder = settings.root / "downloads" / source.name
+    folder = settings.archive_folder / source.name
     lock = download.ChecksumLock(folder)
     return [download.fetch(remote, folder, lock=lock, force=force).path for remote in source.remotes]
 
