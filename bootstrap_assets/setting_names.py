@@ -17,9 +17,10 @@ THE_CLIENTS = ("VOYAGE_LOG",)
 
 
 @cache
-def check_names(names: frozenset[str], settings: frozenset[str]) -> None:
+def check_names(names: frozenset[str], settings: tuple[str, ...]) -> None:
     """ConfigurationError for a variable that is nearly one of the settings: it would have no effect.
 
+    Of several that are as near, the first of `settings` is named.
     Any other may belong to another program (`BOOTSTRAP_SERVERS`, `VOYAGE_MODEL`): it causes one warning.
     """
     variables = {name.removeprefix(PREFIX): name for name in settings}

@@ -215,7 +215,7 @@ def load_settings(**overrides: object) -> Settings:
     names = {*os.environ, *(dotenv_values(file) if file else ())}
     setting_names.check_names(
         frozenset(name for name in names if name.upper().startswith(_BEGINNINGS)),
-        frozenset(variable_of(name) for name in Settings.model_fields),
+        tuple(variable_of(name) for name in Settings.model_fields),
     )
     try:
         return Settings(_env_file=file, **overrides)  # type: ignore[arg-type]

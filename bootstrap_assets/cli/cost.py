@@ -27,7 +27,7 @@ COLUMNS = ("source", "records", "texts", "already there", "to send", "tokens", "
 @click.option(
     "--data",
     metavar="sample|official|DIR|URL",
-    help="What would be loaded; DIR or s3://… holds <source>/<archives>.",
+    help="What would be loaded; DIR or URL holds <source>/<archives>.",
 )
 @click.option("--allow-deletes", is_flag=True, help="Plan a run that may delete more than a fifth of a source.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -161,7 +161,7 @@ def remove(names: tuple[str, ...]) -> None:
 
 @repositories.command()
 @name_
-@click.option("--kind", help="Only these: function, class, method, section, …")
+@click.option("--kind", help="Only these: function, class, method, section and others.")
 @click.option("--path", help="Only of this file, or below this folder.")
 @as_document
 def symbols(name: str, kind: str | None, path: str | None, as_json: bool) -> None:

@@ -46,7 +46,7 @@ MOST_LOGS = 50
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
-    "--data", metavar="sample|official|DIR|URL", help="What to load; DIR or s3://… holds <source>/<archives>."
+    "--data", metavar="sample|official|DIR|URL", help="What to load; DIR or URL holds <source>/<archives>."
 )
 @click.option("--force-refresh", is_flag=True, help="Download again what has changed on the server.")
 @click.option("--allow-deletes", is_flag=True, help="Let a source lose more than a fifth of its records.")

@@ -41,7 +41,7 @@ CREATE TRIGGER chaos_chunking AFTER INSERT ON reference_records
 CREATE TRIGGER chaos_storing BEFORE INSERT ON VECTORS
     FOR EACH STATEMENT EXECUTE FUNCTION chaos_pause('0.03');
 CREATE TRIGGER chaos_connecting BEFORE INSERT ON reference_connections
-    FOR EACH STATEMENT EXECUTE FUNCTION chaos_pause('0.05');
+    FOR EACH STATEMENT EXECUTE FUNCTION chaos_pause('0.5');
 """
 """Makes the short moments of the database longer."""
 

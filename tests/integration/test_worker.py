@@ -89,7 +89,7 @@ def test_texts_of_repositories_and_documents_are_embedded_like_any(
         execute(corpus, f"UPDATE {table} SET source = 'repositories'")
     execute(corpus, "DELETE FROM bootstrap_progress")
     assert column(corpus, WITHOUT_VECTOR) == [12]
-    assert worker.work(corpus, sources, idle_exit=True, report=print).texts == 12
+    assert worker.work(corpus, sources, idle_exit=True, report=lambda _line, **_facts: None).texts == 12
     assert column(corpus, WITHOUT_VECTOR) == [0]
     assert column(corpus, "SELECT source FROM bootstrap_progress") == []  # their own work goes on by itself
 

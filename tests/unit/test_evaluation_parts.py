@@ -268,7 +268,7 @@ def test_a_quality_that_tells_of_no_evaluation_is_none(quality: object) -> None:
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [
-        ({"version": 2}, "version 2, and version 1 is read"),
+        ({"version": 1}, "version 1, and version 2 is read"),
         ({"space": None}, "space: "),
         ({"ef_search": 70}, "ef_search is none of the efforts"),
         ({"cuad": {"hybrid": {}}}, "cuad.vector: "),

@@ -25,9 +25,9 @@ def test_the_modules_of_an_extra_are_what_pyproject_installs() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extra, modules in EXTRAS.items():
         assert {line.split(">")[0] for line in declared[extra]} == {DISTRIBUTIONS.get(it, it) for it in modules}
-    assert declared["all"] == ["bootstrap-assets[parquet,report]"]
+    assert declared["all"] == ["bootstrap-assets[parquet,report,labels]"]
     assert declared["cloud"] == ["bootstrap-assets[s3,gs,az,k8s]"]
-    assert EXTRAS.keys() == {"parquet", "report", "s3", "gs", "az"}
+    assert EXTRAS.keys() == {"parquet", "report", "labels", "s3", "gs", "az"}
 
 
 def test_all_but_the_report_and_parquet_works_without_extras() -> None:
