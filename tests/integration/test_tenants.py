@@ -227,7 +227,7 @@ HARMLESS = {
     # They compute from their arguments, and read no row.
     *("reference_batch", "reference_separated", "reference_unaccented", "reference_plain", "reference_tsvector"),
     *("reference_lower", "reference_passes", "reference_word", "reference_phrase", "reference_is_visible"),
-    *("reference_asked", "reference_impacts", "reference_pile", "reference_word_number"),
+    *("reference_asked", "reference_impact", "reference_impacts", "reference_pile", "reference_word_number"),
     *("bootstrap_is_stale", "document_is_stale", "document_lock", "bootstrap_record_digest"),
     # Triggers, which nobody can call.
     *("bootstrap_notify", "reference_count_texts", "reference_queue_texts", "reference_queue_parts"),

@@ -155,6 +155,7 @@ COMMENT ON TABLE reference_text_words IS
 
 \i corpus/functions/reference_pile.sql
 \i corpus/functions/reference_word_number.sql
+\i corpus/functions/reference_impact.sql
 \i corpus/functions/reference_impacts.sql
 \i corpus/functions/reference_corpus_version.sql
 \i corpus/functions/reference_count_texts.sql
