@@ -21,7 +21,7 @@ MIN_SEGMENT = 2_000
 MAX_DRIFT = 0.1
 """Share by which the mean length of texts may differ from the one that impacts were computed by.
 
-By a mean that is a tenth too long a text counts as a tenth shorter; a byte for a length, as in Lucene, is hardly finer.
+By a mean that is a tenth too long a text counts as a tenth shorter; Lucene, with a byte a length, is hardly finer.
 """
 
 MAX_GONE = 0.3
