@@ -14,7 +14,7 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
-.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search chaos lock clean
+.PHONY: run test test-deployment check format bench bench-full bench-document bench-documents bench-extraction chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -37,8 +37,11 @@ check: $(DEV_STAMP)  ## Lint, types, layers.
 format: $(DEV_STAMP)  ## Put the code in order.
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(DEV_STAMP)  ## The speed figures of the README.
-	@$(BIN)/python benchmarks/throughput.py
+bench: $(DEV_STAMP)  ## The speed figures of docs/performance.md, kept in benchmarks/results.
+	@$(BIN)/python -m benchmarks
+
+bench-full: $(DEV_STAMP)  ## Searches in a million texts: an hour.
+	@$(BIN)/python -m benchmarks.search --texts 1000000
 
 bench-document: $(DEV_STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
 	@$(BIN)/python benchmarks/one_document.py
@@ -48,9 +51,6 @@ bench-documents: $(DEV_STAMP)  ## Tenants' documents through all stages: long on
 
 bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per second, memory.
 	@$(BIN)/python -m benchmarks.extraction
-
-bench-search: $(DEV_STAMP)  ## Searches of all kinds against a bare kNN, in 38,000 generated texts.
-	@$(BIN)/python -m benchmarks.search
 
 chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos

@@ -34,7 +34,7 @@ BEGIN
     SELECT array_agg(content_hash) INTO first FROM (
         SELECT content_hash FROM (
             SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
-                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space) ranked
+                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space, around => true) ranked
             CROSS JOIN LATERAL (
                 SELECT r.document_id FROM reference_records r WHERE r.content_hash = ranked.content_hash
                   AND r.granularity = 'section' AND reference_is_visible(r.tenant_id) OFFSET 0) r

@@ -28,7 +28,7 @@ DECLARE
     numbers integer[];
     best    bytea[];
 BEGIN
-    SELECT sum(coalesce(l.texts, 0)), 0.55 * avg(a.weight) INTO read, least
+    SELECT sum(coalesce(l.texts, 0)), 0.28 * avg(a.weight) INTO read, least
     FROM unnest(words, weights) a (word, weight) LEFT JOIN reference_lexemes l ON l.lexeme = a.word WHERE a.weight > 0;
     IF coalesce(read, 0) <= few THEN
         least := 0;
