@@ -14,6 +14,9 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
+# Images for containers forbid Python to keep what it has compiled: every process here would compile all of Dagster.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 TEMPLATE = "corpus_template"
 
 _numbers = itertools.count()
+
+# Images for containers forbid Python to keep what it has compiled. Hundreds of processes of these tests would
+# compile all of Dagster, each for itself: 7 seconds of a processor to load the definitions, 3 where it is kept.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_report_header() -> str:
