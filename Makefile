@@ -26,7 +26,7 @@ run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	done
 
 test: $(DEV_STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 3  # on two cores: one of them waits for the daemon most of the time
 
 test-deployment: $(DEV_STAMP)  ## Of these, Dagster as it runs: webserver, daemon, queue, a browser where there is one.
 	@$(BIN)/pytest -m deployment tests/dagster/test_deployment.py tests/browser
