@@ -14,6 +14,9 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
+# Images for containers forbid Python to keep what it has compiled: every process here would compile all of Dagster.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-deployment check format bench bench-full bench-document bench-documents bench-extraction chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
@@ -23,7 +26,7 @@ run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	done
 
 test: $(DEV_STAMP)  ## All tests, on a PostgreSQL that the tests start themselves.
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 3  # on two cores: one of them waits for the daemon most of the time
 
 test-deployment: $(DEV_STAMP)  ## Of these, Dagster as it runs: webserver, daemon, queue, a browser where there is one.
 	@$(BIN)/pytest -m deployment tests/dagster/test_deployment.py tests/browser

@@ -177,11 +177,15 @@ def test_services_are_there_that_others_wait_for_and_share_one_image() -> None:
     assert images == {"{repository}:{tag}".format(**deployment["image"])}
 
 
+COMPILED = "--compile-bytecode"
+"""Once for all containers: they cannot keep what they compile, for their root file system is read-only."""
+
+
 def test_the_image_is_installed_as_make_does_it() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for lock in ("requirements.lock", "requirements-cloud.lock"):
-        line = f".venv/bin/uv pip install --python .venv/bin/python --require-hashes --no-deps -r {lock}"
-        assert f"RUN {line}\n" in DOCKERFILE
+        line = f"{COMPILED} --python .venv/bin/python --require-hashes --no-deps -r {lock}"
+        assert f"RUN .venv/bin/uv pip install {line}\n" in DOCKERFILE
     assert "uv pip install --python $(BIN)/python" in makefile
     assert "$(UV) --require-hashes --no-deps -r $(1)" in makefile
     pip = ".venv/bin/python -m pip --disable-pip-version-check"
