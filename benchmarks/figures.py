@@ -49,7 +49,7 @@ def show(figures: Iterable[Figure]) -> None:
     table = Table("what", "figure", "of", "aim", "", box=None, pad_edge=False)
     for figure in figures:
         table.add_row(figure.what, figure.shown, figure.limit, figure.aim, "" if figure.is_met else "missed")
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def markdown(figures: Iterable[Figure]) -> str:

@@ -44,7 +44,9 @@ BEGIN
         SELECT array_agg(l.label_number), array_agg(l.score) INTO labels, label_scores
         FROM reference_label_scores(label_words, label_weights) l WHERE l.score > 0;
     END IF;
-    few := reference_few_texts(filters, all_below);
+    IF NOT around OR coalesce((SELECT o.texts FROM reference_text_totals o), 0) <= 10 * all_below THEN
+        few := reference_few_texts(filters, all_below);
+    END IF;
     IF few IS NULL THEN  -- else they are so few that all are compared
         IF asked IS NOT NULL THEN
             near := reference_nearest(searched.vectors, asked, CASE WHEN NOT around THEN filters END, wanted);
