@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.settings import Settings, load_settings
 from tests.fakes.voyage_server import VoyageServer
+from tests.prepared import FILLS
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 TEMPLATE = "corpus_template"
@@ -100,15 +102,53 @@ ROOM = 6 * 2**30
 """Bytes. Three workers use a part of it; a machine with less memory keeps its databases on the disk."""
 
 
+@pytest.fixture(scope="session")
+def templates(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Gives the name of the database to clone, by what it holds; it is filled when the first test asks for it."""
+
+    @cache
+    def template(holding: str) -> str:
+        name = f"template_{holding}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        with VoyageServer() as provider, Database(_database_in(postgres, name)) as database:
+            settings = _settings(tmp_path_factory.mktemp(holding), database.url, provider)
+            FILLS[holding](open_for_test(settings, database))
+        return name
+
+    return template
+
+
 @pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """An empty corpus, migrated, for one test."""
+def database_url(postgres: str, templates: Callable[[str], str], request: pytest.FixtureRequest) -> Iterator[str]:
+    """A corpus, migrated, for one test: empty, but for what a fixture of tests/prepared.py says it holds."""
+    [template] = [templates(name) for name in request.fixturenames if name in FILLS] or [TEMPLATE]
     name = f"corpus_{next(_numbers)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield _database_in(postgres, name)
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def two_contracts() -> None:
+    """The database holds TWO_CONTRACTS of tests/prepared.py, searched by the local model."""
+
+
+@pytest.fixture
+def ten_contracts() -> None:
+    """The database holds ten contracts of the made-up source, searched by the model of `settings`."""
+
+
+@pytest.fixture
+def ten_contracts_locally() -> None:
+    """The database holds ten contracts of the made-up source, searched by the local model."""
+
+
+@pytest.fixture
+def bonterms() -> None:
+    """The database holds the sample of bonterms, searched by the local model."""
 
 
 @pytest.fixture
@@ -138,8 +178,12 @@ def voyage() -> Iterator[VoyageServer]:
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, voyage: VoyageServer) -> Settings:
     """Settings of a test: its own home and database, and the fake provider."""
+    return _settings(tmp_path / "home", database_url, voyage)
+
+
+def _settings(home: Path, database_url: str, voyage: VoyageServer) -> Settings:
     return load_settings(
-        home=tmp_path / "home",
+        home=home,
         database_url=database_url,
         embedder="voyage",
         voyage_api_key="test-key",

@@ -10,7 +10,7 @@ from psycopg import sql
 from bootstrap_assets.database.connection import Connection, connect
 from bootstrap_assets.documents import removal, rights, stages, states
 from bootstrap_assets.embedding.context import Corpus
-from tests.integration.test_documents import add_tenant, put, rows, sources_loaded
+from tests.integration.test_documents import add_tenant, put, rows
 
 SECRET = "zyxquokka"
 """A word of one tenant alone."""
@@ -32,9 +32,8 @@ def secret_text(word: str) -> bytes:
 
 
 @pytest.fixture
-def sealed(corpus: Corpus) -> Corpus:
+def sealed(ten_contracts: None, corpus: Corpus) -> Corpus:
     """A corpus with the reference, and documents of two tenants."""
-    sources_loaded(corpus)
     for tenant, word in (("asker", OWN), ("other", SECRET)):
         add_tenant(corpus, tenant)
         put(corpus, tenant, f"{word}.txt", secret_text(word))
