@@ -14,7 +14,7 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
-.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search chaos cluster lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -54,6 +54,9 @@ bench-search: $(DEV_STAMP)  ## Searches of all kinds against a bare kNN, in 38,0
 
 chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos
+
+cluster: $(DEV_STAMP)  ## Several hosts in network namespaces, cut off and killed; as root, on Linux; some ten minutes.
+	@$(BIN)/python -m tests.cluster
 
 # setuptools is what the project itself is installed with, below: not fetched behind the hashes' back.
 lock: $(STAMP)  ## Write the locks anew from pyproject.toml: of run time, and on top of it of buckets and of development.
