@@ -13,13 +13,14 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.chaos.table import Row, show
-from tests.cluster import proofs
+from tests.cluster import celery, proofs
 from tests.cluster.clock import has_clocks
 from tests.cluster.network import why_not
 
 PROOFS: dict[str, Callable[..., Row]] = {
     "throughput": partial(proofs.throughput, alone=30_000, texts=200_000, tokens_minute=2_500_000),
     "disturbances": partial(proofs.disturbances, texts=110_000),
+    "celery": celery.sharded,
 }
 
 

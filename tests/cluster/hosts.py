@@ -33,6 +33,10 @@ class Process:
         """What it printed."""
         return self._log.read_text(errors="replace")
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
     def wait(self, seconds: float) -> int:
         """Its exit code; AssertionError where it goes on for longer."""
         try:
