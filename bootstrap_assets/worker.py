@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import psycopg
+
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
+from bootstrap_assets.database import schema
 from bootstrap_assets.embedding import completeness, stages
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import Filled
@@ -76,6 +79,8 @@ class _Worker:
         try:
             return self._look()
         except Exception as error:
+            if isinstance(error, psycopg.ProgrammingError):
+                self._require_schema()  # which says so where another version came in the middle
             if not (is_transient(error) or isinstance(error, BreakerOpenError)):
                 raise
             self.pause = min(LONGEST_PAUSE, max(1.0, self.pause * 2))
@@ -84,6 +89,7 @@ class _Worker:
 
     def _look(self) -> bool:
         transact = self._corpus.database.transact
+        self._require_schema()
         version = transact(partial(completeness.coverage_version, space=self._corpus.space))
         if version == self._version:
             return True
@@ -91,6 +97,10 @@ class _Worker:
             self._fill(source)
         self.pause, self._version = 0.0, version
         return False
+
+    def _require_schema(self) -> None:
+        """Raise SchemaError where a newer version has upgraded the database while this one was at work."""
+        self._corpus.database.transact(schema.require_current)
 
     def _fill(self, source: str) -> None:
         corpus, transact = self._corpus, self._corpus.database.transact

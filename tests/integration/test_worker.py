@@ -16,7 +16,7 @@ import pytest
 from bootstrap_assets import worker
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.errors import PermanentError, StoppedError
+from bootstrap_assets.errors import PermanentError, SchemaError, StoppedError
 from bootstrap_assets.settings import Settings
 from tests.conftest import open_for_test
 from tests.fakes.faults import Always, Fault
@@ -113,6 +113,42 @@ def test_a_refused_key_is_not(corpus: Corpus, voyage: VoyageServer) -> None:
     voyage.faults = Always(Fault.unauthorized)
     with pytest.raises(PermanentError, match="401"):
         drain(corpus)
+
+
+NEWER = "UPDATE bootstrap_schema_version SET version_num = '9999'"
+WITHOUT_A_COLUMN = f"{NEWER}; ALTER TABLE embedding_usage RENAME COLUMN seconds TO duration"
+
+
+def test_an_old_worker_ends_with_a_clear_line_when_a_new_schema_came(corpus: Corpus, voyage: VoyageServer) -> None:
+    """A rolling upgrade: what is in flight is kept, and nothing more is begun."""
+    load(corpus, contracts(60))
+    voyage.latency = 0.3
+
+    def report(line: str, /, **_facts: object) -> None:
+        if "works in" in line:
+            Thread(target=lambda: eventually(lambda: voyage.arrived > 0) and execute(corpus, NEWER)).start()
+
+    with pytest.raises(SchemaError, match="9999"):
+        worker.work(corpus, report=report)
+    assert column(corpus, WITHOUT_VECTOR) == [0]
+    assert voyage.texts_paid == 240
+
+
+def test_a_schema_that_takes_a_column_away_is_named_instead_of_the_column(
+    corpus: Corpus, voyage: VoyageServer
+) -> None:
+    load(corpus, contracts(60))
+    voyage.latency = 0.3
+
+    def report(line: str, /, **_facts: object) -> None:
+        if "works in" in line:
+            Thread(
+                target=lambda: eventually(lambda: voyage.arrived > 0) and execute(corpus, WITHOUT_A_COLUMN)
+            ).start()
+
+    with pytest.raises(SchemaError, match="9999"):
+        worker.work(corpus, report=report)
+    assert column(corpus, "SELECT count(*) FROM reference_texts") == [240]
 
 
 @pytest.fixture
