@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="What the lines of workers are: for people, or JSON, a document each."
     )
+    correlation: str | None = Field(
+        default=None, description="Stands in each line of JSON, by whoever started it; unset: the run's id."
+    )
     migrate: Literal["auto", "never"] = Field(
         default="auto", description="`never`: only `bootstrap db` changes the schema; all else refuses another."
     )

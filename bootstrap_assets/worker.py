@@ -15,7 +15,7 @@ from bootstrap_assets.corpus import overview
 from bootstrap_assets.database import schema
 from bootstrap_assets.embedding import completeness, stages
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.embedding.fill import Filled
+from bootstrap_assets.embedding.fill import BatchDone, Filled
 from bootstrap_assets.errors import BreakerOpenError, StoppedError, is_transient
 from bootstrap_assets.operations.progress import owner
 from bootstrap_assets.sources.registry import BESIDE
@@ -28,9 +28,11 @@ LONGEST_PAUSE = 300.0
 
 
 class Report(Protocol):
-    """Takes what a worker says: a line, how serious it is (info or warning), and the source that it is about."""
+    """Takes what a worker says: a line, how serious it is (info or warning), the source and batch it is about."""
 
-    def __call__(self, message: str, /, *, level: str = "info", source: str | None = None) -> None:
+    def __call__(
+        self, message: str, /, *, level: str = "info", source: str | None = None, batch: int | None = None
+    ) -> None:
         """Take a line."""
 
 
@@ -109,7 +111,13 @@ class _Worker:
             if hashes:
                 self._tell(source, pipeline.embed_texts(corpus, source, hashes))
         elif transact(partial(stages.count_embedded, space=corpus.space, source=source)).left:
-            self._tell(source, pipeline.embed_records(corpus, source))
+            on_batch = partial(self._tell_batch, source)
+            self._tell(source, pipeline.embed_records(corpus, source, on_batch=on_batch))
+
+    def _tell_batch(self, source: str, done: BatchDone) -> None:
+        if done.embedded:
+            line = f"{source}: batch {done.batch} is complete, {done.embedded:,} texts embedded"
+            self._report(line, source=source, batch=done.batch)
 
     def _tell(self, source: str, result: Filled) -> None:
         self.work.add(result)

@@ -18,7 +18,7 @@ from tests.cluster.clock import has_clocks
 from tests.cluster.network import why_not
 
 PROOFS: dict[str, Callable[..., Row]] = {
-    "throughput": partial(proofs.throughput, alone=30_000, texts=200_000, tokens_minute=2_500_000),
+    "throughput": partial(proofs.throughput, alone=24_000, texts=200_000, tokens_minute=2_500_000),
     "disturbances": partial(proofs.disturbances, texts=110_000),
     "celery": celery.sharded,
 }

@@ -18,6 +18,7 @@ from tests.cluster.scene import Scene, scene
 
 ROOT = Path(__file__).parents[2]
 SHARDS = 6
+WORKER = ("-A", "bootstrap_assets.celery_worker", "worker", "-Q", "dagster", "-c", "2", "-l", "info")
 BROKER = f"{NETS['database']}.1"
 
 
@@ -79,8 +80,7 @@ def _ended(stage: Scene, run: str) -> set[str]:
 
 
 def _worker(host: Host) -> Process:
-    command = ["-A", "bootstrap_assets.celery_worker", "worker", "-Q", "dagster", "-c", "2", "-l", "info"]
-    return _start(host, str(Path(sys.executable).with_name("celery")), *command)
+    return _start(host, str(Path(sys.executable).with_name("celery")), *WORKER)
 
 
 def _start(host: Host, *command: str) -> Process:

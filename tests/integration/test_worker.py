@@ -234,14 +234,18 @@ def test_a_worker_that_ends_leaves_no_sign_of_life(corpus: Corpus, settings: Set
 @pytest.mark.usefixtures("environ")
 def test_each_line_is_a_document_where_that_is_set(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOTSTRAP_LOG_FORMAT", "json")
+    monkeypatch.setenv("BOOTSTRAP_CORRELATION", "night-7")
     load(corpus, contracts(3))
     with start("--idle-exit") as process:
         _, messages = process.communicate(timeout=60)
     assert process.returncode == 0
     first, *documents = [json.loads(line) for line in messages.splitlines()]
-    assert first.keys() == {"time", "level", "host", "pid", "run", "message"}
+    assert first.keys() == {"time", "level", "host", "pid", "run", "correlation", "message"}
     assert (first["pid"], first["host"], first["level"]) == (process.pid, socket.gethostname(), "info")
     assert {document["run"] for document in documents} == {first["run"]}
+    assert {document["correlation"] for document in documents} == {"night-7"}
+    batches = {document["batch"] for document in documents if "batch" in document}
+    assert batches == set(column(corpus, "SELECT batch FROM bootstrap_batches"))
     assert [document["source"] for document in documents if "texts in" in document["message"]] == ["made_up"]
     assert column(corpus, "SELECT DISTINCT run_id FROM embedding_usage") == [first["run"]]
 
