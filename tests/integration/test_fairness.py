@@ -107,3 +107,12 @@ def test_a_source_alone_has_all_of_it(corpus: Corpus) -> None:
     shares.bulk("cuad", weight=0.1)
     shares.wait()
     assert shares.tokens["cuad"] >= 2 * 0.95 * TOKENS
+
+
+def test_large_requests_leave_no_part_of_a_minute_to_nobody(corpus: Corpus) -> None:
+    """Three of them fit a minute: one for each of two sources, and the third is somebody's too."""
+    shares = Shares(corpus, 5 * MINUTE)
+    shares.bulk("cuad", tokens=3_000)
+    shares.bulk("bonterms", tokens=3_000)
+    shares.wait()
+    assert shares.tokens.total() >= 4 * 0.75 * TOKENS

@@ -90,7 +90,8 @@ BEGIN
             WHERE limiter = the_limiter AND created_at > since
             WINDOW newer AS (ORDER BY created_at DESC, id DESC)
         ) w WHERE w.others >= most_requests OR w.tokens + expected > most_tokens;
-        -- Others of the same priority wait: nobody takes more than the share of his weight, nor less than one request.
+        -- Others of the same priority wait: who has had the share of his weight waits too. What begins below it may pass
+        -- it: large requests would else leave a part of each minute to nobody.
         IF leaving IS NULL AND rivals > 0 THEN
             SELECT max(w.created_at) INTO leaving FROM (
                 SELECT created_at, count(*) OVER newer AS others, sum(tokens) OVER newer AS tokens
@@ -98,7 +99,7 @@ BEGIN
                 WHERE limiter = the_limiter AND created_at > since AND lane = lane_name
                 WINDOW newer AS (ORDER BY created_at DESC, id DESC)
             ) w WHERE w.others >= greatest(1, most_requests * the_weight / (the_weight + rivals))
-                   OR w.tokens + expected > most_tokens * the_weight / (the_weight + rivals);
+                   OR w.tokens >= most_tokens * the_weight / (the_weight + rivals);
             is_own_share := leaving IS NOT NULL;
         END IF;
     END IF;
