@@ -17,7 +17,7 @@ install = $(UV) --require-hashes --no-deps -r $(1) \
 # Images for containers forbid Python to keep what it has compiled: every process here would compile all of Dagster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-deployment check format bench bench-full bench-document bench-documents bench-extraction chaos lock clean
+.PHONY: run test test-deployment check format bench bench-full bench-document bench-documents bench-extraction chaos cluster lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -57,6 +57,9 @@ bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per s
 
 chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos
+
+cluster: $(DEV_STAMP)  ## Several hosts in network namespaces, cut off and killed; as root, on Linux; some ten minutes.
+	@$(BIN)/python -m tests.cluster
 
 # setuptools is what the project itself is installed with, below: not fetched behind the hashes' back.
 lock: $(STAMP)  ## Write the locks anew from pyproject.toml: of run time, and on top of it of buckets and of development.

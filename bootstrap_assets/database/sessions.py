@@ -42,6 +42,12 @@ _SETTINGS = (
     _Setting("default_transaction_read_only", "off"),
     _Setting("default_transaction_deferrable", "off"),
     _Setting("row_security", "on"),
+    # A host that is cut off says no goodbye. Looked after by the system its leases and row locks would be kept for
+    # two hours, and everybody would wait for them; so it is half a minute.
+    _Setting("tcp_keepalives_idle", "10"),
+    _Setting("tcp_keepalives_interval", "5"),
+    _Setting("tcp_keepalives_count", "4"),
+    _Setting("tcp_user_timeout", "30000"),  # milliseconds, for what was sent and is not acknowledged
 )
 
 # A setting that the server does not know is left out. Those of the connection string and of libpq's variables have

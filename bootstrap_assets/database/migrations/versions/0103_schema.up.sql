@@ -376,6 +376,7 @@ CREATE TABLE embedding_usage (
     source      text,
     run_id      text,
     limiter     text NOT NULL DEFAULT '',
+    lane        text NOT NULL DEFAULT '',
     texts       integer NOT NULL,
     estimated   bigint NOT NULL DEFAULT 0,
     tokens      bigint NOT NULL,
@@ -428,6 +429,19 @@ CREATE TABLE embedding_limiters (
 );
 COMMENT ON TABLE embedding_limiters IS
     'One row per account and model: locked while a request is admitted, and what a Retry-After says.';
+
+CREATE TABLE embedding_lanes (
+    limiter     text NOT NULL,
+    lane        text NOT NULL,
+    priority    integer NOT NULL,
+    weight      double precision NOT NULL,
+    tokens      bigint NOT NULL DEFAULT 0,
+    waits_until timestamptz NOT NULL DEFAULT '-infinity',
+    asked_at    timestamptz NOT NULL,
+    PRIMARY KEY (limiter, lane)
+);
+COMMENT ON TABLE embedding_lanes IS
+    'Who shares a limiter: a source, or a run for a tenant''s documents. While others wait it keeps to the share of its weight; a higher priority goes first.';
 
 CREATE TABLE bootstrap_breakers (
     name        text PRIMARY KEY,
