@@ -31,7 +31,7 @@ def zipped(**members: bytes) -> bytes:
 
 BODY = zipped(text=bytes(range(256)) * 400)
 OTHER = zipped(text=bytes(reversed(range(256))) * 300)
-TIMEOUT = (0.3, 0.3)
+TIMEOUT = (1.0, 0.6)
 
 
 @dataclass
