@@ -14,7 +14,7 @@ COMPILE = $(INDEX) $(BIN)/uv pip compile --quiet --universal --generate-hashes -
 install = $(UV) --require-hashes --no-deps -r $(1) \
     || { echo "uv could not do it: pip does it now, in some minutes."; $(PIP) install --require-hashes --no-deps -r $(1); }
 
-.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search chaos lock clean
+.PHONY: run test test-deployment check format bench bench-document bench-documents bench-extraction bench-search bench-labels chaos lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -51,6 +51,9 @@ bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per s
 
 bench-search: $(DEV_STAMP)  ## Searches of all kinds against a bare kNN, in 38,000 generated texts.
 	@$(BIN)/python -m benchmarks.search
+
+bench-labels: $(DEV_STAMP)  ## Scorers of labels: training on contracts as many as CUAD's, classifying 50 pages, memory.
+	@$(BIN)/python -m benchmarks.labels
 
 chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos

@@ -34,8 +34,7 @@ from bootstrap_assets.errors import (
     NoCorpusError,
     SchemaError,
 )
-from bootstrap_assets.labels import classification, training
-from bootstrap_assets.labels import documents as readings
+from bootstrap_assets.labels import classification, documents, training
 from bootstrap_assets.repositories.reader import Repositories
 from bootstrap_assets.search import query as searching
 from bootstrap_assets.search.index import Indexed
@@ -244,7 +243,7 @@ class ReferenceCorpus:
         """
         self._open().transact(partial(tenants.require, name=tenant))
         with open_corpus(self.settings, max_cost=max_cost) as corpus:
-            readings.process(corpus, tenant)
+            documents.process(corpus, tenant)
         return self.tenant_documents(tenant)
 
     def tenant_documents(self, tenant: str) -> pd.DataFrame:

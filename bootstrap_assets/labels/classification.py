@@ -142,8 +142,8 @@ def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
 
 def _scored(scorers: Scorers, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     owner: Numbers = np.zeros(len(texts), dtype=np.int64)
-    matrix = scorers.features.matrix(texts, owner)
-    return scorers.probabilities(matrix, owner), scorers.entailments(matrix)
+    view = scorers.features.view(texts, owner)
+    return scorers.probabilities(view), scorers.entailments(view)
 
 
 def confidence_in(words: Sequence[str]) -> str:

@@ -145,7 +145,7 @@ def _rows(those: Sequence[Teacher], reading: Reading) -> Iterator[dict[str, Any]
     confidence = confidence_in(words_of(reading.text))
     for teacher in those:
         for label, verdict in every_label([teacher], verdicts, teacher.kind):
-            said = (
+            fields = (
                 _of_category(label, verdict) if teacher.kind is Label.CATEGORY else _of_hypothesis(label, verdict)
             )
             yield {
@@ -153,7 +153,7 @@ def _rows(those: Sequence[Teacher], reading: Reading) -> Iterator[dict[str, Any]
                 **{"wording": verdict.scorer.wording if verdict else label},
                 **{"recall": round(verdict.scorer.quality.recall, 4) if verdict else 0.0},
                 **{"places": _places(reading, pieces, verdict) if verdict else []},
-                **said,
+                **fields,
             }
 
 

@@ -95,7 +95,11 @@ def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
     held, missing = reading.split("Not found")
     assert LAW in held
     assert "Insurance" in missing
-    assert "What contract.txt holds" not in _page(corpus)
+    without = _page(corpus)
+    assert "What contract.txt holds" not in without
+    trust = without.partition("What the labels know")[2].partition("</section>")[0]
+    assert "CUAD v1" in trust
+    assert "Of what scorers say with a probability" in trust
 
 
 def _page(corpus: Corpus, tenant: str | None = None) -> str:
