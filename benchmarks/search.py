@@ -1,16 +1,14 @@
 """Searches against a bare kNN on the same vectors: hybrid, by words, by vectors; alone, and eight clients at once.
 
-    make bench-search                         38,000 texts
+    python -m benchmarks search               38,000 texts
     python -m benchmarks.search --texts 1000000
 
 The corpus is made from a seed: words as frequent as in prose (Zipf), a topic of its own for each document, so that
 the lists of words look real. Vectors are random around the direction of their topic. Queries are of four kinds in
 turn: words, questions, pasted pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
-Prints a table, and a line of JSON with all figures in milliseconds.
 """
 
 import argparse
-import json
 import shutil
 import tempfile
 import time
@@ -28,6 +26,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
+from benchmarks.figures import Figure, keep, show, times
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import connect
@@ -209,39 +208,8 @@ def measure(url: str, asked: list[dict[str, Any]]) -> Iterator[tuple[str, int, f
             yield name, clients, float(np.percentile(took, 50)), float(np.percentile(took, 95))
 
 
-def sizes(connection: Any) -> dict[str, int]:
-    """Bytes of what the search reads, with indexes."""
-    names = ("reference_texts", "reference_text_words", "reference_postings", "reference_records")
-    size = "SELECT pg_total_relation_size(%s::regclass)"
-    return {name: connection.execute(size, (name,)).fetchone()[0] for name in names}
-
-
-def report(url: str, texts: int, language: Language) -> None:
-    """Print the table and the line of JSON."""
-    with connect(url) as connection:
-        register_vector(connection)
-        asked, stored = queries(connection, language), sizes(connection)
-    figures: dict[str, Any] = {"texts": texts, "bytes": stored}
-    bare: dict[int, tuple[float, float]] = {}
-    print(f"{'search':<8}{'clients':>8}{'p50 ms':>10}{'p95 ms':>10}{'x kNN':>8}{'p95 x':>8}")
-    for name, clients, median, slow in measure(url, asked):
-        bare.setdefault(clients, (median, slow))
-        ratios = median / bare[clients][0], slow / bare[clients][1]
-        figures[f"{name}_{clients}"] = {
-            "p50": round(median, 2),
-            "p95": round(slow, 2),
-            "times_knn": round(ratios[0], 2),
-        }
-        print(f"{name:<8}{clients:>8}{median:>10.1f}{slow:>10.1f}{ratios[0]:>8.1f}{ratios[1]:>8.1f}", flush=True)
-    print(json.dumps(figures))
-
-
-def main() -> None:
-    """Make the corpus, measure, and leave nothing behind."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--texts", type=int, default=38_000)
-    parser.add_argument("--seed", type=int, default=7)
-    arguments = parser.parse_args()
+def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
+    """Makes a corpus of so many texts, measures, and leaves nothing behind."""
     home = Path(tempfile.mkdtemp(prefix="bootstrap-bench-"))
     try:
         url = server.start(home)
@@ -249,14 +217,40 @@ def main() -> None:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         with open_corpus(Settings(home=home, embedder="local")) as corpus:
-            language = Language.of(arguments.seed)
+            language = Language.of(seed)
             started = time.perf_counter()
-            fill(corpus, language, arguments.texts)
-            print(f"{arguments.texts:,} texts, made and indexed in {time.perf_counter() - started:.0f} s")
-            report(corpus.database.url, arguments.texts, language)
+            fill(corpus, language, texts)
+            yield Figure(f"{texts:,} texts, made and indexed", time.perf_counter() - started, "s")
+            with connect(corpus.database.url) as connection:
+                register_vector(connection)
+                asked = queries(connection, language)
+            yield from _figures(corpus.database.url, asked)
     finally:
         server.stop(home)
         shutil.rmtree(home)
+
+
+def _figures(url: str, asked: list[dict[str, Any]]) -> Iterator[Figure]:
+    bare = (0.0, 0.0)
+    for name, clients, median, slow in measure(url, asked):
+        title = f"{name}, {clients} client{'s' if clients > 1 else ''}"
+        yield Figure(f"{title}, p50", median, "ms")
+        yield Figure(f"{title}, p95", slow, "ms")
+        if name == "kNN":
+            bare = median, slow
+        else:
+            yield times("  p50", median, bare[0], 10, "bare kNN")
+            yield times("  p95", slow, bare[1], 20, "bare kNN")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--texts", type=int, default=38_000)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    measured = list(figures(arguments.texts, arguments.seed))
+    show(measured)
+    print(f"kept as {keep(measured, f'search-{arguments.texts}').name}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ EXTRAS = {
     "s3": frozenset({"s3fs"}),
     "gs": frozenset({"gcsfs"}),
     "az": frozenset({"adlfs"}),
+    "k8s": frozenset({"dagster_k8s"}),
+    "celery": frozenset({"dagster_celery", "redis"}),
 }
 """The modules of each extra of pyproject.toml, by the name that they are imported by."""
 

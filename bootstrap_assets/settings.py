@@ -48,8 +48,27 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="What the lines of workers are: for people, or JSON, a document each."
     )
+    correlation: str | None = Field(
+        default=None, description="Stands in each line of JSON, by whoever started it; unset: the run's id."
+    )
     migrate: Literal["auto", "never"] = Field(
         default="auto", description="`never`: only `bootstrap db` changes the schema; all else refuses another."
+    )
+    executor: Literal["multiprocess", "in-process", "celery", "k8s"] = Field(
+        default="multiprocess", description="What runs the steps of Dagster's runs (not of `bootstrap run`)."
+    )
+    priority: Literal["bulk", "interactive"] | None = Field(
+        default=None, description="Who goes first where a key's limit is shared; unset: tenants' documents."
+    )
+    weight: float = Field(
+        default=1.0, gt=0, description="Share of a key's limit while others wait, beside theirs."
+    )
+    shards: int = Field(default=8, ge=1, le=256, description="Steps of `bootstrap_sharded` that embed.")
+    celery_broker: SecretStr | None = Field(
+        default=None, description="Address of Celery's broker, such as redis://host/0."
+    )
+    celery_backend: SecretStr | None = Field(
+        default=None, description="Address of Celery's results; unset: the broker."
     )
     embedder: str = Field(
         default=AUTO,

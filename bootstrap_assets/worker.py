@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import psycopg
+
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
+from bootstrap_assets.database import schema
 from bootstrap_assets.embedding import completeness, stages
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.embedding.fill import Filled
+from bootstrap_assets.embedding.fill import BatchDone, Filled
 from bootstrap_assets.errors import BreakerOpenError, StoppedError, is_transient
 from bootstrap_assets.operations.progress import owner
 from bootstrap_assets.sources.registry import BESIDE
@@ -25,9 +28,11 @@ LONGEST_PAUSE = 300.0
 
 
 class Report(Protocol):
-    """Takes what a worker says: a line, how serious it is (info or warning), and the source that it is about."""
+    """Takes what a worker says: a line, how serious it is (info or warning), the source and batch it is about."""
 
-    def __call__(self, message: str, /, *, level: str = "info", source: str | None = None) -> None:
+    def __call__(
+        self, message: str, /, *, level: str = "info", source: str | None = None, batch: int | None = None
+    ) -> None:
         """Take a line."""
 
 
@@ -76,6 +81,8 @@ class _Worker:
         try:
             return self._look()
         except Exception as error:
+            if isinstance(error, psycopg.ProgrammingError):
+                self._require_schema()  # which says so where another version came in the middle
             if not (is_transient(error) or isinstance(error, BreakerOpenError)):
                 raise
             self.pause = min(LONGEST_PAUSE, max(1.0, self.pause * 2))
@@ -84,6 +91,7 @@ class _Worker:
 
     def _look(self) -> bool:
         transact = self._corpus.database.transact
+        self._require_schema()
         version = transact(partial(completeness.coverage_version, space=self._corpus.space))
         if version == self._version:
             return True
@@ -92,6 +100,10 @@ class _Worker:
         self.pause, self._version = 0.0, version
         return False
 
+    def _require_schema(self) -> None:
+        """Raise SchemaError where a newer version has upgraded the database while this one was at work."""
+        self._corpus.database.transact(schema.require_current)
+
     def _fill(self, source: str) -> None:
         corpus, transact = self._corpus, self._corpus.database.transact
         if source in BESIDE:  # what waits for these texts goes on by itself
@@ -99,7 +111,13 @@ class _Worker:
             if hashes:
                 self._tell(source, pipeline.embed_texts(corpus, source, hashes))
         elif transact(partial(stages.count_embedded, space=corpus.space, source=source)).left:
-            self._tell(source, pipeline.embed_records(corpus, source))
+            on_batch = partial(self._tell_batch, source)
+            self._tell(source, pipeline.embed_records(corpus, source, on_batch=on_batch))
+
+    def _tell_batch(self, source: str, done: BatchDone) -> None:
+        if done.embedded:
+            line = f"{source}: batch {done.batch} is complete, {done.embedded:,} texts embedded"
+            self._report(line, source=source, batch=done.batch)
 
     def _tell(self, source: str, result: Filled) -> None:
         self.work.add(result)

@@ -14,19 +14,21 @@ from typing import TextIO
 
 
 class JsonLines(io.TextIOBase):
-    """A stream that makes a document of each line: time, level, host, pid, run, message, and what else is known.
+    """A stream that makes a document of each line: time, level, host, pid, run, correlation (an id of whoever
+    started it, else the run's), message, and what else is known: source, batch.
 
     What other code prints there becomes documents too, at the level `level`.
     """
 
-    def __init__(self, stream: TextIO, run: str) -> None:
+    def __init__(self, stream: TextIO, run: str, correlation: str | None = None) -> None:
         self.level = "info"
         self._stream = stream
         self._run = run
+        self._correlation = correlation or run
         self._rest = ""
         self._lock = threading.Lock()
 
-    def say(self, message: str, *, level: str | None = None, **more: str | None) -> None:
+    def say(self, message: str, *, level: str | None = None, **more: str | int | None) -> None:
         """Write a document; what is None of `more` is left out."""
         document = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -34,6 +36,7 @@ class JsonLines(io.TextIOBase):
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "run": self._run,
+            "correlation": self._correlation,
             **{name: value for name, value in more.items() if value is not None},
             "message": message,
         }
@@ -65,9 +68,9 @@ class _Handler(logging.Handler):
 
 
 @contextmanager
-def json_on_stderr(run: str) -> Iterator[JsonLines]:
+def json_on_stderr(run: str, correlation: str | None = None) -> Iterator[JsonLines]:
     """Within the block everything on stderr is JSON, the warnings of libraries too."""
-    lines = JsonLines(sys.stderr, run)
+    lines = JsonLines(sys.stderr, run, correlation)
     handler = _Handler(lines)
     logging.getLogger().addHandler(handler)
     try:

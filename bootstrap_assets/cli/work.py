@@ -41,7 +41,9 @@ def work(
         return workers.work(corpus, names, idle_exit=idle_exit, report=report)
 
 
-def say(message: str, *, level: str = "info", source: str | None = None) -> None:
-    """Report a line to people."""
+def say(message: str, *, level: str = "info", source: str | None = None, batch: int | None = None) -> None:
+    """Report a line to people, who need none for each batch."""
+    if batch is not None:
+        return
     color = {"warning": "[yellow]"}.get(level, "")
     errors.print(f"{datetime.now(UTC):%H:%M:%S} {color}{escape(message)}", soft_wrap=True)

@@ -46,7 +46,7 @@ def _work_in_json(settings: Settings, options: dict[str, Any]) -> None:
     from bootstrap_assets.cli.json_lines import json_on_stderr
 
     run = uuid4().hex
-    with json_on_stderr(run) as lines:
+    with json_on_stderr(run, settings.correlation) as lines:
         try:
             totals = work.work(settings, run=run, report=lines.say, **options)
         except Exception as error:  # noqa: BLE001 - what nobody foresaw is raised again

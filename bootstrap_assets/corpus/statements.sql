@@ -233,27 +233,33 @@ WITH difference AS MATERIALIZED (
 SELECT coalesce(array_agg(lexeme), '{}') FROM words WHERE texts <= 0
 
 -- name: settle_impact_mean
--- Once: lists are in order of it. The index step begins again with another one where this is no longer right.
-UPDATE reference_text_totals SET impact_mean = mean_tokens WHERE impact_mean IS NULL AND texts > 0
+-- Once, from the texts that there are: lists are in order of it. The index step begins again with another one where
+-- this is no longer right.
+UPDATE reference_text_totals SET impact_mean = (
+    SELECT avg(t.tokens) FROM reference_texts t WHERE EXISTS (
+        SELECT FROM reference_records r WHERE r.content_hash = t.content_hash AND r.tenant_id IS NULL
+        AND r.granularity NOT IN ('document', 'template')))
+WHERE impact_mean IS NULL AND texts > 0
 
 -- name: settle_piles
 -- What everybody may find is in no tenant's pile besides.
-WITH pile AS MATERIALIZED (
-    SELECT DISTINCT r.content_hash, reference_pile(r.tenant_id, t.tokens, a.is_section) AS pile
-    FROM (
-        SELECT content_hash, bool_or(granularity = 'section') AS is_section, bool_or(tenant_id IS NULL) AS is_everybodys
-        FROM reference_records WHERE content_hash = ANY (%(hashes)s) GROUP BY content_hash
-    ) a JOIN reference_records r USING (content_hash) JOIN reference_texts t USING (content_hash)
-    WHERE r.content_hash = ANY (%(hashes)s) AND t.content_hash = ANY (%(hashes)s)
-      AND (r.tenant_id IS NULL OR NOT a.is_everybodys)
+WITH touched AS (
+    SELECT r.content_hash, bool_or(r.granularity = 'section') AS is_section, bool_or(r.tenant_id IS NULL) AS is_everybodys,
+           array_agg(DISTINCT r.tenant_id) AS tenants
+    FROM unnest(%(hashes)s::bytea[]) h (content_hash) JOIN reference_records r USING (content_hash) GROUP BY r.content_hash
+), pile AS MATERIALIZED (
+    SELECT t.content_hash, reference_pile(u.tenant, t.tokens, a.is_section) AS pile
+    FROM touched a JOIN reference_texts t USING (content_hash)
+    CROSS JOIN LATERAL unnest(CASE WHEN a.is_everybodys THEN ARRAY[NULL]::text[] ELSE a.tenants END) u (tenant)
 ), went AS (
-    DELETE FROM reference_text_words w WHERE w.content_hash = ANY (%(hashes)s)
+    DELETE FROM reference_text_words w USING unnest(%(hashes)s::bytea[]) h (content_hash)
+    WHERE w.content_hash = h.content_hash
       AND NOT EXISTS (SELECT FROM pile p WHERE p.content_hash = w.content_hash AND p.pile = w.pile)
     RETURNING w.pile
 ), came AS (
     INSERT INTO reference_text_words (content_hash, pile, impacts)
     SELECT p.content_hash, p.pile, reference_impacts(t.content_tsv, t.tokens, coalesce((SELECT impact_mean FROM reference_text_totals), 100))
-    FROM pile p JOIN reference_texts t ON t.content_hash = p.content_hash AND t.content_hash = ANY (%(hashes)s)
+    FROM pile p JOIN reference_texts t USING (content_hash)
     WHERE (SELECT true FROM reference_text_words w WHERE w.content_hash = p.content_hash AND w.pile = p.pile) IS NULL
 )
 SELECT coalesce(array_agg(DISTINCT pile) FILTER (WHERE pile NOT IN ('', '/section', '/long')), '{}') FROM went

@@ -104,7 +104,7 @@ def _begin_session(connection: Connection) -> None:
     """Give a new session, in autocommit, the settings that our statements rely on."""
     info = connection.info
     sessions.require_utf8(info.parameter_status("server_encoding"), info.dbname)
-    connection.execute(sessions.STATEMENT, sessions.PARAMETERS, prepare=False)
+    connection.execute(sessions.STATEMENT, sessions.parameters(info.options), prepare=False)
     keep_to_our_schema(connection)
 
 

@@ -42,17 +42,24 @@ _SETTINGS = (
     _Setting("default_transaction_read_only", "off"),
     _Setting("default_transaction_deferrable", "off"),
     _Setting("row_security", "on"),
+    # A host that is cut off says no goodbye. Looked after by the system its leases and row locks would be kept for
+    # two hours, and everybody would wait for them; so it is half a minute.
+    _Setting("tcp_keepalives_idle", "10"),
+    _Setting("tcp_keepalives_interval", "5"),
+    _Setting("tcp_keepalives_count", "4"),
+    _Setting("tcp_user_timeout", "30000"),  # milliseconds, for what was sent and is not acknowledged
 )
 
 # A setting that the server does not know is left out. Those of the connection string and of libpq's variables have
-# the source `client`. The type vector may stand in a schema that the role does not look into: it comes after
+# the source `client`; the view that says so costs more than all the rest, and is read where there may be some. The
+# type vector may stand in a schema that the role does not look into: it comes after
 # pg_temp, by which database/search_path.py knows that a corpus which is there is not this one. That we are the
 # pipeline lets the tables' owner, and nobody else, see the rows of every tenant.
 STATEMENT = """
-SELECT set_config(s.name, ours.value, false)
+SELECT set_config(ours.name, ours.value, false)
 FROM unnest(%(names)s::text[], %(values)s::text[], %(always)s::boolean[]) AS ours (name, value, always)
-JOIN pg_settings s ON s.name = ours.name
-WHERE ours.always OR s.source <> 'client'
+WHERE current_setting(ours.name, true) IS NOT NULL
+  AND (ours.always OR EXISTS (SELECT FROM pg_settings s WHERE s.name = ours.name AND s.source <> 'client'))
 UNION ALL
 SELECT set_config('bootstrap.pipeline', 'on', false)
 UNION ALL
@@ -60,13 +67,16 @@ SELECT set_config('search_path', current_setting('search_path') || ', pg_temp, '
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'vector' AND current_schema() IS NOT NULL AND n.nspname <> ALL (current_schemas(true))
 """
-"""Sets them all, whichever driver sends it with PARAMETERS."""
+"""Sets them all, whichever driver sends it with `parameters`."""
 
-PARAMETERS: dict[str, Any] = {
-    "names": [setting.name for setting in _SETTINGS],
-    "values": [setting.value for setting in _SETTINGS],
-    "always": [setting.always for setting in _SETTINGS],
-}
+
+def parameters(options: str) -> dict[str, Any]:
+    """The parameters of STATEMENT on a connection with those libpq `options`, which alone can say otherwise."""
+    return {
+        "names": [setting.name for setting in _SETTINGS],
+        "values": [setting.value for setting in _SETTINGS],
+        "always": [setting.always or not options for setting in _SETTINGS],
+    }
 
 
 def require_utf8(encoding: str | None, database: str) -> None:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import overview
+from bootstrap_assets.defs.executors import executor
 from bootstrap_assets.defs.launcher import this_host
 from bootstrap_assets.defs.metadata import filled_metadata
 from bootstrap_assets.defs.partitions import all_batches
@@ -22,10 +23,6 @@ from bootstrap_assets.defs.resources import STOP, CorpusResource, failing_for_go
 from bootstrap_assets.evaluation.evaluation import evaluate
 from bootstrap_assets.search import promotion
 from bootstrap_assets.sources.registry import SOURCES
-
-WARM = ["bootstrap_assets.definitions"]
-"""Modules that the process which steps are forked from has imported."""
-
 
 JOB_TAG = "bootstrap/job"
 """Runs with the same value wait for each other: see dagster.yaml."""
@@ -64,12 +61,6 @@ def assets_of(sources: Sequence[str]) -> list[dg.AssetKey]:
 def sources_tag(sources: Sequence[str]) -> dict[str, str]:
     """The tag that says what a run is for."""
     return {SOURCES_TAG: ", ".join(sources or SOURCES)}
-
-
-def executor() -> dg.ExecutorDefinition:
-    """Two steps at once, each in a process of its own, forked from a warm one."""
-    start = {"forkserver": {"preload_modules": WARM}}
-    return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
 
 
 DOCUMENT_ASSETS = (

@@ -26,6 +26,8 @@ from bootstrap_assets.defs.private import (
 from bootstrap_assets.embedding.batches import batch_key
 from bootstrap_assets.embedding.fill import BatchDone
 
+Context = dg.AssetExecutionContext | dg.OpExecutionContext
+
 EVERY = 1.0
 """Seconds that a mark may wait for others."""
 
@@ -33,12 +35,17 @@ EVERY = 1.0
 class Marks:
     """The marks of one step. Where the step fails, `marking` writes what has been collected."""
 
-    def __init__(self, context: dg.AssetExecutionContext, versions: Sequence[str]) -> None:
-        self._context = context
+    def __init__(self, context: Context, versions: Sequence[str], asset: str | None = None) -> None:
         self._versions = versions
-        self._step = context.op_execution_context.get_step_execution_context()
-        self._code = get_code_version(context.asset_key, self._step)
-        self._inputs = get_input_provenance_data(context.asset_key, self._step)
+        if isinstance(context, dg.AssetExecutionContext):
+            self._step = context.op_execution_context.get_step_execution_context()
+            self._asset = context.asset_key
+            self._code = get_code_version(self._asset, self._step)
+            self._inputs = get_input_provenance_data(self._asset, self._step)
+        else:
+            self._step = context.get_step_execution_context()
+            self._asset = dg.AssetKey(asset or "")
+            self._code, self._inputs = context.run_id, {}
         self._results: dict[int, BatchDone] = {}
         self._waiting: list[dg.AssetMaterialization] = []
         self._last_write = time.monotonic()
@@ -49,6 +56,11 @@ class Marks:
         self._waiting.append(self._mark(result))
         if time.monotonic() - self._last_write >= EVERY:
             self.write()
+
+    def add_empty(self, batches: Iterable[int]) -> None:
+        """Mark the batches that have no text: nothing else is said of them."""
+        for batch in sorted(set(batches) - self._results.keys()):
+            self.add(BatchDone(batch, 0, 0, 0))
 
     def confirm(self, batches: Iterable[int], of_source: Metadata) -> None:
         """Mark batches once more, those without texts too: to be called after the step's output was stored.
@@ -73,7 +85,7 @@ class Marks:
     def _mark(self, result: BatchDone, of_source: Metadata | None = None) -> dg.AssetMaterialization:
         version = DataVersion(self._versions[result.batch])
         return dg.AssetMaterialization(
-            self._context.asset_key,
+            self._asset,
             partition=batch_key(result.batch, len(self._versions)),
             metadata=(of_source or {}) | batch_metadata(result),
             tags=build_data_version_tags(version, self._code, self._inputs, data_version_is_user_provided=True),
@@ -81,9 +93,12 @@ class Marks:
 
 
 @contextmanager
-def marking(context: dg.AssetExecutionContext, versions: Sequence[str]) -> Iterator[Marks]:
-    """Marks for the length of a step, which `confirm`s them; `versions`: that of each batch, in order."""
-    marks = Marks(context, versions)
+def marking(context: Context, versions: Sequence[str], asset: str | None = None) -> Iterator[Marks]:
+    """Marks for the length of a step; `versions`: that of each batch, in order.
+
+    The step of an asset `confirm`s them; one of a mere op names the `asset`, and `write`s the last of them.
+    """
+    marks = Marks(context, versions, asset)
     try:
         yield marks
     except BaseException:

@@ -1,7 +1,7 @@
 """Three assets for each source of the registry: its archive, its records, and its vectors by batch."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import dagster as dg
@@ -21,6 +21,11 @@ from bootstrap_assets.sources.spec import Source
 RETRY = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
+def archive_version(archives: Sequence[locate.Archive]) -> str:
+    """The version of what was published: its checksums."""
+    return "-".join(archive.sha256[: overview.VERSION_LENGTH] for archive in archives)
+
+
 def archive_asset(*, source: Source) -> dg.AssetsDefinition:
     """`<source>_archive`: the files as published."""
 
@@ -37,8 +42,8 @@ def archive_asset(*, source: Source) -> dg.AssetsDefinition:
     def archive(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
         with failing_for_good(context):
             archives = locate.fetch(corpus.settings(), source, force=corpus.force_refresh)
-        version = "-".join(archive.sha256[: overview.VERSION_LENGTH] for archive in archives)
-        return dg.MaterializeResult(metadata=archive_metadata(archives), data_version=dg.DataVersion(version))
+        version = dg.DataVersion(archive_version(archives))
+        return dg.MaterializeResult(metadata=archive_metadata(archives), data_version=version)
 
     return archive
 

@@ -115,9 +115,10 @@ def _keep_to_our_server() -> None:
 def _enter_schema(connection: Any, _record: object) -> None:
     sessions.require_utf8(connection.get_parameter_status("server_encoding"), connection.info.dbname)
     connection.set_client_encoding("UTF8")  # psycopg2 would not notice it from a statement
+    parameters = sessions.parameters(connection.info.options)
     was, connection.autocommit = connection.autocommit, True  # a rollback would undo it
     with connection.cursor() as cursor:
-        cursor.execute(f"{sessions.STATEMENT}; {_ENTER}", {**sessions.PARAMETERS, "schema": DAGSTER_SCHEMA})
+        cursor.execute(f"{sessions.STATEMENT}; {_ENTER}", {**parameters, "schema": DAGSTER_SCHEMA})
     connection.autocommit = was
 
 

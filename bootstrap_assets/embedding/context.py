@@ -11,7 +11,7 @@ from bootstrap_assets.database.readiness import ready_database_url
 from bootstrap_assets.embedding import batching, spaces
 from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.gate import limiter_of
-from bootstrap_assets.embedding.ledger import Payer
+from bootstrap_assets.embedding.ledger import PRIORITIES, Payer
 from bootstrap_assets.embedding.providers.protocol import Embedder
 from bootstrap_assets.embedding.send import Patience, Sender
 from bootstrap_assets.embedding.spaces import Space
@@ -38,7 +38,9 @@ class Corpus:
     @property
     def payer(self) -> Payer:
         """Who pays for this run's requests."""
-        return Payer(limiter_of(self.embedder), self.run_id, self.max_cost)
+        settings = self.settings
+        priority = PRIORITIES[settings.priority] if settings.priority else None
+        return Payer(limiter_of(self.embedder), self.run_id, self.max_cost, priority, settings.weight)
 
     @property
     def patience(self) -> Patience:

@@ -22,15 +22,17 @@ _EVERY = 0.1  # seconds between two attempts at a lease that another process has
 class Leases:
     """The leases this process holds in one space. Acquired and released by one thread, read by several.
 
-    When the connection breaks, all are lost; they are taken again on a new one, unless another process was
-    quicker. Only what is in flight at that moment can then be paid for twice: `holds` says so just before. A lost
-    lease is not held until the server has confirmed that it is taken again.
+    When the connection breaks, all are lost. They are taken again on a new one, unless another process was
+    quicker, so that none begins with what is in flight. But they are not held: on a host that was cut off it may
+    be a minute later, and another process may have had them meanwhile and done what was read under them. Only what
+    is in flight at that moment can be paid for twice: `holds` says so just before a request is sent.
     """
 
     def __init__(self, url: str, space_id: int) -> None:
         self._url = url
         self._key = _CLASS | space_id
         self._ours: set[int] = set()
+        self._taken_again: set[int] = set()
         self._to_retake: set[int] = set()
         self._lock = threading.RLock()
         self._connection = connect(url, autocommit=True)
@@ -47,11 +49,14 @@ class Leases:
         """Give the leases of buckets back."""
         with self._lock:
             self._ours.difference_update(buckets)
+            self._taken_again.difference_update(buckets)
             self._to_retake.difference_update(buckets)
             self._again(self._unlock, buckets)
 
     def holds(self, buckets: Collection[int]) -> bool:
-        """Whether all these leases are still held; asks the server, since a broken connection does not show."""
+        """Whether all these leases were held ever since they were acquired; asks the server, since a broken
+        connection does not show.
+        """
         with self._lock:
             self._again(self._ping, [])
             return self._ours.issuperset(buckets)
@@ -85,14 +90,14 @@ class Leases:
 
     def _reconnect(self) -> None:
         self._connection.close()
-        self._to_retake |= self._ours
-        self._ours = set()
+        self._to_retake |= self._ours | self._taken_again
+        self._ours, self._taken_again = set(), set()
         with suppress(psycopg.Error, BootstrapError):
             connection = connect(self._url, autocommit=True)
             try:
                 self._backend = backend(connection)
                 self._connection = connection
-                self._ours, self._to_retake = set(self._try(list(self._to_retake))), set()
+                self._taken_again, self._to_retake = set(self._try(list(self._to_retake))), set()
             except BaseException:
                 connection.close()  # with whatever it had taken: the next attempt starts over
                 raise

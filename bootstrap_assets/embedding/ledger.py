@@ -19,6 +19,12 @@ WINDOW = 61.0
 later than another may arrive earlier."""
 
 
+INTERACTIVE = ("documents",)
+"""Sources that somebody waits for: they go before the others, unless a setting says otherwise."""
+
+PRIORITIES = {"bulk": 0, "interactive": 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The answer to a request for admission: its ledger row, or the seconds to wait, or what is spent already.
@@ -33,11 +39,24 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """On whose account requests go: the limiter's name, the run, and what the run may cost in dollars."""
+    """On whose account requests go: the limiter's name, the run, and what the run may cost in dollars.
+
+    `priority` and `weight` say how it shares the limiter with others; None: by the source.
+    """
 
     limiter: str
     run_id: str
     max_cost: float | None = None
+    priority: int | None = None
+    weight: float = 1.0
+
+    def lane_of(self, source: str) -> str:
+        """Who shares the limiter: a source, however many processes work on it; each run of tenants' documents."""
+        return f"{source}/{self.run_id}" if source in INTERACTIVE else source
+
+    def priority_of(self, source: str) -> int:
+        """A higher one goes first."""
+        return int(source in INTERACTIVE) if self.priority is None else self.priority
 
 
 def reserve(
@@ -68,6 +87,9 @@ def reserve(
             "tokens_minute": tokens_minute,
             "window": window,
             "max_cost": payer.max_cost,
+            "lane": payer.lane_of(source),
+            "priority": payer.priority_of(source),
+            "weight": payer.weight,
         },
     ).fetchone()
     assert row is not None

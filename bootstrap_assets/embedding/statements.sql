@@ -140,7 +140,8 @@ WHERE space_id = %(space)s AND source = %(source)s AND resolved_at IS NULL AND s
 
 -- name: reserve
 SELECT * FROM embedding_reserve(%(limiter)s, %(space)s, %(source)s, %(run)s, %(texts)s, %(tokens)s, %(dollars)s,
-                                %(requests_minute)s, %(tokens_minute)s, %(window)s, %(max_cost)s)
+                                %(requests_minute)s, %(tokens_minute)s, %(window)s, %(max_cost)s,
+                                %(lane)s, %(priority)s, %(weight)s)
 
 -- name: settle
 UPDATE embedding_usage SET

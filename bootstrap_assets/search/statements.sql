@@ -84,8 +84,8 @@ WITH added AS (
     SELECT %(after)s, %(through)s, count(*) FROM reference_text_words WHERE number > %(after)s AND number <= %(through)s
     RETURNING segment
 ), place AS (
-    SELECT w.pile, u.lexeme, w.number, (cardinality(u.positions) * 2.2 / (
-               cardinality(u.positions) + 1.2 * (0.25 + 0.75 * t.tokens / coalesce(m.mean, 100))))::real AS impact
+    SELECT w.pile, u.lexeme, w.number,
+           reference_impact(cardinality(u.positions), t.tokens, coalesce(m.mean, 100)) AS impact
     FROM reference_text_words w JOIN reference_texts t USING (content_hash)
     CROSS JOIN (SELECT max(impact_mean) AS mean FROM reference_text_totals) m
     CROSS JOIN LATERAL unnest(t.content_tsv) u

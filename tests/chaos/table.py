@@ -39,9 +39,9 @@ class Row:
         self.require(paid >= distinct, f"paid for {paid} texts only, of {distinct}")
 
 
-def show(rows: list[Row], console: Console) -> None:
+def show(rows: list[Row], console: Console, title: str = "chaos") -> None:
     """Print the table."""
-    table = Table(title="chaos", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for heading in ("scenario", "what was done"):
         table.add_column(heading, overflow="fold")
     for heading in ("requests", "texts paid", "distinct", "extra allowed", "seconds"):

@@ -136,7 +136,12 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
         "index_repositories",
         "bootstrap_labels",
     }
-    assert jobs.keys() == {"bootstrap", *chores, *(f"bootstrap_{source}" for source in SOURCES)}
+    assert jobs.keys() == {
+        "bootstrap",
+        "bootstrap_sharded",
+        *chores,
+        *(f"bootstrap_{source}" for source in SOURCES),
+    }
     assert all(job.description for job in jobs.values())
     for source in SOURCES:
         keys = {key.to_user_string() for key in jobs[f"bootstrap_{source}"].asset_layer.executable_asset_keys}
@@ -146,7 +151,7 @@ def test_there_is_a_job_for_everything_for_each_source_and_for_each_chore(defini
 def test_runs_of_every_job_tell_their_machine_so_that_a_killed_one_is_seen(definitions: dg.Definitions) -> None:
     """`dagster job execute` passes no launcher that could tag them."""
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    assert len(jobs) == 12 + len(SOURCES)
+    assert len(jobs) == 13 + len(SOURCES)
     assert all(job.tags[HOST_TAG] == socket.gethostname() for job in jobs)
     of_tenants = (
         "process_documents",

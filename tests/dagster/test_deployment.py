@@ -31,6 +31,7 @@ from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from tests.conftest import TEMPLATE, open_for_test
 from tests.dagster.deployment import PATIENCE, Client, Running, Valves, bootstrap, started_ui, wait_for
+from tests.dagster.logs import complaints
 from tests.fakes.voyage_server import VoyageServer
 
 pytestmark = pytest.mark.deployment
@@ -472,15 +473,7 @@ BY_ITSELF = ("dagster/sensor_name", "build_index")
 def test_the_logs_hold_no_warning(running: Running) -> None:
     runs, own = running.log("code-server"), running.log("daemon") + running.log("webserver")
     assert [line for line in runs.splitlines() if "warn" in line.lower() or "deprecat" in line.lower()] == []
-    lines = [line for line in own.splitlines() if not any(known in line for known in DAGSTER_S_OWN)]
-    assert [line for line in lines if any(word in line for word in COMPLAINTS)] == []
-
-
-DAGSTER_S_OWN = ("site-packages/dagster/",)
-"""Its daemon calls a function of its own that it has deprecated (asset_daemon.py, AssetSelection.keys)."""
-
-COMPLAINTS = ("WARN", "Warn", "eprecat", "ERROR", "Traceback")
-"""The failed runs of other tests stand in the code server's log, whose processes they are."""
+    assert complaints(own) == []  # the failed runs of other tests stand in the code server's log alone
 
 
 def test_a_run_whose_process_is_gone_is_seen_and_one_on_another_machine_is_let_be() -> None:

@@ -20,7 +20,7 @@ from bootstrap_assets.operations import outbox, progress, requests
 from bootstrap_assets.operations.events import IngestRequested
 from bootstrap_assets.settings import Settings
 from tests.fakes.voyage_server import VoyageServer
-from tests.integration.test_documents import TEXT, add_tenant, put, sources_loaded, state_of
+from tests.integration.test_documents import TEXT, add_tenant, put, state_of
 
 ASSETS = ("document_text", "document_passages", "document_embeddings")
 
@@ -43,9 +43,8 @@ def environ(monkeypatch: pytest.MonkeyPatch, settings: Settings, voyage: VoyageS
 
 
 @pytest.fixture
-def acme(environ: None, corpus: Corpus) -> Corpus:
+def acme(ten_contracts: None, environ: None, corpus: Corpus) -> Corpus:
     """A corpus with a searched reference, and a tenant."""
-    sources_loaded(corpus)
     add_tenant(corpus, "acme")
     return corpus
 

@@ -227,3 +227,15 @@ def test_a_string_that_only_reads_is_refused_by_what_writes_with_the_reason(fill
     with pytest.raises(SchemaError, match="default_transaction_read_only"):
         schema.upgrade(url)
     assert command(url, home, "status").exit_code == 0
+
+
+def test_the_server_looks_after_a_host_that_may_be_cut_off(external: External) -> None:
+    """Its leases and row locks would else be kept for two hours, as the system has it."""
+    names = ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"]
+    with connect(external.url("corpus", "contracts")) as connection:
+        row = connection.execute(
+            "SELECT array_agg(current_setting(n)) FROM unnest(%s::text[]) n", (names,)
+        ).fetchone()
+    assert row == (["10", "5", "4", "30000"],)
+    with connect(external.url("corpus", "contracts", options="-c tcp_keepalives_idle=7")) as connection:
+        assert connection.execute("SHOW tcp_keepalives_idle").fetchone() == ("7",)  # who says otherwise is heard

@@ -74,13 +74,13 @@ class Accounts:
         """The most requests and tokens let in within any window, and the average, from the log."""
         return usage_of([(entry.arrived, entry.tokens) for entry in self.log if entry.admitted], self.window)
 
-    def begin(self) -> Exchange:
-        """A request has arrived."""
+    def begin(self, client: str = "") -> Exchange:
+        """A request has arrived, from that address."""
         with self._lock:
             self.arrived += 1
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-            return Exchange(time.monotonic())
+            return Exchange(time.monotonic(), client)
 
     def finish(self, exchange: Exchange, *, delivered: bool) -> None:
         """The answer is delivered, but for the last byte, or never will be. Counts once for an exchange."""

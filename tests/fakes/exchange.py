@@ -25,6 +25,7 @@ class Exchange:
     """A request from its arrival to its answer. `sound`: digests of the texts that get a good vector."""
 
     arrived: float
+    client: str = ""
     request: EmbeddingRequest | None = None
     admitted: bool = False
     sound: list[bytes] = field(default_factory=list)

@@ -78,6 +78,7 @@ class VoyageServer(Accounts):
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         latency: float = 0.0,
         key: str | None = None,
@@ -96,12 +97,13 @@ class VoyageServer(Accounts):
         super().__init__(window)
         self._plan: FaultPlan = FaultScript([])
         self._rates = RateWindow(rpm, tpm, window)
-        self._http = _Http(("127.0.0.1", port), handler_of(self))
+        self._http = _Http((host, port), handler_of(self))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        host, port = self._http.server_address[:2]
+        return f"http://{host!s}:{port}/v1"
 
     @property
     def faults(self) -> FaultPlan:

@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: what was asked is in the server's log."""
 
     def _embed(self, raw: bytes) -> None:
-        exchange = self.voyage.begin()
+        exchange = self.voyage.begin(self.client_address[0])
         try:
             reply = self.voyage.respond(exchange, raw, self.headers.get("Authorization"))
             if not (reply.late and self._client_leaves_within(self.voyage.slow_seconds)):

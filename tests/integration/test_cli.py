@@ -54,14 +54,9 @@ def shell(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture
-def small(corpus: Corpus, environ: dict[str, str]) -> Corpus:
+def small(bonterms: None, corpus: Corpus, environ: dict[str, str]) -> Corpus:
     """A corpus with one source of the sample in it."""
-    local = local_space(corpus)
-    source = pipeline.SOURCES["bonterms"]
-    pipeline.load(local, source, locate.fetch(local.settings, source))
-    pipeline.embed(local, source)
-    pipeline.build_index(local)
-    return local
+    return local_space(corpus)
 
 
 def test_status_json_is_one_document_of_the_promised_shape(small: Corpus) -> None:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import pytest
 
-from bootstrap_assets import pipeline
 from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
 from bootstrap_assets.documents.states import DocumentState
@@ -22,8 +21,6 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.search.query import Filters, search
 from tests.fakes.voyage_server import Refusal, VoyageServer
-from tests.integration.test_fill import load
-from tests.made_up_source import MADE_UP, contracts
 
 TEXT = b"""# Master Services Agreement
 
@@ -63,13 +60,6 @@ def rows(corpus: Corpus, query: str, *parameters: object) -> list[tuple[Any, ...
         return connection.execute(query.encode(), parameters).fetchall()
 
 
-def sources_loaded(corpus: Corpus) -> None:
-    """The made-up source, embedded and searched."""
-    load(corpus, contracts(10))
-    pipeline.embed(corpus, MADE_UP)
-    pipeline.build_index(corpus)
-
-
 def records_of(corpus: Corpus, document: UUID) -> list[tuple[Any, ...]]:
     return rows(
         corpus,
@@ -79,9 +69,8 @@ def records_of(corpus: Corpus, document: UUID) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def acme(corpus: Corpus) -> Corpus:
+def acme(ten_contracts: None, corpus: Corpus) -> Corpus:
     """A corpus with the reference and a tenant."""
-    sources_loaded(corpus)
     add_tenant(corpus, "acme")
     return corpus
 

@@ -13,9 +13,9 @@ from bootstrap_assets import cli
 from bootstrap_assets.documents import stages, states
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.sample.documents.packed_files import epub
+from tests import prepared
 from tests.fakes.voyage_server import VoyageServer
-from tests.integration.test_cli import local_space
-from tests.integration.test_documents import TEXT, refusing, sources_loaded
+from tests.integration.test_documents import TEXT, refusing
 
 SAMPLE_FILES = 6
 
@@ -35,9 +35,8 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) 
 
 
 @pytest.fixture
-def acme(corpus: Corpus, environ: None) -> None:
+def acme(ten_contracts_locally: None, corpus: Corpus, environ: None) -> None:
     """A corpus with a searched reference, and a tenant."""
-    sources_loaded(local_space(corpus))
     invoke("tenants", "add", "acme")
 
 
@@ -203,7 +202,7 @@ def test_documents_wait_for_the_reference_corpus_to_be_connected(
     invoke("tenants", "add", "acme")
     invoke("documents", "add", str(file), "--tenant", "acme", "--wait")
     assert printed("documents", "show", file.name)["stage"] == "embedded"
-    sources_loaded(local_space(corpus))
+    prepared.ten_contracts_locally(corpus)
     invoke("documents", "process", "--tenant", "acme")
     assert printed("documents", "show", file.name)["connections"]
 
@@ -334,12 +333,16 @@ def test_documents_are_requested_once_by_other_programs(acme: None) -> None:
 
 @pytest.fixture
 def refused(
-    corpus: Corpus, environ: None, file: Path, voyage: VoyageServer, monkeypatch: pytest.MonkeyPatch
+    ten_contracts: None,
+    corpus: Corpus,
+    environ: None,
+    file: Path,
+    voyage: VoyageServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A document of which the provider refuses a passage."""
     monkeypatch.setenv("VOYAGE_API_KEY", "test-key")
     monkeypatch.setenv("BOOTSTRAP_VOYAGE_BASE_URL", voyage.url)
-    sources_loaded(corpus)
     invoke("tenants", "add", "acme")
     voyage.refuse = refusing("ninety days")
     assert invoke("documents", "add", str(file), "--tenant", "acme", "--wait").exit_code == 3

@@ -7,13 +7,12 @@ import numpy as np
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.embedding import spaces
-from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.search import index, promotion
 from bootstrap_assets.search.index import build_memory_mb
-from tests.conftest import open_for_test
 from tests.integration.test_fill import column, load
 from tests.made_up_source import MADE_UP, contracts
+from tests.prepared import local_space
 
 
 def filled(corpus: Corpus, documents: int = 20) -> Corpus:
@@ -104,12 +103,6 @@ def test_the_index_answers_the_search_of_the_view(corpus: Corpus) -> None:
             (np.ones(1024, np.float32),),
         ).fetchall()
     assert "_hnsw" in str(plan)
-
-
-def local_space(corpus: Corpus) -> Corpus:
-    settings = corpus.settings.model_copy(update={"embedder": "local"})
-    assert choose_embedder(settings).model.provider == "local"
-    return open_for_test(settings, corpus.database)
 
 
 def test_a_space_that_does_not_cover_the_corpus_is_not_ready(corpus: Corpus) -> None:

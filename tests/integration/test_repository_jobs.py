@@ -31,10 +31,10 @@ from bootstrap_assets.stopping import Stop
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_server import GitServer
 from tests.fakes.voyage_server import VoyageServer
-from tests.integration.test_documents import sources_loaded
 from tests.integration.test_repository_commands import DOCS
 from tests.integration.test_tenants import SECRET, count, holds, reader, relations
 from tests.made_up_source import MADE_UP
+from tests.prepared import ten_contracts
 
 FILES = {
     "a.py": 'from b import f\n\ndef g():\n    """Caps the liability."""\n    f()\n',
@@ -427,7 +427,7 @@ def test_a_tenants_repository_is_sealed_from_everybody_else(corpus: Corpus, serv
 def test_a_repository_is_found_by_a_search_beside_the_contracts_or_alone_and_a_tenants_by_that_tenant(
     corpus: Corpus, server: GitServer, origin: GitRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources_loaded(corpus)
+    ten_contracts(corpus)
     with corpus.database.connection() as connection:
         tenants.add(connection, "acme")
     add(corpus, f"{server.url}/ours")

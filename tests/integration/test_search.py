@@ -18,33 +18,14 @@ from bootstrap_assets.search.snippets import MARK, snippets
 from bootstrap_assets.sources.fetch import locate
 from tests.fakes.voyage_server import Fault, VoyageServer
 from tests.integration.test_fill import column, load
-from tests.integration.test_index import local_space
 from tests.made_up_source import MADE_UP, contracts, write
-
-DOCUMENTS = {
-    "Lighthouse supply": {
-        "Cap On Liability": "Neither party pays more than the fees of one year, whatever the claim.",
-        "Governing Law": "The laws of Norway govern this agreement.",
-        "Insurance": "The supplier keeps liability insurance of one million crowns for its vans.",
-    },
-    "Beekeeping data": {
-        "Non-Compete": "For two years the keeper sells no honey within forty miles of the licensor's hives.",
-        "Parties": "Hivemark and Tollan, who signed below.",
-        "Governing Law": "Danish law applies.",
-    },
-}
+from tests.prepared import TWO_CONTRACTS, local_space
 
 
 @pytest.fixture
-def searched(corpus: Corpus) -> Corpus:
+def searched(two_contracts: None, corpus: Corpus) -> Corpus:
     """A small corpus with local vectors, ready to be searched."""
-    local = local_space(corpus)
-    folder = write(local.settings.root / "data", DOCUMENTS)
-    settings = local.settings.model_copy(update={"data": str(folder)})
-    pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
-    pipeline.embed(local, MADE_UP)
-    pipeline.build_index(local)
-    return local
+    return local_space(corpus)
 
 
 def find(
@@ -169,7 +150,7 @@ def test_an_empty_corpus_says_what_to_do(corpus: Corpus) -> None:
 
 def test_vectors_of_a_space_that_is_not_active_are_not_searched(corpus: Corpus) -> None:
     local = local_space(corpus)
-    settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", DOCUMENTS))})
+    settings = local.settings.model_copy(update={"data": str(write(local.settings.root / "data", TWO_CONTRACTS))})
     pipeline.load(local, MADE_UP, locate.fetch(settings, MADE_UP))
     pipeline.embed(local, MADE_UP)
     assert column(local, "SELECT count(*) FROM VECTORS") == [8]
@@ -265,7 +246,7 @@ def test_a_text_of_several_records_is_one_hit_that_lists_them(corpus: Corpus) ->
 
 def test_a_hit_tells_its_place_and_what_stands_around_it(searched: Corpus) -> None:
     [hit] = find(searched, "Norway", categories=("Governing Law",), k=1)
-    text = "\n".join(DOCUMENTS["Lighthouse supply"].values())
+    text = "\n".join(TWO_CONTRACTS["Lighthouse supply"].values())
     assert hit.char_start is not None
     assert text[hit.char_start : hit.char_end] == hit.content
     assert hit.before == text[: hit.char_start][-200:]
@@ -482,7 +463,7 @@ def test_what_is_learnt_of_the_corpus_follows_the_corpus(searched: Corpus) -> No
     before = told()
     pipeline.build_index(searched)
     assert told() == before
-    documents = DOCUMENTS | {"Wasps": {"Cap": "Wasps keep no bees."}}
+    documents = TWO_CONTRACTS | {"Wasps": {"Cap": "Wasps keep no bees."}}
     settings = searched.settings.model_copy(
         update={"data": str(write(searched.settings.root / "data", documents))}
     )

@@ -115,6 +115,15 @@ def test_what_was_cut_off_after_a_load_is_settled_with_the_next(corpus: Corpus) 
     agrees(corpus)
 
 
+def test_the_first_settlement_goes_by_the_mean_length_of_all_texts_and_not_of_its_first_batch(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "AT_ONCE", 2)
+    load(corpus, {f"Document {n}": {"Cap": "Both agree to this. " * n * n} for n in range(1, 9)})
+    [(by, of_now)] = rows(corpus, "SELECT impact_mean, mean_tokens FROM reference_text_totals")
+    assert by == pytest.approx(of_now)
+
+
 def test_a_long_text_takes_its_parts_along(corpus: Corpus) -> None:
     load(corpus, {"Long": {"Cap": LONG}, "Other": {"Cap": "Short."}})
     [(digest,)] = rows(corpus, "SELECT content_hash FROM reference_texts ORDER BY tokens DESC LIMIT 1")

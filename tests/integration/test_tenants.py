@@ -10,7 +10,7 @@ from psycopg import sql
 from bootstrap_assets.database.connection import Connection, connect
 from bootstrap_assets.documents import removal, rights, stages, states
 from bootstrap_assets.embedding.context import Corpus
-from tests.integration.test_documents import add_tenant, put, rows, sources_loaded
+from tests.integration.test_documents import add_tenant, put, rows
 
 SECRET = "zyxquokka"
 """A word of one tenant alone."""
@@ -32,9 +32,8 @@ def secret_text(word: str) -> bytes:
 
 
 @pytest.fixture
-def sealed(corpus: Corpus) -> Corpus:
+def sealed(ten_contracts: None, corpus: Corpus) -> Corpus:
     """A corpus with the reference, and documents of two tenants."""
-    sources_loaded(corpus)
     for tenant, word in (("asker", OWN), ("other", SECRET)):
         add_tenant(corpus, tenant)
         put(corpus, tenant, f"{word}.txt", secret_text(word))
@@ -243,7 +242,7 @@ HARMLESS = {
     # They compute from their arguments, and read no row.
     *("reference_batch", "reference_separated", "reference_unaccented", "reference_plain", "reference_tsvector"),
     *("reference_lower", "reference_passes", "reference_word", "reference_phrase", "reference_is_visible"),
-    *("reference_asked", "reference_impacts", "reference_pile", "reference_word_number"),
+    *("reference_asked", "reference_impact", "reference_impacts", "reference_pile", "reference_word_number"),
     *("bootstrap_is_stale", "document_is_stale", "document_lock", "bootstrap_record_digest"),
     # Triggers, which nobody can call.
     *("bootstrap_notify", "reference_count_texts", "reference_queue_texts", "reference_queue_parts"),

@@ -16,7 +16,7 @@ import pytest
 from bootstrap_assets import worker
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.errors import PermanentError, StoppedError
+from bootstrap_assets.errors import PermanentError, SchemaError, StoppedError
 from bootstrap_assets.settings import Settings
 from tests.conftest import open_for_test
 from tests.fakes.faults import Always, Fault
@@ -115,6 +115,42 @@ def test_a_refused_key_is_not(corpus: Corpus, voyage: VoyageServer) -> None:
         drain(corpus)
 
 
+NEWER = "UPDATE bootstrap_schema_version SET version_num = '9999'"
+WITHOUT_A_COLUMN = f"{NEWER}; ALTER TABLE embedding_usage RENAME COLUMN seconds TO duration"
+
+
+def test_an_old_worker_ends_with_a_clear_line_when_a_new_schema_came(corpus: Corpus, voyage: VoyageServer) -> None:
+    """A rolling upgrade: what is in flight is kept, and nothing more is begun."""
+    load(corpus, contracts(60))
+    voyage.latency = 0.3
+
+    def report(line: str, /, **_facts: object) -> None:
+        if "works in" in line:
+            Thread(target=lambda: eventually(lambda: voyage.arrived > 0) and execute(corpus, NEWER)).start()
+
+    with pytest.raises(SchemaError, match="9999"):
+        worker.work(corpus, report=report)
+    assert column(corpus, WITHOUT_VECTOR) == [0]
+    assert voyage.texts_paid == 240
+
+
+def test_a_schema_that_takes_a_column_away_is_named_instead_of_the_column(
+    corpus: Corpus, voyage: VoyageServer
+) -> None:
+    load(corpus, contracts(60))
+    voyage.latency = 0.3
+
+    def report(line: str, /, **_facts: object) -> None:
+        if "works in" in line:
+            Thread(
+                target=lambda: eventually(lambda: voyage.arrived > 0) and execute(corpus, WITHOUT_A_COLUMN)
+            ).start()
+
+    with pytest.raises(SchemaError, match="9999"):
+        worker.work(corpus, report=report)
+    assert column(corpus, "SELECT count(*) FROM reference_texts") == [240]
+
+
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch, settings: Settings, voyage: VoyageServer) -> None:
     """A shell whose corpus is this test's own and whose provider is the fake one."""
@@ -198,14 +234,18 @@ def test_a_worker_that_ends_leaves_no_sign_of_life(corpus: Corpus, settings: Set
 @pytest.mark.usefixtures("environ")
 def test_each_line_is_a_document_where_that_is_set(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOTSTRAP_LOG_FORMAT", "json")
+    monkeypatch.setenv("BOOTSTRAP_CORRELATION", "night-7")
     load(corpus, contracts(3))
     with start("--idle-exit") as process:
         _, messages = process.communicate(timeout=60)
     assert process.returncode == 0
     first, *documents = [json.loads(line) for line in messages.splitlines()]
-    assert first.keys() == {"time", "level", "host", "pid", "run", "message"}
+    assert first.keys() == {"time", "level", "host", "pid", "run", "correlation", "message"}
     assert (first["pid"], first["host"], first["level"]) == (process.pid, socket.gethostname(), "info")
     assert {document["run"] for document in documents} == {first["run"]}
+    assert {document["correlation"] for document in documents} == {"night-7"}
+    batches = {document["batch"] for document in documents if "batch" in document}
+    assert batches == set(column(corpus, "SELECT batch FROM bootstrap_batches"))
     assert [document["source"] for document in documents if "texts in" in document["message"]] == ["made_up"]
     assert column(corpus, "SELECT DISTINCT run_id FROM embedding_usage") == [first["run"]]
 

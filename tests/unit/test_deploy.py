@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import kubernetes_validate
@@ -23,6 +24,7 @@ from bootstrap_assets import metrics
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.setting_names import OURS
 from bootstrap_assets.settings import Settings, variable_of
+from tests.cluster.celery import WORKER
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -84,7 +86,7 @@ def lines_of(command: list[str]) -> Iterator[list[str]]:
 
 def commands() -> Iterator[list[str]]:
     for service in COMPOSE["services"].values():
-        if "command" in service:
+        if "command" in service and "profiles" not in service:
             yield service["command"]
             health = service.get("healthcheck", {}).get("test")
             yield from [health[1:]] if health else ()
@@ -100,6 +102,15 @@ def commands() -> Iterator[list[str]]:
 def test_every_command_is_accepted(command: list[str]) -> None:
     for line in lines_of(command):
         accept(line)
+
+
+def test_celery_s_workers_are_started_as_make_cluster_does_it() -> None:
+    services = COMPOSE["services"]
+    *_, line = lines_of(services["celery"]["command"])
+    assert line[line.index("celery") :] == ["celery", *WORKER]
+    assert {name for name, one in services.items() if one.get("profiles") == ["celery"]} == {"celery", "redis"}
+    broker = COMPOSE["x-process"]["environment"]["BOOTSTRAP_CELERY_BROKER"]
+    assert urlsplit(broker).hostname == "redis"
 
 
 def test_every_variable_of_ours_is_a_setting() -> None:
@@ -177,11 +188,15 @@ def test_services_are_there_that_others_wait_for_and_share_one_image() -> None:
     assert images == {"{repository}:{tag}".format(**deployment["image"])}
 
 
+COMPILED = "--compile-bytecode"
+"""Once for all containers: they cannot keep what they compile, for their root file system is read-only."""
+
+
 def test_the_image_is_installed_as_make_does_it() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for lock in ("requirements.lock", "requirements-cloud.lock"):
-        line = f".venv/bin/uv pip install --python .venv/bin/python --require-hashes --no-deps -r {lock}"
-        assert f"RUN {line}\n" in DOCKERFILE
+        line = f"{COMPILED} --python .venv/bin/python --require-hashes --no-deps -r {lock}"
+        assert f"RUN .venv/bin/uv pip install {line}\n" in DOCKERFILE
     assert "uv pip install --python $(BIN)/python" in makefile
     assert "$(UV) --require-hashes --no-deps -r $(1)" in makefile
     pip = ".venv/bin/python -m pip --disable-pip-version-check"

@@ -10,7 +10,7 @@ import pytest
 from bootstrap_assets.extras import EXTRAS, needs_extra
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "dagster_k8s": "dagster-k8s", "dagster_celery": "dagster-celery"}
 
 
 def without(extras: str, code: str) -> "subprocess.CompletedProcess[str]":
@@ -26,8 +26,8 @@ def test_the_modules_of_an_extra_are_what_pyproject_installs() -> None:
     for extra, modules in EXTRAS.items():
         assert {line.split(">")[0] for line in declared[extra]} == {DISTRIBUTIONS.get(it, it) for it in modules}
     assert declared["all"] == ["bootstrap-assets[parquet,report,labels]"]
-    assert declared["cloud"] == ["bootstrap-assets[s3,gs,az,k8s]"]
-    assert EXTRAS.keys() == {"parquet", "report", "labels", "s3", "gs", "az"}
+    assert declared["cloud"] == ["bootstrap-assets[s3,gs,az,k8s,celery]"]
+    assert EXTRAS.keys() == {"parquet", "report", "labels", "s3", "gs", "az", "k8s", "celery"}
 
 
 def test_all_but_the_report_and_parquet_works_without_extras() -> None:

@@ -1,14 +1,12 @@
 CREATE OR REPLACE FUNCTION reference_impacts(words tsvector, tokens integer, mean_tokens double precision)
 RETURNS sparsevec LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
--- BM25 with k1 = 1.2 and b = 0.75 (Robertson and Zaragoza 2009); a length is the estimate of tokens. A vector holds at
--- most 16,000 words: of a text that has more the most frequent ones.
+-- A vector holds at most 16,000 words: of a text that has more the most frequent ones.
 RETURN (
     SELECT ('{' || coalesce(string_agg(w.number || ':' || w.impact, ','), '') || '}/1000000000')::sparsevec
     FROM (
         SELECT DISTINCT ON (o.number) o.number, o.impact FROM (
             SELECT reference_word_number(u.lexeme) AS number,
-                   (cardinality(u.positions) * 2.2 / (cardinality(u.positions) + 1.2 * (0.25 + 0.75 * tokens / mean_tokens)))::real
-                       AS impact
+                   reference_impact(cardinality(u.positions), tokens, mean_tokens) AS impact
             FROM unnest(words) u ORDER BY cardinality(u.positions) DESC, u.lexeme LIMIT 16000
         ) o ORDER BY o.number, o.impact DESC
     ) w);

@@ -12,6 +12,8 @@ DECLARE
     pool   reference_filters;
     most_words CONSTANT integer := 64;
     first  bytea[];
+    lexemes text[];  -- of these, each with the share that has it
+    shares double precision[];
     trust  double precision;
     widened reference_question;
     searched reference_space := reference_space(space);
@@ -34,7 +36,7 @@ BEGIN
     SELECT array_agg(content_hash) INTO first FROM (
         SELECT content_hash FROM (
             SELECT DISTINCT ON (document_id) content_hash, score FROM reference_rank(
-                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space) ranked
+                plain, pool, k => 10 * feedback_texts, context => 0, search_labels => false, space => space, around => true) ranked
             CROSS JOIN LATERAL (
                 SELECT r.document_id FROM reference_records r WHERE r.content_hash = ranked.content_hash
                   AND r.granularity = 'section' AND reference_is_visible(r.tenant_id) OFFSET 0) r
@@ -43,16 +45,17 @@ BEGIN
     IF first IS NULL THEN
         RETURN plain;
     END IF;
+    SELECT array_agg(s.lexeme), array_agg(s.share) INTO lexemes, shares FROM (
+        SELECT u.lexeme, count(*)::double precision / cardinality(first) AS share
+        FROM reference_texts t CROSS JOIN LATERAL unnest(tsvector_to_array(t.content_tsv)) u (lexeme)
+        WHERE t.content_hash = ANY (first) GROUP BY 1) s;
     -- The less of the query these sections hold, the less they are believed: what nothing is about learns nothing.
-    SELECT least(1, 2 * avg((
-               SELECT coalesce(sum(p.weight), 0) FROM unnest(plain.words, plain.weights) p (word, weight)
-               WHERE t.content_tsv @@ reference_word(p.word)) / (SELECT sum(w) FROM unnest(plain.weights) w)))
-    INTO trust FROM reference_texts t WHERE t.content_hash = ANY (first);
+    SELECT least(1, 2 * coalesce(sum(p.weight * s.share), 0) / sum(p.weight)) INTO trust
+    FROM unnest(plain.words, plain.weights) p (word, weight)
+    LEFT JOIN unnest(lexemes, shares) s (lexeme, share) ON s.lexeme = p.word;
     feedback_weight := feedback_weight * trust;
     WITH shared AS (
-        SELECT u.lexeme, count(*)::double precision / cardinality(first) AS share
-        FROM reference_texts t CROSS JOIN LATERAL unnest(t.content_tsv) u
-        WHERE t.content_hash = ANY (first) GROUP BY 1
+        SELECT * FROM unnest(lexemes, shares) s (lexeme, share)
     ), telling AS (
         SELECT lexeme, share * ln(1 + (total - l.texts + 0.5) / (l.texts + 0.5)) AS weight
         FROM shared JOIN reference_lexemes l USING (lexeme) WHERE l.texts <= total

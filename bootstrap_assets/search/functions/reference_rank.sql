@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION reference_rank(
     candidates      integer DEFAULT 100,
     ef_search       integer DEFAULT NULL,
     as_asked        reference_question DEFAULT NULL,
-    space           integer DEFAULT NULL
+    space           integer DEFAULT NULL,
+    around          boolean DEFAULT false
 ) RETURNS TABLE (
     content_hash bytea, score double precision,
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
@@ -43,10 +44,18 @@ BEGIN
         SELECT array_agg(l.label_number), array_agg(l.score) INTO labels, label_scores
         FROM reference_label_scores(label_words, label_weights) l WHERE l.score > 0;
     END IF;
-    few := reference_few_texts(filters, all_below);
+    IF NOT around OR coalesce((SELECT o.texts FROM reference_text_totals o), 0) <= 10 * all_below THEN
+        few := reference_few_texts(filters, all_below);
+    END IF;
     IF few IS NULL THEN  -- else they are so few that all are compared
         IF asked IS NOT NULL THEN
-            near := reference_nearest(searched.vectors, asked, filters, wanted);
+            near := reference_nearest(searched.vectors, asked, CASE WHEN NOT around THEN filters END, wanted);
+            IF around THEN
+                near := ARRAY(
+                    SELECT DISTINCT coalesce(r.section_hash, r.content_hash)
+                    FROM unnest(near) n (hash) JOIN reference_records r ON r.content_hash = n.hash
+                    WHERE reference_is_visible(r.tenant_id));
+            END IF;
         END IF;
         IF cardinality(words) > 0 THEN
             texts := reference_text_candidates(words, weights, filters, wanted);
@@ -103,4 +112,4 @@ BEGIN
     LIMIT k;
 END $$;
 COMMENT ON FUNCTION reference_rank IS
-    'The k best texts for a question, best first. score, 0 to 1, is the mean of vector_score (cosine) and text_score (BM25 as a share of what the words could reach), by their weights. With fusion_constant the order, not the score, is by reciprocal rank fusion (Cormack et al. 2009).';
+    'The k best texts for a question, best first. score, 0 to 1, is the mean of vector_score (cosine) and text_score (BM25 as a share of what the words could reach), by their weights. With around, the nearest are the sections around the nearest texts, which is quicker than to look for those. With fusion_constant the order, not the score, is by reciprocal rank fusion (Cormack et al. 2009).';

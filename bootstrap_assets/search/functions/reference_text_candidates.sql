@@ -28,7 +28,7 @@ DECLARE
     numbers integer[];
     best    bytea[];
 BEGIN
-    SELECT sum(coalesce(l.texts, 0)), 0.55 * avg(a.weight) INTO read, least
+    SELECT sum(coalesce(l.texts, 0)), 0.28 * avg(a.weight) INTO read, least
     FROM unnest(words, weights) a (word, weight) LEFT JOIN reference_lexemes l ON l.lexeme = a.word WHERE a.weight > 0;
     IF coalesce(read, 0) <= few THEN
         least := 0;
@@ -38,22 +38,27 @@ BEGIN
             SELECT a.word, a.weight, p.pile, (least / a.weight)::real AS lowest,
                    coalesce((SELECT b.ceiling FROM reference_postings b
                              WHERE b.pile = p.pile AND b.lexeme = a.word AND b.ceiling < (least / a.weight)::real
-                             ORDER BY b.ceiling DESC LIMIT 1), 0) AS next
+                             ORDER BY b.ceiling DESC LIMIT 1), 0) AS next,
+                   (SELECT count(*) FROM reference_postings b
+                    WHERE b.pile = p.pile AND b.lexeme = a.word AND b.ceiling >= (least / a.weight)::real) AS blocks
             FROM unnest(words, weights) a (word, weight) CROSS JOIN unnest(piles) p (pile) WHERE a.weight > 0
         ), rest AS MATERIALIZED (
             SELECT coalesce(sum(o.weight * o.next), 0) AS unseen FROM (
                 SELECT l.word, l.weight, max(l.next) AS next FROM lists l GROUP BY 1, 2) o
         ), seen AS MATERIALIZED (
-            SELECT e.number, sum(l.weight * e.impact) AS lower, rest.unseen + sum(l.weight * (e.impact - l.next)) AS upper,
-                   count(*) AS places
-            FROM lists l CROSS JOIN rest CROSS JOIN LATERAL (
-                SELECT b.numbers, b.impacts FROM reference_postings b
-                WHERE b.pile = l.pile AND b.lexeme = l.word AND b.ceiling >= l.lowest OFFSET 0
-            ) b CROSS JOIN LATERAL unnest(b.numbers, b.impacts) e (number, impact)
-            GROUP BY e.number, rest.unseen
-            UNION ALL
-            SELECT t.number, -(t.impacts <#> asked), -(t.impacts <#> asked), 0 FROM reference_text_words t
-            WHERE t.number > through AND t.pile = ANY (piles) AND (t.impacts <#> asked) < 0
+            -- The lower bound of each, and by how much its upper one is above what a text could have that is in no block.
+            SELECT * FROM (
+                SELECT e.number, sum(l.weight * e.impact) AS lower, sum(l.weight * (e.impact - l.next)) AS above
+                FROM lists l CROSS JOIN LATERAL (
+                    SELECT b.numbers, b.impacts FROM reference_postings b
+                    WHERE b.pile = l.pile AND b.lexeme = l.word AND b.ceiling >= l.lowest OFFSET 0
+                ) b CROSS JOIN LATERAL unnest(b.numbers, b.impacts) e (number, impact)
+                GROUP BY e.number
+                UNION ALL
+                SELECT t.number, -(t.impacts <#> asked), -(t.impacts <#> asked) - rest.unseen
+                FROM reference_text_words t CROSS JOIN rest
+                WHERE t.number > through AND t.pile = ANY (piles) AND (t.impacts <#> asked) < 0
+            ) e ORDER BY e.above DESC, e.number LIMIT greatest(close, pool) + 1
         ), best AS MATERIALIZED (
             SELECT t.content_hash, -(t.impacts <#> asked) AS score
             FROM (SELECT s.number FROM seen s ORDER BY s.lower DESC, s.number LIMIT pool) o
@@ -67,13 +72,11 @@ BEGIN
         ), limits AS MATERIALIZED (
             SELECT CASE WHEN count(*) >= candidates THEN min(b.score) * 0.99999 ELSE 0 END AS bound FROM best b
         )
-        SELECT c.places, c.texts, rest.unseen, limits.bound,
-               CASE WHEN least > 0 THEN (
-                   SELECT array_agg(n.number) FROM (
-                       SELECT s.number FROM seen s WHERE s.upper >= limits.bound ORDER BY s.upper DESC LIMIT close + 1) n) END,
+        SELECT (SELECT sum(l.blocks) FROM lists l) * 200, (SELECT count(*) FROM seen), rest.unseen, limits.bound,
+               CASE WHEN least > 0 THEN (SELECT array_agg(s.number) FROM seen s WHERE s.above + rest.unseen >= limits.bound) END,
                CASE WHEN least = 0 THEN (SELECT array_agg(b.content_hash) FROM best b) END
         INTO read, texts, unseen, bound, numbers, best
-        FROM rest CROSS JOIN limits CROSS JOIN (SELECT sum(s.places) AS places, count(*) AS texts FROM seen s) c;
+        FROM rest CROSS JOIN limits;
         IF bound = 0 AND pool < texts THEN
             pool := 10 * pool;
             CONTINUE;

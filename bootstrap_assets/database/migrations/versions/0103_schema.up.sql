@@ -69,6 +69,9 @@ CREATE TABLE reference_records (
     CHECK ((char_start IS NULL) = (char_end IS NULL) AND char_start <= char_end)
 );
 CREATE INDEX reference_records_text ON reference_records (content_hash, source);
+-- Of what a filter leaves few, all are compared: they are found by the filter.
+CREATE INDEX reference_records_category ON reference_records (lower(category)) WHERE category IS NOT NULL;
+CREATE INDEX reference_records_nli_label ON reference_records (lower(nli_label)) WHERE nli_label IS NOT NULL;
 CREATE INDEX reference_records_document ON reference_records (document_id);
 -- By a number, for row security lets no index be used over words.
 CREATE INDEX reference_records_label ON reference_records (label_number, content_hash) WHERE label_number IS NOT NULL;
@@ -155,6 +158,7 @@ COMMENT ON TABLE reference_text_words IS
 
 \i corpus/functions/reference_pile.sql
 \i corpus/functions/reference_word_number.sql
+\i corpus/functions/reference_impact.sql
 \i corpus/functions/reference_impacts.sql
 \i corpus/functions/reference_corpus_version.sql
 \i corpus/functions/reference_count_texts.sql
@@ -372,6 +376,7 @@ CREATE TABLE embedding_usage (
     source      text,
     run_id      text,
     limiter     text NOT NULL DEFAULT '',
+    lane        text NOT NULL DEFAULT '',
     texts       integer NOT NULL,
     estimated   bigint NOT NULL DEFAULT 0,
     tokens      bigint NOT NULL,
@@ -424,6 +429,19 @@ CREATE TABLE embedding_limiters (
 );
 COMMENT ON TABLE embedding_limiters IS
     'One row per account and model: locked while a request is admitted, and what a Retry-After says.';
+
+CREATE TABLE embedding_lanes (
+    limiter     text NOT NULL,
+    lane        text NOT NULL,
+    priority    integer NOT NULL,
+    weight      double precision NOT NULL,
+    tokens      bigint NOT NULL DEFAULT 0,
+    waits_until timestamptz NOT NULL DEFAULT '-infinity',
+    asked_at    timestamptz NOT NULL,
+    PRIMARY KEY (limiter, lane)
+);
+COMMENT ON TABLE embedding_lanes IS
+    'Who shares a limiter: a source, or a run for a tenant''s documents. While others wait it keeps to the share of its weight; a higher priority goes first.';
 
 CREATE TABLE bootstrap_breakers (
     name        text PRIMARY KEY,
