@@ -114,10 +114,10 @@ class _Worker:
             on_batch = partial(self._tell_batch, source)
             self._tell(source, pipeline.embed_records(corpus, source, on_batch=on_batch))
 
-    def _tell_batch(self, source: str, done: BatchDone) -> None:
-        if done.embedded:
-            line = f"{source}: batch {done.batch} is complete, {done.embedded:,} texts embedded"
-            self._report(line, source=source, batch=done.batch)
+    def _tell_batch(self, source: str, batch: BatchDone) -> None:
+        if batch.embedded:
+            line = f"{source}: batch {batch.batch} is complete, {batch.embedded:,} texts embedded"
+            self._report(line, source=source, batch=batch.batch)
 
     def _tell(self, source: str, result: Filled) -> None:
         self.work.add(result)
