@@ -17,7 +17,7 @@ install = $(UV) --require-hashes --no-deps -r $(1) \
 # Images for containers forbid Python to keep what it has compiled: every process here would compile all of Dagster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-deployment check format bench bench-full bench-document bench-documents bench-extraction chaos cluster lock clean
+.PHONY: run test test-deployment check format bench bench-full bench-document bench-documents bench-extraction bench-labels chaos cluster lock clean
 
 run: $(STAMP)  ## Load, embed and index the bundled sample, then search it.
 	@$(BIN)/bootstrap run
@@ -54,6 +54,9 @@ bench-documents: $(DEV_STAMP)  ## Tenants' documents through all stages: long on
 
 bench-extraction: $(DEV_STAMP)  ## Documents: what of them is found, pages per second, memory.
 	@$(BIN)/python -m benchmarks.extraction
+
+bench-labels: $(DEV_STAMP)  ## Scorers of labels: training on contracts as many as CUAD's, classifying 50 pages, memory.
+	@$(BIN)/python -m benchmarks.labels
 
 chaos: $(DEV_STAMP)  ## Kill it, cut it, starve it, and see whether anything is lost or paid twice; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos

@@ -22,7 +22,7 @@ from bootstrap_assets import frames, pipeline
 from bootstrap_assets.corpus import catalogue
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Database, existing_database_url
-from bootstrap_assets.documents import inbox, opened, stages, states, tenants
+from bootstrap_assets.documents import inbox, opened, states, tenants
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.embedding.context import open_corpus
 from bootstrap_assets.embedding.fill import Filled
@@ -34,7 +34,7 @@ from bootstrap_assets.errors import (
     NoCorpusError,
     SchemaError,
 )
-from bootstrap_assets.labels import classification, training
+from bootstrap_assets.labels import classification, documents, training
 from bootstrap_assets.repositories.reader import Repositories
 from bootstrap_assets.search import query as searching
 from bootstrap_assets.search.index import Indexed
@@ -243,7 +243,7 @@ class ReferenceCorpus:
         """
         self._open().transact(partial(tenants.require, name=tenant))
         with open_corpus(self.settings, max_cost=max_cost) as corpus:
-            stages.process(corpus, tenant)
+            documents.process(corpus, tenant)
         return self.tenant_documents(tenant)
 
     def tenant_documents(self, tenant: str) -> pd.DataFrame:

@@ -10,12 +10,19 @@ from rich.markup import escape
 from bootstrap_assets.cli.console import out, print_table, table
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.documents.states import DocumentState
+from bootstrap_assets.labels.documents import Entry
 from bootstrap_assets.search.snippets import shortened
 
 COLOURS = {"complete": "green", "embedded": "green", "connecting": "green", "failed": "red"}
 
 LONGEST = 80
 """Characters of a text without label that are printed."""
+
+WORTH = "and of contracts that have it, the share in which it is found"
+"""What the figures are that stand beside what was not found."""
+
+PLACES, EXCERPT = 3, 160
+"""Places of a label that are printed, and characters of each."""
 
 LABELLED_FIRST = 3
 """Connections that are printed below a passage."""
@@ -30,11 +37,11 @@ def plain(state: DocumentState) -> dict[str, Any]:
     }
 
 
-def plain_in_full(state: DocumentState, labels: list[dict[str, Any]]) -> dict[str, Any]:
+def plain_in_full(state: DocumentState, labels: list[dict[str, Any]], contents: Sequence[Entry]) -> dict[str, Any]:
     """A document in `documents show --json`."""
     more = {"tenant": state.tenant, "bytes": state.size, "origin": state.origin, "added_at": state.created_at}
     failure = {"error_class": state.error_class, "is_stale": state.is_stale, "is_cancelled": state.is_cancelled}
-    return plain(state) | more | failure | {"labels": labels}
+    return plain(state) | more | failure | {"labels": labels, "contents": [asdict(entry) for entry in contents]}
 
 
 def plain_intake(intake: Intake, rows: Sequence[DocumentState]) -> dict[str, Any]:
@@ -84,6 +91,30 @@ def print_state(state: DocumentState, labels: Sequence[dict[str, Any]]) -> None:
         passages = f"{row['passages']:,} passage{'s' * (row['passages'] != 1)}"
         where = f"[dim]· {passages}, score up to {row['score']:.2f}[/]"
         out.print(f"[dim]{'like':<12}[/] {escape(row['label'])} {where}", soft_wrap=True)
+
+
+def print_contents(contents: Sequence[Entry]) -> None:
+    """What a document holds, with its words, and what is missing; nothing before it was read."""
+    if any(entry.confidence == "low" for entry in contents):
+        out.print("[yellow]It is not in English, or empty: nothing is said to be there.[/]", soft_wrap=True)
+    for entry in contents:
+        if entry.is_there:
+            _print_entry(entry)
+    missing = [entry for entry in contents if not entry.is_there]
+    if missing:
+        out.print(f"\n[bold]Not found[/]  [dim]{WORTH}[/]", soft_wrap=True)
+    for entry in missing:
+        worth = "too few examples to say" if entry.probability is None else f"{entry.recall:.0%}"
+        out.print(f"   {escape(entry.wording)}  [dim]{worth}[/]", soft_wrap=True)
+
+
+def _print_entry(entry: Entry) -> None:
+    verdict = f"{entry.nli_label}, {entry.probability:.0%}" if entry.nli_label else f"{entry.probability:.0%}"
+    out.print(f"\n[bold]{escape(entry.wording)}[/]  {verdict}", soft_wrap=True)
+    for place in entry.places[:PLACES]:
+        page = f"page {place['page']}: " if place["page"] else ""
+        content = shortened(" ".join(place["text"].split()), EXCERPT)
+        out.print(f"   [dim]{page}[/]{escape(content)}", soft_wrap=True)
 
 
 def _lines(state: DocumentState) -> dict[str, object]:

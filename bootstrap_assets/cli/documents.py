@@ -14,11 +14,12 @@ from bootstrap_assets.cli.signals import stopping_signals
 from bootstrap_assets.cli.streams import WITH_FAILURES
 from bootstrap_assets.database.connection import Connection, Database, existing_database_url
 from bootstrap_assets.database.readiness import ready_database_url
-from bootstrap_assets.documents import connections, inbox, opened, removal, stages, states, tenants
+from bootstrap_assets.documents import connections, inbox, opened, removal, states, tenants
 from bootstrap_assets.documents.inbox import Intake
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError
+from bootstrap_assets.labels import documents as readings
 from bootstrap_assets.sample.documents import FOLDER as SAMPLE_FOLDER
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.stopping import Stop
@@ -97,7 +98,7 @@ def _work_until_ended(tenant: str, ids: Sequence[UUID], max_cost: float | None) 
 
 def _work(tenant: str, max_cost: float | None, stop: Stop) -> None:
     with context.open_corpus(load_settings(), max_cost=max_cost, stop=stop) as corpus:
-        stages.process(corpus, tenant)
+        readings.process(corpus, tenant)
 
 
 def _say_what_waits() -> None:
@@ -146,14 +147,16 @@ def list_(tenant: str, as_json: bool) -> None:
 @of_any_tenant
 @as_document
 def show(reference: str, tenant: str | None, as_json: bool) -> None:
-    """Show on one screen what happened to a document."""
+    """Show what happened to a document, what it holds by the corpus' labels, and what is missing in it."""
     with open_corpus_database() as connection:
         state = states.get(connection, reference, tenant=tenant)
         labels = opened.best_labels(connection, state.document_id)
+        contents = readings.of_document(connection, state.document_id)
     if as_json:
-        print_json(output.plain_in_full(state, labels))
+        print_json(output.plain_in_full(state, labels, contents))
     else:
         output.print_state(state, labels)
+        output.print_contents(contents)
 
 
 @documents.command("open")

@@ -14,7 +14,7 @@ _NEW = (
     *("repositories", "repository_blobs", "repository_dependencies", "repository_files", "repository_references"),
     *("repository_snapshots", "repository_symbols", "index_jobs"),
     *("reference_text_words", "reference_postings", "reference_segments"),
-    *("label_baseline", "label_features", "label_scorers", "embedding_lanes"),
+    *("document_labels", "label_baseline", "label_features", "label_scorers", "embedding_lanes"),
 )
 """Tables that versions before 0103 did not all make."""
 

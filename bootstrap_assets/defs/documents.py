@@ -17,6 +17,7 @@ from bootstrap_assets.documents.extraction import extractor
 from bootstrap_assets.documents.passages import passages_of
 from bootstrap_assets.documents.stages import Processed
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, Step
+from bootstrap_assets.labels import documents as readings
 
 TENANTS_NAME = "tenants"
 TENANTS = dg.DynamicPartitionsDefinition(name=TENANTS_NAME)
@@ -100,7 +101,8 @@ class ConnectConfig(dg.Config):
 @_asset(
     CONNECT,
     "document_connections",
-    "What each passage is like in the reference corpus, with label and score (`reference_connections`).",
+    "What each passage is like in the reference corpus, with label and score (`reference_connections`), and what "
+    "each document holds and what is missing, where scorers of labels were trained (`document_labels`).",
     ["document_embeddings"],
     metadata=code(connections.connect),
 )
@@ -117,6 +119,8 @@ def _stage(context: dg.AssetExecutionContext, corpus: CorpusResource, step: Step
         if again:
             ready.database.transact(partial(states.connect_again, tenant=tenant))
         processed = stages.run(ready, tenant, step)
+        if step is CONNECT:
+            readings.read_all(ready.database, tenant, ready.stop)
         counts = ready.database.transact(partial(states.count_by_stage, tenant=tenant))
         failures = ready.database.transact(partial(states.failures_in, tenant=tenant, step=step))
     yield dg.MaterializeResult(metadata=_metadata(processed, counts), check_results=[_verdict(tenant, failures)])

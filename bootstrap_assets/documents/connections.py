@@ -46,13 +46,13 @@ def connect(connection: Connection, documents: Sequence[UUID], *, score: float =
 
     A passage that is replaced at the same time, or a record that is deleted, has none: never a broken link.
     """
-    parameters = {"documents": list(documents), "score": score, "nearest": NEAREST}
+    parameters = {"documents": list(documents), "score": score, "nearest": NEAREST, "kind": LIKE}
     connection.execute(statement("forget_connections"), parameters)
-    rows = connection.execute(statement("connect_documents"), parameters | {"most": MOST, "kind": LIKE})
+    rows = connection.execute(statement("connect_documents"), parameters | {"most": MOST})
     return dict(rows.fetchall())
 
 
 def of_document(connection: Connection, document: UUID) -> list[Likeness]:
     """The connections of a document, by passage, the most alike first."""
-    rows = connection.execute(statement("list_connections"), {"document": document})
+    rows = connection.execute(statement("list_connections"), {"document": document, "kind": LIKE})
     return [Likeness(*row) for row in rows]

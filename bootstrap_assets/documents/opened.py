@@ -51,15 +51,15 @@ def passages(connection: Connection, document: UUID) -> list[dict[str, Any]]:
 
 def best_labels(connection: Connection, document: UUID, most: int = 8) -> list[dict[str, Any]]:
     """The labels that passages of a document are like, the most alike first: label, passages, best score."""
-    rows = connection.execute(statement("labels_of_document"), {"document": document, "most": most})
+    parameters = {"document": document, "most": most, "kind": connections.LIKE}
+    rows = connection.execute(statement("labels_of_document"), parameters)
     return [dict(zip(("label", "passages", "score"), row, strict=True)) for row in rows]
 
 
 def labels_of_tenant(connection: Connection, tenant: str, most: int) -> list[Label]:
     """The labels that most of a tenant's passages are like."""
-    return [
-        Label(*row) for row in connection.execute(statement("labels_of_tenant"), {"tenant": tenant, "most": most})
-    ]
+    parameters = {"tenant": tenant, "most": most, "kind": connections.LIKE}
+    return [Label(*row) for row in connection.execute(statement("labels_of_tenant"), parameters)]
 
 
 def _plain(link: Likeness) -> dict[str, Any]:

@@ -22,6 +22,7 @@ READABLE = (
         "reference_lexemes",
         "reference_text_totals",
         "document_states",
+        "document_labels",
         "embedding_spaces",
     ),
     *("repositories", "index_jobs", "repository_snapshots", "repository_files"),

@@ -211,7 +211,7 @@ SELECT EXISTS (SELECT FROM reference_records r JOIN reference_vectors v USING (c
 
 -- name: forget_connections
 DELETE FROM reference_connections c USING reference_records r
-WHERE c.from_record = r.id AND r.document_id = ANY (%(documents)s)
+WHERE c.from_record = r.id AND r.document_id = ANY (%(documents)s) AND c.kind = %(kind)s
 
 -- name: connect_documents
 -- Of each passage its nearest texts of the reference corpus; of these the nearest records, one for each text, and the
@@ -245,7 +245,7 @@ SELECT p.document_id, count(*) FROM made m JOIN passages p ON p.id = m.from_reco
 
 -- name: list_connections
 SELECT c.from_record, c.to_record, c.score, r.category, r.hypothesis_id, r.nli_label, t.content
-FROM reference_records p JOIN reference_connections c ON c.from_record = p.id
+FROM reference_records p JOIN reference_connections c ON c.from_record = p.id AND c.kind = %(kind)s
 JOIN reference_records r ON r.id = c.to_record JOIN reference_texts t ON t.content_hash = r.content_hash
 WHERE p.document_id = %(document)s
 ORDER BY p.char_start, c.score DESC, c.to_record
@@ -260,7 +260,8 @@ SELECT raw_text FROM reference_documents WHERE id = %(document)s
 -- name: labels_of_document
 SELECT label, count(DISTINCT passage), max(score) FROM (
     SELECT coalesce(r.category, 'nda-' || r.hypothesis_id || ' ' || r.nli_label) AS label, c.from_record AS passage, c.score
-    FROM reference_records p JOIN reference_connections c ON c.from_record = p.id JOIN reference_records r ON r.id = c.to_record
+    FROM reference_records p JOIN reference_connections c ON c.from_record = p.id AND c.kind = %(kind)s
+    JOIN reference_records r ON r.id = c.to_record
     WHERE p.document_id = %(document)s AND coalesce(r.category, r.hypothesis) IS NOT NULL) labelled
 GROUP BY label ORDER BY max(score) DESC, label LIMIT %(most)s
 
@@ -268,6 +269,7 @@ GROUP BY label ORDER BY max(score) DESC, label LIMIT %(most)s
 SELECT label, count(DISTINCT document), count(DISTINCT passage), max(score) FROM (
     SELECT coalesce(r.category, 'nda-' || r.hypothesis_id || ' ' || r.nli_label) AS label, p.document_id AS document,
            c.from_record AS passage, c.score
-    FROM reference_records p JOIN reference_connections c ON c.from_record = p.id JOIN reference_records r ON r.id = c.to_record
+    FROM reference_records p JOIN reference_connections c ON c.from_record = p.id AND c.kind = %(kind)s
+    JOIN reference_records r ON r.id = c.to_record
     WHERE p.tenant_id = %(tenant)s AND coalesce(r.category, r.hypothesis) IS NOT NULL) labelled
 GROUP BY label ORDER BY count(DISTINCT passage) DESC, label LIMIT %(most)s

@@ -27,7 +27,7 @@ from bootstrap_assets.texts.content import content_hash
 
 statement = statements_of(__name__)
 
-METRICS = ("R@5", "R@10", "MRR", "mAP")
+METRICS = ("R@5", "R@10", "MRR", "mAP", "P@R80")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,7 @@ def cuad(connection: Connection, stop: Stop) -> Scores | None:
     lesson = lessons.read(connection, SOURCES["cuad"])
     if lesson is None or len(lesson.contracts) < FOLDS:
         return None
-    sections: dict[UUID, list[Section]] = {}
-    for document, digest, start, end in connection.execute(statement("cuad_sections")):
-        sections.setdefault(document, []).append(((start, end), bytes(digest)))
+    sections = sections_of(connection)
     parts = {int(contract): fold for contract, fold in zip(lesson.owner, folds_of(lesson), strict=True)}
     answers = [
         answer
@@ -82,6 +80,14 @@ def cuad(connection: Connection, stop: Stop) -> Scores | None:
         for answer in _answers(lesson, np.array([it for it in sorted(parts) if parts[it] == fold]), sections, stop)
     ]
     return scores_of(answers)
+
+
+def sections_of(connection: Connection) -> dict[UUID, list[Section]]:
+    """The sections of each of CUAD's contracts, in order."""
+    sections: dict[UUID, list[Section]] = {}
+    for document, digest, start, end in connection.execute(statement("cuad_sections")):
+        sections.setdefault(document, []).append(((start, end), bytes(digest)))
+    return sections
 
 
 def scores_of(answers: Sequence[Answer]) -> Scores | None:
@@ -100,7 +106,7 @@ def _answers(
     """What scorers of all other contracts say of these, for each label that is in them."""
     others = np.setdiff1d(np.arange(len(lesson.contracts)), contracts)
     scorers, test = train(lesson.part(others), stop=stop), lesson.part(contracts)
-    columns = scorers.probabilities(scorers.features.matrix(test.texts, test.owner), test.owner)
+    columns = scorers.probabilities(scorers.features.view(test.texts, test.owner))
     place = {scorer.label: number for number, scorer in enumerate(scorers.scorers)}
     for label, examples in test.examples.items():
         right = np.zeros(len(test.texts), dtype=np.bool_)

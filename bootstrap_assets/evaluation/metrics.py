@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import ir_measures
 import numpy as np
-from ir_measures import AP, RR, P, R, nDCG
+from ir_measures import AP, RR, IPrec, P, R, nDCG
 
 from bootstrap_assets.evaluation.intervals import Values
 
@@ -16,8 +16,11 @@ METRICS: Mapping[str, ir_measures.Measure] = {
     "MRR": RR,
     "nDCG@10": nDCG @ 10,
     "mAP": AP,
+    "P@R80": IPrec @ 0.8,
 }
-"""Shares of the relevant that are among the first k, shares of the first k that are relevant, and so on."""
+"""Shares of the relevant that are among the first k, shares of the first k that are relevant, and so on.
+
+P@R80: the precision at the first place, and from there on the best, where 80 % of what is right has been seen."""
 
 
 def measure(

@@ -24,10 +24,10 @@ from bootstrap_assets.stopping import Stop
 NLI, CUAD = "contract_nli", "cuad"
 
 
-NLI_METRICS = ("R@5", "R@10", "MRR", "nDCG@10", "mAP")
+NLI_METRICS = ("R@5", "R@10", "MRR", "nDCG@10", "mAP", "P@R80")
 
 
-CUAD_METRICS = ("R@5", "R@10", "P@5", "MRR", "nDCG@10", "mAP")
+CUAD_METRICS = ("R@5", "R@10", "P@5", "MRR", "nDCG@10", "mAP", "P@R80")
 
 
 CORPUS_METRICS = ("R@5", "R@10", "MRR", "nDCG@10", "P@10")

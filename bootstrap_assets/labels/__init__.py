@@ -9,5 +9,5 @@ its score into a probability, learnt on contracts that it was not trained on (ca
 labels it teaches (sources/spec.py), so another source with labels gets scorers without other code.
 """
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same labels would give other scorers: all are then trained anew."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bootstrap_assets.labels.features import Arrays
+from bootstrap_assets.labels.features import Arrays, View
 from bootstrap_assets.labels.lessons import Numbers
 
 FLOOR = -9.0
@@ -33,12 +33,25 @@ MANY = 5_000
 Column = npt.NDArray[np.float64]
 """A number for each piece."""
 
+Labels = npt.NDArray[np.bool_]
+"""For each piece whether it has a label."""
+
 Signs = npt.NDArray[np.float64]
 """A row for each piece, a column for each sign."""
 
 
-def signs(scores: Column, owner: Numbers) -> Signs:
-    """What the scores of consecutive pieces say of each."""
+def logistic(columns: Any, right: Labels, rows: Numbers, counts: Column, **options: float) -> tuple[Column, float]:
+    """Weights and bias of a logistic regression of some rows, of which each counts as much as `counts` says."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(solver="liblinear", **options)
+    model.fit(columns[rows], right[rows], sample_weight=counts)
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def signs(scores: Column, scores_around: Column, view: View) -> Signs:
+    """What the scores of consecutive pieces, and those of their stretches, say of each piece."""
+    owner = view.owner
     first, last = _bounds(owner)
     place = np.arange(len(scores)) - first
     share = place / (last - first)
@@ -48,7 +61,15 @@ def signs(scores: Column, owner: Numbers) -> Signs:
     order = (place < 2, place < 6, place < 20, share > 0.9, share)
     neighbours = (near[AROUND - 1], near[AROUND + 1], near[AROUND - 2], near[AROUND + 2])
     around = (np.max(near, axis=0), best, scores - best)
-    return np.column_stack([scores, *neighbours, *around, *order]).astype(np.float64)
+    stretches = np.column_stack(_signs_around(scores_around, view.owners))[view.stretch]
+    return np.column_stack([scores, *neighbours, *around, *order, stretches]).astype(np.float64)
+
+
+def _signs_around(scores: Column, owner: Numbers) -> list[Column]:
+    """What the scores of consecutive stretches say of each: its own, the best of its contract, the neighbours'."""
+    best = np.full(int(owner.max(initial=-1)) + 1, FLOOR)
+    np.maximum.at(best, owner, scores)
+    return [scores, best[owner], scores - best[owner], *(_shifted(scores, owner, by) for by in (-1, 1))]
 
 
 def _bounds(owner: Numbers) -> tuple[Numbers, Numbers]:
@@ -79,13 +100,11 @@ class Weights:
         return np.asarray(1 / (1 + np.exp(-logits)))
 
     @classmethod
-    def fit(cls, columns: Signs, right: npt.NDArray[np.bool_]) -> "Weights":
+    def fit(cls, columns: Signs, right: Labels) -> "Weights":
         """Learn from the signs of pieces, each scored by what was not trained on its contract.
 
         Of many pieces without the label every eighth is taken, unless it scores as some piece with the label does.
         """
-        from sklearn.linear_model import LogisticRegression
-
         if not right.any():
             return cls(np.ones(1), FLOOR)
         is_near = columns[:, 0] >= np.quantile(columns[right, 0], 0.05)
@@ -94,9 +113,7 @@ class Weights:
         counts = np.where((right | is_near)[rows], 1.0, step)
         if right.sum() < ENOUGH:
             columns = columns[:, :1]
-        model = LogisticRegression(C=0.3, solver="liblinear", max_iter=100, intercept_scaling=10)
-        model.fit(columns[rows], right[rows], sample_weight=counts)
-        return cls(model.coef_[0], float(model.intercept_[0]))
+        return cls(*logistic(columns, right, rows, counts, C=0.3, intercept_scaling=10))
 
 
 @dataclass(frozen=True)
@@ -107,7 +124,7 @@ class Reliability:
     hits: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, probabilities: Column, right: npt.NDArray[np.bool_]) -> "Reliability":
+    def of(cls, probabilities: Column, right: Labels) -> "Reliability":
         """Count."""
         steps = np.minimum((probabilities * BINS).astype(int), BINS - 1)
         return cls(np.bincount(steps, minlength=BINS), np.bincount(steps, right, BINS).astype(np.int64))
@@ -132,6 +149,18 @@ def sureness(reliability: Reliability) -> Callable[[Column], Column]:
     levels = model.predict(middles)
     points, heights = np.r_[0, middles, 1], np.r_[0, levels, max(levels[-1], 0.99)]
     return lambda probabilities: 0.99 * np.interp(probabilities, points, heights) + 0.01 * probabilities
+
+
+def cross_checked(several: Sequence[Reliability]) -> Reliability:
+    """By step of what is said in the end, how often it was right: each label put right by what the others show."""
+    middles = (np.arange(BINS) + 0.5) / BINS
+    checked = [Reliability.together([])]
+    for number, own in enumerate(several):
+        others = Reliability.together([*several[:number], *several[number + 1 :]])
+        steps = np.minimum((sureness(others)(middles) * BINS).astype(int), BINS - 1)
+        counts, hits = (np.bincount(steps, column, BINS).astype(np.int64) for column in (own.counts, own.hits))
+        checked.append(Reliability(counts, hits))
+    return Reliability.together(checked)
 
 
 def arrays_of(weights: Weights, reliability: Reliability) -> Arrays:

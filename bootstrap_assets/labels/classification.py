@@ -106,17 +106,22 @@ def classify_text(database: Database, text: str) -> dict[str, Any]:
 def classify_with(those: Sequence[Teacher], reading: Reading) -> dict[str, Any]:
     """`classify`, by scorers that were read before: for many texts one after another."""
     words = words_of(reading.text)
-    english = is_english(words)
     pieces = pieces_of(reading.text)
-    verdicts = [verdict for teacher in those for verdict in _verdicts(teacher, reading.text, pieces, english)]
+    verdicts = verdicts_of(those, reading.text, pieces)
     rows = sorted({row for verdict in verdicts for row in verdict.evidence()})
     place = {row: number for number, row in enumerate(rows)}
     return {
-        "document": _about(those, reading, len(words), english),
+        "document": _about(those, reading, words),
         "passages": [_passage(reading, pieces[row], row, verdicts) for row in rows],
         "categories": [*_categories(those, verdicts, place)],
         "hypotheses": [*_hypotheses(those, verdicts, place)],
     }
+
+
+def verdicts_of(those: Sequence[Teacher], text: str, pieces: Sequence[Stretch]) -> list[Verdict]:
+    """What each scorer of these teachers says of a text's pieces."""
+    english = is_english(words_of(text))
+    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces, english)]
 
 
 def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch], english: bool) -> Iterator[Verdict]:
@@ -137,26 +142,31 @@ def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
 
 def _scored(scorers: Scorers, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     owner: Numbers = np.zeros(len(texts), dtype=np.int64)
-    matrix = scorers.features.matrix(texts, owner)
-    return scorers.probabilities(matrix, owner), scorers.entailments(matrix)
+    view = scorers.features.view(texts, owner)
+    return scorers.probabilities(view), scorers.entailments(view)
 
 
-def _about(those: Sequence[Teacher], reading: Reading, words: int, english: bool) -> dict[str, Any]:
+def confidence_in(words: Sequence[str]) -> str:
+    """How far what is said of a text of these words can be relied on: `normal` or `low`."""
+    return "normal" if words and is_english(words) else "low"
+
+
+def _about(those: Sequence[Teacher], reading: Reading, words: Sequence[str]) -> dict[str, Any]:
     return {
         "name": reading.name,
         "characters": len(reading.text),
-        "words": words,
+        "words": len(words),
         "pages": reading.pages,
-        "confidence": "normal" if english and words else "low",
-        "notes": [*reading.notes, *_notes(those, words, english)],
+        "confidence": confidence_in(words),
+        "notes": [*reading.notes, *_notes(those, words)],
         "scorers": [_origin(teacher) for teacher in those],
     }
 
 
-def _notes(those: Sequence[Teacher], words: int, english: bool) -> Iterator[str]:
+def _notes(those: Sequence[Teacher], words: Sequence[str]) -> Iterator[str]:
     if not words:
         yield "There is no text in it: nothing can be said."
-    if not english:
+    if not is_english(words):
         yield "It is not in English, and the labels are: nothing is said to be there, and probabilities are low."
     for teacher in those:
         name = teacher.source.title
@@ -198,19 +208,20 @@ def _label(verdict: Verdict, row: int) -> dict[str, Any]:
         "source": verdict.teacher.source.name,
         "category": scorer.label if is_category else None,
         "hypothesis_id": None if is_category else int(scorer.label),
-        "nli_label": None if is_category else _class(entails),
+        "nli_label": None if is_category else class_of(entails),
         "probability": _rounded(verdict.probabilities[row]),
     }
 
 
-def _class(entails: bool) -> str:
+def class_of(entails: bool) -> str:
+    """The class of evidence."""
     return (NliLabel.ENTAILMENT if entails else NliLabel.CONTRADICTION).value
 
 
 def _categories(
     those: Sequence[Teacher], verdicts: Sequence[Verdict], place: Mapping[int, int]
 ) -> Iterator[dict[str, Any]]:
-    for label, verdict in _every_label(those, verdicts, Label.CATEGORY):
+    for label, verdict in every_label(those, verdicts, Label.CATEGORY):
         yield {
             "category": label,
             "found": verdict is not None and verdict.best >= LIKELY,
@@ -223,8 +234,8 @@ def _categories(
 def _hypotheses(
     those: Sequence[Teacher], verdicts: Sequence[Verdict], place: Mapping[int, int]
 ) -> Iterator[dict[str, Any]]:
-    for label, verdict in _every_label(those, verdicts, Label.HYPOTHESIS):
-        choice, probability = _choice(verdict) if verdict else (None, None)
+    for label, verdict in every_label(those, verdicts, Label.HYPOTHESIS):
+        choice, probability = choice_of(verdict) if verdict else (None, None)
         yield {
             "hypothesis_id": int(label),
             "nli_label": choice,
@@ -233,15 +244,15 @@ def _hypotheses(
         }
 
 
-def _choice(verdict: Verdict) -> tuple[str, float]:
+def choice_of(verdict: Verdict) -> tuple[str, float]:
     """The likeliest of the three classes, and how likely: its pieces decide, each as far as it is evidence."""
     if verdict.best < LIKELY:
         return NliLabel.NOT_MENTIONED.value, _rounded(1 - verdict.best)
     entails = float(np.average(verdict.entailments, weights=np.maximum(verdict.probabilities, 1e-9) ** 2))
-    return _class(entails >= LIKELY), _rounded(verdict.best * max(entails, 1 - entails))
+    return class_of(entails >= LIKELY), _rounded(verdict.best * max(entails, 1 - entails))
 
 
-def _every_label(
+def every_label(
     those: Sequence[Teacher], verdicts: Sequence[Verdict], kind: Label
 ) -> Iterator[tuple[str, Verdict | None]]:
     """Each label of a kind with what its scorer says; None where it has none."""

@@ -1,7 +1,9 @@
-"""What a scorer sees of a piece: its words and word pairs, and less of those of the pieces before and after it."""
+"""What a scorer sees of a piece: its words and word pairs, less of its neighbours', and those of its stretch."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,49 @@ NEIGHBOURS = 0.4
 MANY = 12_000
 """Pieces from which on words of neighbours are left out."""
 
+STRETCH, SHORTEST = 1_400, 500
+"""Characters of a stretch at most, unless a piece is longer; and from which on a heading begins another."""
+
+HEADING = re.compile(r"(?:article|section)\b|\d{1,2}(?:\.\d{1,2})?[.)]?\s+[A-Z]", re.IGNORECASE)
+"""How a piece begins that begins a stretch."""
+
 Matrix = Any
 """A sparse matrix of SciPy: a row for each piece, a column for each term of each place that counts."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 """What is stored: arrays of numbers and of texts, by name."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What scorers see of consecutive pieces: a row for each in `pieces`, for each stretch one in `stretches`.
+
+    `owner` tells contracts apart, `stretch` has the number of each piece's stretch.
+    """
+
+    pieces: Matrix
+    stretches: Matrix
+    owner: npt.NDArray[np.int64]
+    stretch: npt.NDArray[np.int64]
+
+    @property
+    def owners(self) -> npt.NDArray[np.int64]:
+        """The contract of each stretch."""
+        return self.owner[np.unique(self.stretch, return_index=True)[1]]
+
+
+def stretches_of(texts: Sequence[str], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each piece the number of its stretch: pieces of one contract, about a section together."""
+    numbers = np.zeros(len(texts), dtype=np.int64)
+    number, length = -1, STRETCH
+    for place, text in enumerate(texts):
+        is_other = place == 0 or owner[place] != owner[place - 1]
+        is_heading = length >= SHORTEST and HEADING.match(text) is not None
+        if is_other or is_heading or length + len(text) > STRETCH:
+            number, length = number + 1, 0
+        length += len(text)
+        numbers[place] = number
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -48,16 +88,23 @@ class Features:
             len(texts) <= MANY,
         )
 
-    def matrix(self, texts: Sequence[str], owner: npt.NDArray[np.int64]) -> Matrix:
+    def view(self, texts: Sequence[str], owner: npt.NDArray[np.int64]) -> View:
         """The features of consecutive pieces; `owner` tells the contracts apart, for neighbours are of one."""
+        stretch = stretches_of(texts, owner)
+        borders = np.flatnonzero(np.diff(stretch, append=-1)) + 1
+        joined = [" ".join(texts[start:end]) for start, end in pairwise([0, *borders])] if len(texts) else []
+        vectorizer = self._vectorizer()
+        pieces, stretches = (_rows(vectorizer, some, len(self.terms)) for some in (texts, joined))
+        return View(self._with_neighbours(pieces, owner), stretches, owner, stretch)
+
+    def _with_neighbours(self, own: Matrix, owner: npt.NDArray[np.int64]) -> Matrix:
         from scipy import sparse
 
-        own = self._vectorizer().transform(texts).astype(np.float32)
         if not self.neighbours:
-            return own.tocsr()
+            return own
         same = np.flatnonzero(owner[1:] == owner[:-1])
         ones = np.full(len(same), NEIGHBOURS, dtype=np.float32)
-        shift = sparse.csr_matrix((ones, (same + 1, same)), shape=(len(texts), len(texts)))
+        shift = sparse.csr_matrix((ones, (same + 1, same)), shape=(len(owner), len(owner)))
         return sparse.hstack([own, shift @ own, shift.T @ own]).tocsr()
 
     def share(self, text: str) -> float:
@@ -88,6 +135,14 @@ class Features:
         vectorizer = _vectorizer(vocabulary=list(self.terms), **options)
         vectorizer.idf_ = self.idf.astype(np.float64)
         return vectorizer
+
+
+def _rows(vectorizer: Any, texts: Sequence[str], columns: int) -> Matrix:
+    from scipy import sparse
+
+    if not texts:
+        return sparse.csr_matrix((0, columns), dtype=np.float32)
+    return vectorizer.transform(texts).astype(np.float32).tocsr()
 
 
 def _vectorizer(**options: Any) -> Any:

@@ -1,7 +1,7 @@
 """Training: for each label of a lesson a linear scorer, its calibration, and how good it is where it never was."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,8 +11,18 @@ import numpy.typing as npt
 
 from bootstrap_assets.errors import StoppedError
 from bootstrap_assets.extras import needs_extra
-from bootstrap_assets.labels.calibration import FLOOR, Column, Reliability, Signs, Weights, signs, sureness
-from bootstrap_assets.labels.features import Features, Matrix
+from bootstrap_assets.labels.calibration import (
+    FLOOR,
+    Column,
+    Labels,
+    Reliability,
+    Signs,
+    Weights,
+    logistic,
+    signs,
+    sureness,
+)
+from bootstrap_assets.labels.features import Features, Matrix, View
 from bootstrap_assets.labels.lessons import Examples, Lesson, Numbers
 from bootstrap_assets.stopping import Stop
 
@@ -28,13 +38,13 @@ PENALTY = 10.0
 MANY = 12_000
 """Pieces without a label from which on every third is taken, and counts threefold."""
 
+PENALTY_AROUND, SCALE = 0.5, 4.0
+"""`C` of what scores stretches, and what its margin is multiplied by."""
+
 THREADS = 2
 
 LIKELY = 0.5
 """Probability from which on a label is said to be there."""
-
-Labels = npt.NDArray[np.bool_]
-"""For each piece whether it has a label."""
 
 Coefficients = npt.NDArray[np.float32]
 """A weight for each feature; the last is added to the rest."""
@@ -66,13 +76,15 @@ class Quality:
 class Scorer:
     """A label's scorer; `classes` tells its evidence apart, None where all is of one class or the label has none.
 
-    `usual`: the share of Entailment among its evidence.
+    `coefficients` weigh what is seen of a piece, `around` the words of its stretch. `usual`: the share of
+    Entailment among its evidence.
     """
 
     label: str
     wording: str
     digest: str
     coefficients: Coefficients
+    around: Coefficients
     weights: Weights
     reliability: Reliability
     quality: Quality
@@ -88,21 +100,23 @@ class Scorers:
     features: Features
     scorers: Sequence[Scorer]
 
-    def probabilities(self, matrix: Matrix, owner: Numbers) -> npt.NDArray[np.float64]:
+    def probabilities(self, view: View) -> npt.NDArray[np.float64]:
         """For each piece (rows) and scorer (columns) the probability that the label is the piece's."""
         if not self.scorers:
-            return np.zeros((matrix.shape[0], 0))
+            return np.zeros((len(view.owner), 0))
         sure = sureness(Reliability.together([scorer.reliability for scorer in self.scorers]))
-        columns = (
-            sure(scorer.weights.probabilities(signs(scores_of(matrix, scorer.coefficients), owner)))
-            for scorer in self.scorers
-        )
+        columns = (sure(scorer.weights.probabilities(_signs_of(view, scorer))) for scorer in self.scorers)
         return np.column_stack(list(columns))
 
-    def entailments(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+    def entailments(self, view: View) -> npt.NDArray[np.float64]:
         """For each piece and scorer the probability that the piece, if it is evidence, entails."""
-        columns = (_entailment(matrix, scorer) for scorer in self.scorers)
-        return np.column_stack(list(columns)) if self.scorers else np.zeros((matrix.shape[0], 0))
+        columns = (_entailment(view.pieces, scorer) for scorer in self.scorers)
+        return np.column_stack(list(columns)) if self.scorers else np.zeros((len(view.owner), 0))
+
+
+def _signs_of(view: View, scorer: Scorer) -> Signs:
+    scores, around = scores_of(view.pieces, scorer.coefficients), scores_of(view.stretches, scorer.around)
+    return signs(scores, around, view)
 
 
 def scores_of(matrix: Matrix, coefficients: Coefficients) -> Column:
@@ -139,8 +153,8 @@ def train(
     labels = [label for label in labels if has_enough(lesson, lesson.examples[label])]
     with threadpool_limits(1), ThreadPoolExecutor(THREADS, thread_name_prefix="labels") as pool:
         features = features or Features.of(lesson.texts)
-        matrix = features.matrix(lesson.texts, lesson.owner)
-        work = partial(_train, lesson, matrix, folds_of(lesson), stop or Stop())
+        view = features.view(lesson.texts, lesson.owner)
+        work = partial(_train, lesson, view, folds_of(lesson), stop or Stop())
         return Scorers(lesson.source, features, list(pool.map(work, labels)))
 
 
@@ -153,27 +167,25 @@ def folds_of(lesson: Lesson, count: int = FOLDS) -> Numbers:
     return parts[lesson.owner]
 
 
-def _train(lesson: Lesson, matrix: Matrix, folds: Numbers, stop: Stop, label: str) -> Scorer:
+def _train(lesson: Lesson, view: View, folds: Numbers, stop: Stop, label: str) -> Scorer:
     """A scorer is the mean of those of the parts: so it scores as those did that it is calibrated by."""
-    examples, owner = lesson.examples[label], lesson.owner
-    right = np.zeros(len(owner), dtype=np.bool_)
+    examples = lesson.examples[label]
+    right = np.zeros(len(lesson.owner), dtype=np.bool_)
     right[examples.pieces] = True
-    scores, models = np.full(len(owner), FLOOR), []
-    for fold in np.unique(folds):
-        if stop.is_set():
-            raise StoppedError
-        others = np.flatnonzero(folds != fold)
-        if right[others].any():
-            models.append(_fit(matrix, right, others))
-            scores[folds == fold] = scores_of(matrix[folds == fold], models[-1])
-    columns = signs(scores, owner)
+    has, parts = (
+        np.maximum.reduceat(column, np.unique(view.stretch, return_index=True)[1]) for column in (right, folds)
+    )
+    scores, coefficients = _by_parts(view.pieces, right, folds, stop)
+    scores_around, around = _by_parts(view.stretches, has, parts, stop, _fit_around)
+    columns = signs(scores, scores_around, view)
     untouched = _across(columns, right, folds)
-    classes, usual = _classes(matrix, examples)
+    classes, usual = _classes(view.pieces, examples)
     return Scorer(
         label=label,
         wording=examples.wording,
         digest=lesson.digest(label),
-        coefficients=np.mean(models, axis=0).astype(np.float32),
+        coefficients=coefficients,
+        around=around,
         weights=Weights.fit(columns, right),
         reliability=Reliability.of(untouched, right),
         quality=_quality(lesson, examples, untouched, right),
@@ -182,17 +194,46 @@ def _train(lesson: Lesson, matrix: Matrix, folds: Numbers, stop: Stop, label: st
     )
 
 
+def _by_parts(
+    matrix: Matrix,
+    right: Labels,
+    folds: Numbers,
+    stop: Stop,
+    fit: Callable[[Matrix, Labels, Numbers], Coefficients] | None = None,
+) -> tuple[Column, Coefficients]:
+    """Scores of each part by what the others taught, and the mean of what they taught."""
+    scores, models = np.full(len(right), FLOOR), []
+    for fold in np.unique(folds):
+        if stop.is_set():
+            raise StoppedError
+        others = np.flatnonzero(folds != fold)
+        if right[others].any():
+            models.append((fit or _fit)(matrix, right, others))
+            scores[folds == fold] = scores_of(matrix[folds == fold], models[-1])
+    return scores, np.mean(models, axis=0).astype(np.float32)
+
+
+def _fit_around(matrix: Matrix, right: Labels, rows: Numbers) -> Coefficients:
+    """Of stretches, which have many words each: a support vector machine, as good and faster. Its scores are put
+    to the scale of the others. In its primal form it draws no lots: threads would make them others each time.
+    """
+    from sklearn.svm import LinearSVC
+
+    if right[rows].all():
+        return np.append(np.zeros(matrix.shape[1]), -FLOOR).astype(np.float32)
+    model = LinearSVC(C=PENALTY_AROUND, dual=False)
+    model.fit(matrix[rows], right[rows])
+    return SCALE * np.append(model.coef_[0], model.intercept_[0]).astype(np.float32)
+
+
 def _fit(matrix: Matrix, right: Labels, rows: Numbers) -> Coefficients:
     """Of many pieces without the label every third is taken, for the others say the same."""
-    from sklearn.linear_model import LogisticRegression
-
     step = 3 if len(rows) > MANY else 1
     rows = rows[right[rows] | (rows % step == 0)]
     if right[rows].all():
         return np.append(np.zeros(matrix.shape[1]), -FLOOR).astype(np.float32)
-    model = LogisticRegression(C=PENALTY, solver="liblinear")
-    model.fit(matrix[rows], right[rows], sample_weight=np.where(right[rows], 1.0, step))
-    return np.append(model.coef_[0], model.intercept_[0]).astype(np.float32)
+    weights, bias = logistic(matrix, right, rows, np.where(right[rows], 1.0, step), C=PENALTY)
+    return np.append(weights, bias).astype(np.float32)
 
 
 def _across(columns: Signs, right: Labels, folds: Numbers) -> Column:

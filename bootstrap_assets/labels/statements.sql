@@ -49,3 +49,79 @@ SELECT label, wording, digest, arrays, quality FROM label_scorers WHERE source =
 -- name: list_scorers
 SELECT s.source, s.label, s.wording, s.quality, f.corpus, f.splits, f.contracts, s.version, s.trained_at
 FROM label_scorers s JOIN label_features f USING (source) ORDER BY s.source, s.label
+
+-- ----------------------------------------------------------------------------------------------------
+-- Tenants' documents: documents.py.
+
+-- name: documents_to_read
+-- Complete documents of a tenant that the scorers of today have not read as they are.
+WITH trained AS (
+    SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
+    FROM label_scorers)
+SELECT d.document_id, e.version, t.scorers
+FROM trained t CROSS JOIN document_states d JOIN document_extractions e USING (document_id)
+JOIN reference_documents r ON r.id = d.document_id
+WHERE d.tenant_id = %(tenant)s AND d.stage = 'complete' AND d.version = e.version AND t.scorers IS NOT NULL
+  AND NOT EXISTS (SELECT FROM document_labels l
+                  WHERE l.document_id = d.document_id AND l.version = e.version AND l.scorers = t.scorers)
+ORDER BY d.document_id LIMIT %(most)s
+
+-- name: extraction_to_read
+SELECT document FROM document_extractions WHERE document_id = %(document)s AND version = %(version)s
+
+-- name: hold_extraction
+-- Neither is it extracted anew, nor removed, while what was read of it is written.
+SELECT FROM document_extractions e JOIN reference_documents d ON d.id = e.document_id
+WHERE e.document_id = %(document)s AND e.version = %(version)s FOR SHARE OF e, d
+
+-- name: forget_labels
+WITH links AS (
+    DELETE FROM reference_connections c USING reference_records r
+    WHERE c.from_record = r.id AND r.document_id = %(document)s AND c.kind = %(kind)s)
+DELETE FROM document_labels WHERE document_id = %(document)s
+
+-- name: write_labels
+INSERT INTO document_labels (document_id, source, label, wording, category, hypothesis_id, nli_label, is_there,
+    probability, recall, confidence, places, version, scorers)
+SELECT %(document)s, source, label, wording, category, hypothesis_id, nli_label, is_there, probability, recall, confidence,
+    places, %(version)s, %(scorers)s
+FROM jsonb_to_recordset(%(rows)s) AS rows (source text, label text, wording text, category text, hypothesis_id integer,
+    nli_label text, is_there boolean, probability double precision, recall double precision, confidence text, places jsonb)
+ON CONFLICT (document_id, source, label) DO NOTHING
+
+-- name: connect_labels
+-- Of each passage with a label: the record of the reference corpus with this label that it is most like. A record that
+-- is being deleted is left out.
+WITH labelled AS MATERIALIZED (
+    SELECT p.id AS passage, v.embedding, l.source, l.category, l.hypothesis_id, w.nli_label, max(w.probability) AS score
+    FROM document_labels l
+    CROSS JOIN LATERAL jsonb_to_recordset(l.places) AS w (char_start integer, char_end integer, nli_label text, probability double precision)
+    JOIN reference_records p ON p.document_id = l.document_id AND p.char_start < w.char_end AND w.char_start < p.char_end
+    JOIN reference_vectors v USING (content_hash)
+    WHERE l.document_id = %(document)s AND l.is_there
+    GROUP BY p.id, v.embedding, l.source, l.category, l.hypothesis_id, w.nli_label
+), nearest AS MATERIALIZED (
+    SELECT l.passage, n.id AS record, l.score
+    FROM labelled l CROSS JOIN LATERAL (
+        SELECT r.id FROM reference_records r JOIN reference_vectors x USING (content_hash)
+        WHERE r.tenant_id IS NULL AND r.source = l.source AND r.category IS NOT DISTINCT FROM coalesce(l.category, r.category)
+          AND r.hypothesis_id IS NOT DISTINCT FROM l.hypothesis_id AND r.nli_label IS NOT DISTINCT FROM l.nli_label
+        ORDER BY x.embedding <=> l.embedding, r.id LIMIT 1) n
+), held AS MATERIALIZED (
+    SELECT n.passage, n.record, n.score
+    FROM nearest n JOIN reference_records r ON r.id = n.record JOIN reference_records p ON p.id = n.passage
+    FOR KEY SHARE OF r, p
+)
+INSERT INTO reference_connections (from_record, to_record, kind, score)
+SELECT passage, record, %(kind)s, max(score) FROM held GROUP BY passage, record
+ON CONFLICT (from_record, to_record, kind) DO UPDATE SET score = EXCLUDED.score
+
+-- name: read_labels
+-- With what stands in each place, as long as the text is the one that was read.
+SELECT l.source, l.label, l.wording, l.category, l.hypothesis_id, l.nli_label, l.is_there, l.probability, l.recall, l.confidence,
+       (SELECT coalesce(jsonb_agg(w.place || jsonb_build_object('text', substr(d.raw_text, (w.place ->> 'char_start')::integer + 1,
+                   (w.place ->> 'char_end')::integer - (w.place ->> 'char_start')::integer)) ORDER BY w.number), '[]')
+        FROM jsonb_array_elements(l.places) WITH ORDINALITY w (place, number)) AS places
+FROM document_labels l JOIN reference_documents d ON d.id = l.document_id JOIN document_states s ON s.document_id = l.document_id
+WHERE l.document_id = %(document)s AND l.version = s.version
+ORDER BY l.source, l.hypothesis_id, l.label

@@ -79,12 +79,17 @@ def read(connection: Connection, source: str) -> tuple[Scorers, Origin] | None:
 
 def _scorer(label: str, wording: str, digest: str, content: bytes, quality: Mapping[str, Any]) -> Scorer:
     arrays = unpack(content)
+    if "around" not in arrays:
+        raise SchemaError(
+            f"the scorer of {label!r} is of another version: `bootstrap labels train` trains it anew"
+        )
     weights, reliability = calibration.from_arrays(arrays)
     return Scorer(
         label=label,
         wording=wording,
         digest=digest,
         coefficients=arrays["coefficients"].astype(np.float32),
+        around=arrays["around"].astype(np.float32),
         weights=weights,
         reliability=reliability,
         quality=Quality(**quality),
@@ -120,8 +125,14 @@ def write(connection: Connection, lesson: Lesson, scorers: Scorers) -> None:
 
 def _packed(scorer: Scorer) -> bytes:
     classes = {} if scorer.classes is None else {"classes": scorer.classes.astype(np.float16)}
-    arrays = {"coefficients": scorer.coefficients.astype(np.float16), "usual": np.array([scorer.usual])}
-    return pack(arrays | classes | calibration.arrays_of(scorer.weights, scorer.reliability))
+    both = {"coefficients": scorer.coefficients, "around": scorer.around}
+    arrays = {name: weights.astype(np.float16) for name, weights in both.items()}
+    return pack(
+        arrays
+        | {"usual": np.array([scorer.usual])}
+        | classes
+        | calibration.arrays_of(scorer.weights, scorer.reliability)
+    )
 
 
 def keep_only(connection: Connection, source: str, labels: list[str]) -> list[str]:

@@ -120,7 +120,7 @@ def render(report: Report) -> str:
 def _names(report: Report) -> dict[str, Any]:
     """The names that the template knows."""
     names: dict[str, Any] = {"report": report, "sources": SOURCES, "picture": picture, "bar": bar}
-    names |= {"tenant": report.tenant, "most_failures": FAILURES}
+    names |= {"tenant": report.tenant, "most_failures": FAILURES, "excerpt": EXCERPT}
     names["titles"] = {name: source.title for name, source in SOURCES.items()} | NOT_SOURCES
     if report.space is None or report.contents is None:
         return names
@@ -143,7 +143,6 @@ def _names(report: Report) -> dict[str, Any]:
         "modes": MODES,
         "outdated": OUTDATED,
         "failures_message": _failures_message(report.contents),
-        "excerpt": EXCERPT,
     }
 
 

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from bootstrap_assets.evaluation.document import Point, Scores
+from bootstrap_assets.report.labels import Trust
 from bootstrap_assets.report.map import Map
 from bootstrap_assets.report.quality import MODES
 
@@ -158,6 +159,23 @@ def recall_curve(points: Sequence[Point], effort: int | None = None) -> Figure:
         axes.axvline(effort, color=GREEN, linestyle="--", label=f"in use: {effort}")
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     figure.legend(loc="outside upper left", ncols=4)
+    return figure
+
+
+@rc_context(_STYLE)
+def reliability(several: Sequence[Trust], titles: Mapping[str, str]) -> Figure:
+    """Of what scorers say with a probability, the share that is right, by source; on the line they would agree."""
+    figure, axes = _figure(5.2, 3.6)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as it should be")
+    for trust, colour, mark in zip(several, PALETTE, MARKS, strict=False):
+        places, shares = zip(*((step.probability, step.right) for step in trust.steps), strict=True)
+        axes.plot(places, shares, color=colour, marker=mark, label=titles[trust.source], clip_on=False)
+    axes.set_xlabel("probability")
+    axes.set_ylabel("share that is right")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.grid(color=PALE, linewidth=0.6)
+    figure.legend(loc="outside upper left", ncols=3)
     return figure
 
 

@@ -1,13 +1,15 @@
 """The last evaluation of a space, and what the page has to say of it beside its figures."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.evaluation import evaluation
 from bootstrap_assets.evaluation.document import CuadScores, Document, NliScores
+from bootstrap_assets.report import labels
+from bootstrap_assets.report.labels import Trust
 
 MODES = {
     "vector": "meaning (vectors)",
@@ -22,12 +24,13 @@ MODES = {
 class Quality:
     """The last evaluation; None where there was none, or where it cannot be read: `unreadable` says why.
 
-    `outdated`: it was of another state of the corpus.
+    `outdated`: it was of another state of the corpus. `trust`: what the scorers of labels are worth.
     """
 
     document: Document | None = None
     outdated: bool = False
     unreadable: str | None = None
+    trust: Sequence[Trust] = ()
 
     @property
     def tasks(self) -> Mapping[str, NliScores | CuadScores]:
@@ -42,6 +45,10 @@ class Quality:
 
 def read(connection: Connection, space: Space) -> Quality:
     """The quality of a space."""
+    return replace(_of_search(connection, space), trust=labels.read(connection))
+
+
+def _of_search(connection: Connection, space: Space) -> Quality:
     try:
         document = evaluation.last_evaluation(connection, space)
     except SchemaError as error:

@@ -445,7 +445,7 @@ def test_the_command_prints_one_json_document(shell: Corpus) -> None:
     assert result.exit_code == 0
     document = json.loads(result.stdout)
     assert document["passed"] is True
-    assert set(document["contract_nli"]["hybrid"]) == {"R@5", "R@10", "MRR", "nDCG@10", "mAP"}
+    assert set(document["contract_nli"]["hybrid"]) == {"R@5", "R@10", "MRR", "nDCG@10", "mAP", "P@R80"}
     assert set(document["contract_nli"]["hybrid"]["R@5"]) == {"mean", "low", "high"}
 
 

@@ -39,7 +39,21 @@ def sealed(ten_contracts: None, corpus: Corpus) -> Corpus:
         put(corpus, tenant, f"{word}.txt", secret_text(word))
         put(corpus, tenant, "like.txt", b"Clause 0 of contract 0 says what party 0 must do.")
         stages.process(corpus, tenant)
+        label(corpus, tenant, word)
     return corpus
+
+
+def label(corpus: Corpus, tenant: str, word: str) -> None:
+    """What scorers say of a tenant's documents, as if there were some that know a word of it."""
+    rows = """INSERT INTO document_labels (document_id, source, label, wording, category, is_there, probability,
+            recall, confidence, places, version, scorers)
+        SELECT document_id, 'cuad', %(word)s, %(word)s, %(word)s, true, 0.9, 0.8, 'normal',
+            jsonb_build_array(jsonb_build_object('char_start', 0, 'char_end', 9, 'text', %(word)s::text)),
+            version, 'none'
+        FROM document_states WHERE tenant_id = %(tenant)s"""
+    with corpus.database.connection() as connection:
+        connection.execute(rows, {"tenant": tenant, "word": word})
+        connection.execute("ANALYZE document_labels")
 
 
 @contextmanager
@@ -112,6 +126,7 @@ def test_no_table_or_view_shows_a_row_of_another_tenant(sealed: Corpus, tenant: 
         visible = {relation for relation, rows in seen.items() if rows is not None}
         assert {relation: rows for relation, rows in seen.items() if rows} == {}
         assert {"reference_records", "reference_texts", "reference_embeddings", "reference_connections"} <= visible
+        assert "document_labels" in visible
     assert {relation for relation, rows in seen.items() if rows is None} >= {
         "document_files",
         "bootstrap_failures",
@@ -130,6 +145,7 @@ def test_the_traces_are_there_for_whoever_may_see_them(sealed: Corpus) -> None:
         "document_states",
         "reference_vectors",
         "reference_connections",
+        "document_labels",
     } <= seen
 
 

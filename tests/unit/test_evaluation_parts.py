@@ -34,7 +34,8 @@ def test_metrics_are_those_of_the_textbook() -> None:
     assert (first["P@5"], first["P@10"]) == (pytest.approx(0.4), pytest.approx(0.2))
     assert first["MRR"] == 0.5
     assert first["nDCG@10"] == pytest.approx((1 / log2(3) + 1 / log2(5)) / (1 + 1 / log2(3)))
-    assert second["MRR"] == second["nDCG@10"] == 1
+    assert (first["mAP"], first["P@R80"]) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert second["MRR"] == second["nDCG@10"] == second["mAP"] == second["P@R80"] == 1
 
 
 def test_what_is_not_ranked_is_not_found() -> None:

@@ -17,7 +17,7 @@ DROP FUNCTION IF EXISTS repository_swap;
 DROP TABLE IF EXISTS index_jobs, repositories, repository_dependencies, repository_references, repository_symbols,
     repository_files, repository_snapshots, repository_blobs;
 DROP TABLE IF EXISTS document_extractions, document_files, document_states, bootstrap_tenants;
-DROP TABLE IF EXISTS label_scorers, label_features, label_baseline;
+DROP TABLE IF EXISTS document_labels, label_scorers, label_features, label_baseline;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
     reference_text_words, reference_postings, reference_segments, reference_text_changes, reference_unsettled_texts, reference_counted_texts, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
     embedding_limiters, embedding_lanes, bootstrap_breakers, bootstrap_completions, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,

@@ -703,6 +703,41 @@ CREATE TABLE label_baseline (
 COMMENT ON TABLE label_baseline IS
     'Average precisions that later scorers are compared with: source, contract, label.';
 
+CREATE TABLE document_labels (
+    document_id   uuid NOT NULL REFERENCES reference_documents ON DELETE CASCADE,
+    source        text NOT NULL,
+    label         text NOT NULL,
+    wording       text NOT NULL,
+    category      text,
+    hypothesis_id integer,
+    nli_label     text,
+    is_there      boolean NOT NULL,
+    probability   double precision,
+    recall        double precision NOT NULL,
+    confidence    text NOT NULL,
+    places        jsonb NOT NULL,
+    version       bytea NOT NULL,
+    scorers       text NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (document_id, source, label)
+);
+COMMENT ON TABLE document_labels IS 'What a tenant''s document holds and what is missing in it: a row for each label.';
+COMMENT ON COLUMN document_labels.document_id IS 'The document: reference_documents.id.';
+COMMENT ON COLUMN document_labels.source IS 'The data set whose label it is.';
+COMMENT ON COLUMN document_labels.label IS 'The category, or the number of the hypothesis.';
+COMMENT ON COLUMN document_labels.wording IS 'The category, or the hypothesis in words.';
+COMMENT ON COLUMN document_labels.category IS 'The category, where it is one.';
+COMMENT ON COLUMN document_labels.hypothesis_id IS 'The number of the hypothesis, where it is one.';
+COMMENT ON COLUMN document_labels.nli_label IS 'Of a hypothesis: Entailment, Contradiction or NotMentioned.';
+COMMENT ON COLUMN document_labels.is_there IS 'Whether the document is said to hold it.';
+COMMENT ON COLUMN document_labels.probability IS 'How sure that is: of a category that it is there, of a hypothesis nli_label; NULL where too few examples teach it.';
+COMMENT ON COLUMN document_labels.recall IS 'Of contracts that have it, the share in which it is said to be there: what "not there" is worth.';
+COMMENT ON COLUMN document_labels.confidence IS 'normal, or low where the text is in another language or empty.';
+COMMENT ON COLUMN document_labels.places IS 'Where, the likeliest first: char_start, char_end, page, nli_label, probability.';
+COMMENT ON COLUMN document_labels.version IS 'sha256 of the bytes that were read.';
+COMMENT ON COLUMN document_labels.scorers IS 'Digest of the scorers that read it: it is read anew by others.';
+COMMENT ON COLUMN document_labels.created_at IS 'When it was read.';
+
 -- Row security -------------------------------------------------------------------------------------------------------
 --
 -- A role that reads for an application sees the reference corpus, and what belongs to the tenant that its transaction
@@ -717,12 +752,12 @@ DECLARE
     owned text;
 BEGIN
     FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_texts, reference_text_parts,
-                            reference_connections, document_states}'::text[] LOOP
+                            reference_connections, document_states, document_labels}'::text[] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', owned);
         EXECUTE format('CREATE POLICY pipeline ON %I TO %I USING (current_setting(''bootstrap.pipeline'', true) = ''on'')',
                        owned, current_user);
     END LOOP;
-    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_connections, document_states}'::text[] LOOP
+    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_connections, document_states, document_labels}'::text[] LOOP
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', owned);
     END LOOP;
 END $$;
@@ -730,6 +765,8 @@ END $$;
 CREATE POLICY tenant ON reference_documents FOR SELECT USING (reference_is_visible(tenant_id));
 CREATE POLICY tenant ON reference_records FOR SELECT USING (reference_is_visible(tenant_id));
 CREATE POLICY tenant ON document_states FOR SELECT USING (tenant_id = nullif(current_setting('bootstrap.tenant', true), ''));
+CREATE POLICY tenant ON document_labels FOR SELECT USING (
+    EXISTS (SELECT FROM reference_documents d WHERE d.id = document_labels.document_id));
 CREATE POLICY tenant ON reference_connections FOR SELECT USING (
     EXISTS (SELECT FROM reference_records r WHERE r.id = from_record)
     AND EXISTS (SELECT FROM reference_records r WHERE r.id = to_record));
@@ -747,6 +784,8 @@ ALTER TABLE reference_documents ALTER source_id SET STATISTICS 0, ALTER title SE
 ALTER TABLE reference_records ALTER source_id SET STATISTICS 0, ALTER section_path SET STATISTICS 0,
     ALTER metadata SET STATISTICS 0;
 ALTER TABLE reference_texts ALTER content SET STATISTICS 0;
+ALTER TABLE document_labels ALTER document_id SET STATISTICS 0, ALTER nli_label SET STATISTICS 0, ALTER is_there SET STATISTICS 0,
+    ALTER probability SET STATISTICS 0, ALTER confidence SET STATISTICS 0, ALTER places SET STATISTICS 0, ALTER version SET STATISTICS 0;
 ALTER TABLE document_states ALTER name SET STATISTICS 0, ALTER tenant_id SET STATISTICS 0, ALTER reason SET STATISTICS 0,
     ALTER version SET STATISTICS 0, ALTER bytes SET STATISTICS 0;
 

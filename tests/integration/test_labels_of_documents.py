@@ -1,0 +1,108 @@
+"""Tenants' documents as the labels read them: rows in SQL, connections, what is shown and printed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bootstrap_assets import pipeline
+from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.documents import opened
+from bootstrap_assets.embedding import context
+from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.labels import documents, training
+from bootstrap_assets.report import page
+from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES
+from tests.integration import labelled_contracts
+from tests.integration.test_documents import add_tenant, put, rows, state_of
+from tests.integration.test_labels import CONTRACT, HONEY, LAW
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labelled_contracts.write(tmp_path_factory.mktemp("labels"))
+
+
+@pytest.fixture
+def settings(database_url: str, archives: Path, tmp_path: Path) -> Settings:
+    return load_settings(home=tmp_path, database_url=database_url, data=str(archives))
+
+
+@pytest.fixture
+def corpus(settings: Settings) -> Iterator[Corpus]:
+    """The labelled contracts with their vectors, the scorers that they taught, and a tenant."""
+    with context.open_corpus(settings) as corpus:
+        pipeline.bootstrap(corpus, [SOURCES["cuad"], SOURCES["contract_nli"]])
+        training.train_all(corpus.database, SOURCES.values())
+        add_tenant(corpus, "acme")
+        yield corpus
+
+
+def test_a_document_carries_its_labels_as_rows_and_as_connections(corpus: Corpus) -> None:
+    document = put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    documents.process(corpus, "acme")
+    there = "SELECT label, nli_label, confidence FROM document_labels WHERE is_there ORDER BY label"
+    assert rows(corpus, there) == [("1", "Entailment", "normal"), ("Governing Law", None, "normal")]
+    missing = "SELECT probability < 0.5, recall > 0.9 FROM document_labels WHERE label = 'Insurance'"
+    assert rows(corpus, missing) == [(True, True)]
+    with corpus.database.connection() as connection:
+        by_label = {entry.label: entry for entry in documents.of_document(connection, document)}
+        likenesses = opened.read(connection, state_of(corpus, document))["connections"]
+    assert [place["text"] for place in by_label["Governing Law"].places] == [LAW]
+    assert [place["text"] for place in by_label["1"].places] == [HONEY]
+    linked = """SELECT DISTINCT r.category, r.hypothesis_id, r.nli_label, c.score > 0.5
+        FROM reference_connections c JOIN reference_records r ON r.id = c.to_record
+        WHERE c.kind = 'label' ORDER BY 2 NULLS FIRST"""
+    [law, honey] = rows(corpus, linked)
+    assert law == ("Governing Law", None, None, True)
+    assert honey[1:] == (1, "Entailment", True)
+    links = "SELECT count(*) FROM reference_connections WHERE kind = 'like'"
+    assert [(len(likenesses),)] == rows(corpus, links)
+
+
+def test_what_other_scorers_read_is_read_anew_and_the_rest_is_left(corpus: Corpus) -> None:
+    put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    documents.process(corpus, "acme")
+    assert documents.read_all(corpus.database, "acme", corpus.stop) == 0
+    training.train_all(corpus.database, SOURCES.values(), force=True)
+    assert documents.read_all(corpus.database, "acme", corpus.stop) == 1
+    put(corpus, "acme", "contract.txt", HONEY.encode())
+    documents.process(corpus, "acme")
+    there = "SELECT label FROM document_labels WHERE is_there"
+    assert rows(corpus, there) == [("1",)]
+
+
+def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    documents.process(corpus, "acme")
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.database.url)
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(corpus.settings.home))
+    shown = CliRunner().invoke(bootstrap, ["documents", "show", "contract.txt"]).stdout
+    held, missing = shown.split("Not found")
+    assert LAW in held
+    assert "Governing Law" in held
+    assert "Insurance" in missing
+    answer = json.loads(CliRunner().invoke(bootstrap, ["documents", "show", "contract.txt", "--json"]).stdout)
+    [law] = [entry for entry in answer["contents"] if entry["label"] == "Governing Law"]
+    assert (law["is_there"], law["places"][0]["text"]) == (True, LAW)
+    html = _page(corpus, "acme")
+    reading = html.partition("What contract.txt holds")[2].partition("</section>")[0]
+    held, missing = reading.split("Not found")
+    assert LAW in held
+    assert "Insurance" in missing
+    without = _page(corpus)
+    assert "What contract.txt holds" not in without
+    trust = without.partition("What the labels know")[2].partition("</section>")[0]
+    assert "CUAD v1" in trust
+    assert "Of what scorers say with a probability" in trust
+
+
+def _page(corpus: Corpus, tenant: str | None = None) -> str:
+    return corpus.database.transact(
+        lambda connection: page.render(page.gather(connection, "a test", tenant=tenant))
+    )
