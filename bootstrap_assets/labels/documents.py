@@ -92,7 +92,10 @@ def read_all(database: Database, tenant: str, stop: Stop) -> int:
     try:
         while work := database.transact(partial(_lacking, tenant=tenant)):
             those = database.transact(teachers)
-            count += sum(_read(database, those, each) for each in _until(stop, work))
+            some = sum(_read(database, those, each) for each in _until(stop, work)) if those else 0
+            count += some
+            if not some:  # no source of these scorers is ours any more, or all were replaced: the next call
+                break
     except MissingExtraError as error:
         _log.warning("documents of %s wait for their labels: %s", tenant, error)
     return count

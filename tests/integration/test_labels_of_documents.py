@@ -75,6 +75,16 @@ def test_what_other_scorers_read_is_read_anew_and_the_rest_is_left(corpus: Corpu
     assert rows(corpus, there) == [("1",)]
 
 
+@pytest.mark.timeout(60)
+def test_scorers_of_a_source_that_is_gone_read_nothing_and_end(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    monkeypatch.setattr(documents, "teachers", lambda _connection: [])
+    documents.process(corpus, "acme")
+    assert rows(corpus, "SELECT count(*) FROM document_labels") == [(0,)]
+
+
 def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
