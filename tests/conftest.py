@@ -147,6 +147,11 @@ def ten_contracts_locally() -> None:
 
 
 @pytest.fixture
+def labelled_locally() -> None:
+    """The database holds the labelled contracts of both sources that have labels, searched by the local model."""
+
+
+@pytest.fixture
 def bonterms() -> None:
     """The database holds the sample of bonterms, searched by the local model."""
 

@@ -11,6 +11,7 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
+from tests.integration import labelled_contracts
 from tests.made_up_source import MADE_UP, contracts, write
 
 TWO_CONTRACTS = {
@@ -27,25 +28,39 @@ TWO_CONTRACTS = {
 }
 
 
-def searched(corpus: Corpus, source: Source, data: str = "sample") -> None:
-    """Take a source all the way, in the corpus's space."""
+def searched(corpus: Corpus, *sources: Source, data: str = "sample") -> None:
+    """Take sources all the way, in the corpus's space."""
     settings = corpus.settings.model_copy(update={"data": data})
-    pipeline.load(corpus, source, locate.fetch(settings, source), allow_deletes=True)
-    pipeline.embed(corpus, source)
+    for source in sources:
+        pipeline.load(corpus, source, locate.fetch(settings, source), allow_deletes=True)
+        pipeline.embed(corpus, source)
     pipeline.build_index(corpus)
 
 
 def two_contracts(corpus: Corpus) -> None:
     local = local_space(corpus)
-    searched(local, MADE_UP, str(write(local.settings.root / "data", TWO_CONTRACTS)))
+    searched(local, MADE_UP, data=str(write(local.settings.root / "data", TWO_CONTRACTS)))
 
 
 def ten_contracts(corpus: Corpus) -> None:
-    searched(corpus, MADE_UP, str(write(corpus.settings.root / "data", contracts(10))))
+    searched(corpus, MADE_UP, data=str(write(corpus.settings.root / "data", contracts(10))))
 
 
 def ten_contracts_locally(corpus: Corpus) -> None:
     ten_contracts(local_space(corpus))
+
+
+LABELLED_CONTRACTS = 10
+
+
+def labelled_locally(corpus: Corpus) -> None:
+    labelled(local_space(corpus), "contract_nli", "cuad")
+
+
+def labelled(corpus: Corpus, *sources: str) -> None:
+    """Made-up contracts with the labels of these sources, taken all the way."""
+    folder = labelled_contracts.write(corpus.settings.root / "data", LABELLED_CONTRACTS)
+    searched(corpus, *(SOURCES[name] for name in sources), data=str(folder))
 
 
 def bonterms(corpus: Corpus) -> None:
@@ -53,7 +68,8 @@ def bonterms(corpus: Corpus) -> None:
 
 
 FILLS: dict[str, Callable[[Corpus], None]] = {
-    fill.__name__: fill for fill in (two_contracts, ten_contracts, ten_contracts_locally, bonterms)
+    fill.__name__: fill
+    for fill in (two_contracts, ten_contracts, ten_contracts_locally, labelled_locally, bonterms)
 }
 """What fills an empty corpus, by the name of the fixture that says so."""
 

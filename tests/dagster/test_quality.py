@@ -12,7 +12,7 @@ from bootstrap_assets.defs import quality
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.evaluation.document import Document
 from tests import documents
-from tests.integration.test_evaluation import filled, rewrite
+from tests.integration.test_evaluation import rewrite
 from tests.integration.test_index import local_space
 
 CHECKS = {"ann_recall", "no_regression", "hybrid_beats_its_parts"}
@@ -25,13 +25,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def corpus(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+def corpus(labelled_locally: None, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     """A shell whose corpus is this test's own, with the local model and labelled contracts."""
     assert corpus.settings.database_url
     monkeypatch.setenv("BOOTSTRAP_HOME", str(corpus.settings.root))
     monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.settings.database_url.get_secret_value())
     monkeypatch.setenv("BOOTSTRAP_EMBEDDER", "local")
-    return filled(local_space(corpus))
+    return local_space(corpus)
 
 
 def evaluate(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:

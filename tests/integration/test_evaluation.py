@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding.context import Corpus
@@ -18,33 +17,27 @@ from bootstrap_assets.errors import BudgetError, ConfigurationError, RefusedErro
 from bootstrap_assets.evaluation.document import Scope
 from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, is_of_this_corpus
 from bootstrap_assets.report import quality
-from bootstrap_assets.sources.fetch import locate
-from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
 from tests.fakes.voyage_server import VoyageServer
 from tests.integration import labelled_contracts
 from tests.integration.labelled_contracts import HYPOTHESES, QUESTIONS
 from tests.integration.test_fill import column
 from tests.integration.test_index import local_space
+from tests.prepared import LABELLED_CONTRACTS as CONTRACTS
+from tests.prepared import labelled
 
-CONTRACTS = 10
 QUALITY = "SELECT quality FROM embedding_spaces WHERE state = 'active'"
 
 
 def filled(corpus: Corpus, *sources: str) -> Corpus:
-    folder = labelled_contracts.write(corpus.settings.root / "data", CONTRACTS)
-    settings = corpus.settings.model_copy(update={"data": str(folder)})
-    for name in sources or ("contract_nli", "cuad"):
-        pipeline.load(corpus, SOURCES[name], locate.fetch(settings, SOURCES[name]))
-        pipeline.embed(corpus, SOURCES[name])
-    pipeline.build_index(corpus)
+    labelled(corpus, *sources or ("contract_nli", "cuad"))
     return corpus
 
 
 @pytest.fixture
-def local(corpus: Corpus) -> Corpus:
+def local(labelled_locally: None, corpus: Corpus) -> Corpus:
     """The made-up contracts with local vectors, ready to be searched."""
-    return filled(local_space(corpus))
+    return local_space(corpus)
 
 
 def run(corpus: Corpus, limit: int | None = None, *, accept: bool = False) -> Evaluation:
@@ -229,7 +222,10 @@ def test_the_same_search_again_passes(local: Corpus) -> None:
     assert first.comparison.accepted
     assert second.ok
     assert not second.comparison.accepted
-    assert (second.comparison.shared, second.comparison.contracts) == (2 * CONTRACTS, 2 * CONTRACTS)
+    assert (second.comparison.shared, second.comparison.contracts) == (
+        2 * CONTRACTS,
+        2 * CONTRACTS,
+    )
     assert second.comparison.judged
     assert second.whole_searches.questions == len(HYPOTHESES | QUESTIONS)
     assert second.whole_searches.differ == 0
