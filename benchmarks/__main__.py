@@ -21,19 +21,22 @@ PARTS: dict[str, Callable[[], Iterable[Figure]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--markdown", action="store_true", help="print the newest results, and measure nothing")
     arguments = parser.parse_args()
     if arguments.markdown:
         print(markdown(newest()))
         return
+    parts = arguments.parts or list(PARTS)
+    if not PARTS.keys() >= set(parts):
+        parser.error(f"parts are {', '.join(PARTS)}")
     figures = []
-    for part in arguments.parts:
+    for part in parts:
         for figure in PARTS[part]():
             print(f"{figure.what}: {figure.shown}", flush=True)
             figures.append(figure)
     show(figures)
-    print(f"kept as {keep(figures, '-'.join(arguments.parts)).name}")
+    print(f"kept as {keep(figures, '-'.join(parts)).name}")
 
 
 if __name__ == "__main__":
