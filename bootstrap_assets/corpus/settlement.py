@@ -73,7 +73,7 @@ def _settle_piles(connection: Connection, hashes: Collection[bytes]) -> None:
 
 def _delete_orphans(connection: Connection, hashes: Collection[bytes]) -> None:
     """Delete texts that nothing has; the parts of a long one go with it, unless something has them."""
-    left = list(hashes)
+    left = _column(connection, "without_records", list(hashes))
     while left:
         orphans = _column(connection, "hold_orphans", left)
         parts = _column(connection, "parts_of_orphans", orphans)

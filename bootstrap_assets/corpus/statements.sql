@@ -273,6 +273,11 @@ DELETE FROM reference_postings WHERE pile = ANY (ARRAY(
 -- name: forget_words
 DELETE FROM reference_lexemes WHERE lexeme = ANY (%(words)s) AND texts <= 0
 
+-- name: without_records
+SELECT h.content_hash FROM unnest(%(hashes)s::bytea[]) h (content_hash)
+WHERE NOT EXISTS (SELECT FROM reference_records r WHERE r.content_hash = h.content_hash)
+  AND NOT EXISTS (SELECT FROM reference_text_parts p WHERE p.part_hash = h.content_hash)
+
 -- name: hold_orphans
 -- What another transaction holds it may be about to need, and is looked at again later.
 SELECT t.content_hash FROM reference_texts t WHERE t.content_hash = ANY (%(hashes)s)
