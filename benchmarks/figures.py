@@ -65,7 +65,7 @@ def markdown(figures: Iterable[Figure]) -> str:
 def keep(figures: Sequence[Figure], name: str) -> Path:
     """Write them to benchmarks/results, with the day, the commit and the machine."""
     commit = _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else "")
-    path = RESULTS / f"{time.strftime('%Y-%m-%d')}-{name}-{commit}.json"
+    path = RESULTS / f"{time.strftime('%Y-%m-%d-%H%M')}-{name}-{commit}.json"
     path.parent.mkdir(exist_ok=True)
     kept = {
         "day": time.strftime("%Y-%m-%d"),
@@ -79,9 +79,9 @@ def keep(figures: Sequence[Figure], name: str) -> Path:
 
 
 def newest() -> list[Figure]:
-    """The figures that were kept last."""
-    path = max(RESULTS.glob("*.json"), key=lambda file: file.stat().st_mtime)
-    return [Figure(**figure) for figure in json.loads(path.read_text())["figures"]]
+    """The figures that were kept last; none where none are kept."""
+    paths = sorted(RESULTS.glob("*.json"))
+    return [Figure(**figure) for figure in json.loads(paths[-1].read_text())["figures"]] if paths else []
 
 
 def _git(*arguments: str) -> str:
