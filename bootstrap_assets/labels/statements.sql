@@ -91,8 +91,16 @@ ON CONFLICT (document_id, source, label) DO NOTHING
 
 -- name: connect_labels
 -- Of each passage with a label: the record of the reference corpus with this label that it is most like. A record that
--- is being deleted is left out.
-WITH labelled AS MATERIALIZED (
+-- is being deleted is left out. Labels are few and records many: from each number of a label the index, by which its
+-- records are found, is asked for the next one.
+WITH RECURSIVE known AS (
+    (SELECT r.label_number, r.category, r.hypothesis_id FROM reference_records r
+     WHERE r.label_number IS NOT NULL ORDER BY r.label_number LIMIT 1)
+    UNION ALL
+    SELECT next.* FROM known k CROSS JOIN LATERAL (
+        SELECT r.label_number, r.category, r.hypothesis_id FROM reference_records r
+        WHERE r.label_number > k.label_number ORDER BY r.label_number LIMIT 1) next
+), labelled AS MATERIALIZED (
     SELECT p.id AS passage, v.embedding, l.source, l.category, l.hypothesis_id, w.nli_label, max(w.probability) AS score
     FROM document_labels l
     CROSS JOIN LATERAL jsonb_to_recordset(l.places) AS w (char_start integer, char_end integer, nli_label text, probability double precision)
@@ -103,8 +111,9 @@ WITH labelled AS MATERIALIZED (
 ), nearest AS MATERIALIZED (
     SELECT l.passage, n.id AS record, l.score
     FROM labelled l CROSS JOIN LATERAL (
-        SELECT r.id FROM reference_records r JOIN reference_vectors x USING (content_hash)
-        WHERE r.tenant_id IS NULL AND r.source = l.source AND r.category IS NOT DISTINCT FROM coalesce(l.category, r.category)
+        SELECT r.id FROM known k JOIN reference_records r USING (label_number) JOIN reference_vectors x USING (content_hash)
+        WHERE (l.category IS NULL OR k.category = l.category) AND k.hypothesis_id IS NOT DISTINCT FROM l.hypothesis_id
+          AND r.tenant_id IS NULL AND r.source = l.source AND r.category IS NOT DISTINCT FROM coalesce(l.category, r.category)
           AND r.hypothesis_id IS NOT DISTINCT FROM l.hypothesis_id AND r.nli_label IS NOT DISTINCT FROM l.nli_label
         ORDER BY x.embedding <=> l.embedding, r.id LIMIT 1) n
 ), held AS MATERIALIZED (
