@@ -167,3 +167,15 @@ def test_of_a_tenant_that_is_removed_no_word_stays_in_the_lists(corpus: Corpus) 
     assert rows(corpus, words)[0][0] > 0
     removal.remove_tenant(corpus.database, "gone")
     assert rows(corpus, words) == [(0,)]
+
+
+@pytest.mark.parametrize(("field", "value"), [("category", "cap"), ("nli_label", "entailment")])
+def test_few_texts_of_a_filter_are_found_by_an_index(database: Database, field: str, value: str) -> None:
+    place = "NULL, ARRAY[%(value)s], NULL, NULL" if field == "category" else "NULL, NULL, NULL, ARRAY[%(value)s]"
+    plan = f"""EXPLAIN SELECT r.content_hash FROM reference_records r WHERE reference_passes(
+        r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id,
+        ROW ({place}, NULL, NULL)::reference_filters) LIMIT 1001"""
+    with database.connection() as connection:
+        connection.execute("SET enable_seqscan = off")
+        lines = [row[0] for row in connection.execute(plan.encode(), {"value": value})]
+    assert any(f"reference_records_{field}" in line for line in lines), lines
