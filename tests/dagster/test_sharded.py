@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import dagster as dg
@@ -26,8 +27,16 @@ def two_shards() -> dg.JobDefinition:
 
 
 @pytest.fixture
+def own_forkserver() -> Iterator[None]:
+    """Steps are forked from a process of this test: one that another test began keeps that test's environment."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
 def instance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings, voyage: VoyageServer
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings, voyage: VoyageServer, own_forkserver: None
 ) -> Iterator[dg.DagsterInstance]:
     """An instance that processes share, in a shell whose corpus is this test's own."""
     assert settings.database_url
