@@ -71,7 +71,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
-        settlement.settle(corpus.database)
+        settlement.settle_some(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
@@ -175,7 +175,8 @@ def embed_records(
     """`embed` by the source's name: what is stored of it is all that counts."""
     filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    return _fill(corpus, source, filler)
+    with settlement.beside(corpus.database):
+        return _fill(corpus, source, filler)
 
 
 def embed_texts(corpus: Corpus, source: str, hashes: list[bytes]) -> Filled:
