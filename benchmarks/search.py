@@ -1,19 +1,18 @@
 """Searches against a bare kNN on the same vectors: hybrid, by words, by vectors; alone, and eight clients at once.
 
-    python -m benchmarks search               38,000 texts
-    python -m benchmarks.search --texts 1000000
+    python -m benchmarks search
 
 The corpus is made from a seed: words as frequent as in prose (Zipf), a topic of its own for each document, so that
 the lists of words look real. Vectors are random around the direction of their topic. Queries are of four kinds in
 turn: words, questions, pasted pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
 """
 
-import argparse
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -26,7 +25,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from benchmarks.figures import Figure, keep, show, times
+from benchmarks.figures import Figure, times
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import connect
@@ -208,8 +207,9 @@ def measure(url: str, asked: list[dict[str, Any]]) -> Iterator[tuple[str, int, f
             yield name, clients, float(np.percentile(took, 50)), float(np.percentile(took, 95))
 
 
-def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
-    """Makes a corpus of so many texts, measures, and leaves nothing behind."""
+@contextmanager
+def corpus_of(texts: int, seed: int = 7) -> Iterator[tuple[Corpus, Language]]:
+    """A corpus of so many texts on a server of its own, which syncs to no disk; nothing of it is left."""
     home = Path(tempfile.mkdtemp(prefix="bootstrap-bench-"))
     try:
         url = server.start(home)
@@ -218,16 +218,27 @@ def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
             connection.execute("SELECT pg_reload_conf()")
         with open_corpus(Settings(home=home, embedder="local")) as corpus:
             language = Language.of(seed)
-            started = time.perf_counter()
             fill(corpus, language, texts)
-            yield Figure(f"{texts:,} texts, made and indexed", time.perf_counter() - started, "s")
-            with connect(corpus.database.url) as connection:
-                register_vector(connection)
-                asked = queries(connection, language)
-            yield from _figures(corpus.database.url, asked)
+            yield corpus, language
     finally:
         server.stop(home)
         shutil.rmtree(home)
+
+
+def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
+    """Makes a corpus of so many texts, and measures."""
+    started = time.perf_counter()
+    with corpus_of(texts, seed) as (corpus, language):
+        yield Figure(f"{texts:,} texts, made and indexed", time.perf_counter() - started, "s")
+        yield from searches(corpus, language)
+
+
+def searches(corpus: Corpus, language: Language) -> Iterator[Figure]:
+    """Of each kind of search, alone and eight at once, what it takes and how much of a bare kNN that is."""
+    with connect(corpus.database.url) as connection:
+        register_vector(connection)
+        asked = queries(connection, language)
+    yield from _figures(corpus.database.url, asked)
 
 
 def _figures(url: str, asked: list[dict[str, Any]]) -> Iterator[Figure]:
@@ -241,17 +252,3 @@ def _figures(url: str, asked: list[dict[str, Any]]) -> Iterator[Figure]:
         else:
             yield times("  p50", median, bare[0], 10, "bare kNN")
             yield times("  p95", slow, bare[1], 20, "bare kNN")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--texts", type=int, default=38_000)
-    parser.add_argument("--seed", type=int, default=7)
-    arguments = parser.parse_args()
-    measured = list(figures(arguments.texts, arguments.seed))
-    show(measured)
-    print(f"kept as {keep(measured, f'search-{arguments.texts}').name}")
-
-
-if __name__ == "__main__":
-    main()
