@@ -2,9 +2,8 @@
 
     python -m benchmarks search
 
-The corpus is made from a seed: words as frequent as in prose (Zipf), a topic of its own for each document, so that
-the lists of words look real. Vectors are random around the direction of their topic. Queries are of four kinds in
-turn: words, questions, pasted pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
+The corpus is made from a seed: see language.py. Queries are of four kinds in turn: words, questions, pasted
+pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
 """
 
 import shutil
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +24,7 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 
 from benchmarks.figures import Figure, times
+from benchmarks.language import DIMENSIONS, Language
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import connect
@@ -33,10 +32,7 @@ from bootstrap_assets.database.embedded import server
 from bootstrap_assets.embedding.context import Corpus, open_corpus
 from bootstrap_assets.settings import Settings
 
-WORDS = 60_000
-TOPIC_WORDS = 150
 SECTIONS, CLAUSES = 2, 6  # of a document; of a section
-DIMENSIONS = 256
 CLIENTS = (1, 8)
 QUERIES = 80
 
@@ -48,36 +44,6 @@ SEARCHES = {
 }
 
 Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    """Words by their rank, and how frequent each is."""
-
-    draw: np.random.Generator
-    words: np.ndarray[Any, Any]
-    reach: np.ndarray[Any, Any]
-
-    @classmethod
-    def of(cls, seed: int) -> "Language":
-        """60,000 words that no stemmer takes for one another; Zipf's exponent is 1.05."""
-        syllables = [a + b for a in "bdfgklmnprtvz" for b in "aiou"]
-        base = len(syllables)
-        words = [
-            syllables[n % base] + syllables[n // base % base] + syllables[n // base**2] + "x" for n in range(WORDS)
-        ]
-        share = 1 / np.arange(1, WORDS + 1) ** 1.05
-        return cls(np.random.default_rng(seed), np.array(words), np.cumsum(share / share.sum()))
-
-    def text(self, length: int, topic: np.ndarray[Any, Any]) -> str:
-        """So many words, a third of them of the topic."""
-        common = np.searchsorted(self.reach, self.draw.random(length))
-        own = topic[self.draw.integers(0, len(topic), length)]
-        return " ".join(self.words[np.where(self.draw.random(length) < 0.33, own, common)])
-
-    def topic(self) -> np.ndarray[Any, Any]:
-        """Ranks of words that a document is about: of medium and small frequency."""
-        return np.minimum(WORDS - 1, 100 + self.draw.exponential(6_000, TOPIC_WORDS).astype(int))
 
 
 def document(language: Language, number: int) -> tuple[str, list[Row], list[Row]]:
@@ -146,16 +112,9 @@ def _store(connection: Any, corpus: Corpus, language: Language, documents: list[
     vectors = [
         (digest, vector, 1)
         for _, _, rows, _ in documents
-        for digest, vector in zip(
-            dict.fromkeys(row[0] for row in rows), _vectors(language, len(rows)), strict=False
-        )
+        for digest, vector in zip(dict.fromkeys(row[0] for row in rows), language.vectors(len(rows)), strict=False)
     ]
     _copy(connection, corpus.space.vectors, "content_hash embedding tokens", vectors)
-
-
-def _vectors(language: Language, count: int) -> np.ndarray[Any, Any]:
-    around = language.draw.standard_normal(DIMENSIONS) + language.draw.standard_normal((count, DIMENSIONS)) * 0.7
-    return np.asarray(around / np.linalg.norm(around, axis=1, keepdims=True), np.float32)
 
 
 def _copy(connection: Any, table: sql.Composable, columns: str, rows: list[Row]) -> None:
