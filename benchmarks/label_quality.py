@@ -4,7 +4,7 @@
 
 On the corpus that lies here (`bootstrap run --data DIR`), five-fold by contract: each fifth of a source's
 contracts is read by scorers that the others taught, calibration included. A passage is a piece; or a section of
-CUAD, as likely as its likeliest piece, right where it shares characters with a clause. `bootstrap evaluate` has
+CUAD, right where it shares characters with a clause. `bootstrap evaluate` has
 the figures within each contract.
 """
 
@@ -17,7 +17,9 @@ from bootstrap_assets.database.connection import Connection, Database, existing_
 from bootstrap_assets.evaluation.known import sections_of
 from bootstrap_assets.labels import lessons
 from bootstrap_assets.labels.lessons import Lesson
-from bootstrap_assets.labels.scorers import average_precision, folds_of, train
+from bootstrap_assets.labels.quality import average_precision
+from bootstrap_assets.labels.scorers import folds_of, train
+from bootstrap_assets.labels.sections import Sections
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import SOURCES
 
@@ -29,41 +31,41 @@ Column = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
 
 
-def said_and_right(lesson: Lesson) -> tuple[Column, Marks]:
-    """For each piece (row) and label (column) the probability by other contracts' scorers, and what is right."""
-    labels = list(lesson.examples)
+def said_and_right(lesson: Lesson) -> tuple[Column, Column, Marks]:
+    """By other contracts' scorers the probability of each piece (row) and label (column), the same of sections;
+    and which pieces are right.
+    """
+    labels, every = list(lesson.examples), Sections.of_lesson(lesson)
     right = np.zeros((len(lesson.texts), len(labels)), dtype=np.bool_)
     for column, label in enumerate(labels):
         right[lesson.examples[label].pieces, column] = True
-    probabilities, folds = np.zeros(right.shape), folds_of(lesson)
+    said, of_sections = np.zeros(right.shape), np.zeros((len(every.owner), len(labels)))
+    folds = folds_of(lesson)
     for fold in np.unique(folds):
         scorers = train(lesson.part(np.unique(lesson.owner[folds != fold])))
         test = lesson.part(np.unique(lesson.owner[folds == fold]))
+        view = scorers.features.view(test.texts, test.owner)
         columns = [labels.index(scorer.label) for scorer in scorers.scorers]
-        rows = np.flatnonzero(folds == fold)
-        probabilities[np.ix_(rows, columns)] = scorers.probabilities(scorers.features.view(test.texts, test.owner))
-    return probabilities, right
+        said[np.ix_(np.flatnonzero(folds == fold), columns)] = scorers.probabilities(view)
+        rows = np.flatnonzero(folds[every.first] == fold)
+        of_sections[np.ix_(rows, columns)] = scorers.of_sections(view, Sections.of_lesson(test))
+    return said, of_sections, right
 
 
-def by_section(connection: Connection, lesson: Lesson, probabilities: Column) -> tuple[Column, Marks]:
-    """The same of CUAD's sections; a label is right where a clause and a section share characters."""
+def right_sections(connection: Connection, lesson: Lesson) -> Marks:
+    """For each of CUAD's sections and each label whether a clause with it shares characters with the section."""
     clauses = """SELECT document_id, category, char_start, char_end FROM reference_records
         WHERE source = 'cuad' AND granularity = 'clause' AND category IS NOT NULL AND char_start IS NOT NULL"""
     marks: dict[object, list[tuple[int, int, int]]] = {}
     column = {label: number for number, label in enumerate(lesson.examples)}
     for document, category, start, end in connection.execute(clauses):
         marks.setdefault(document, []).append((column[category], start, end))
-    sections, said, right = sections_of(connection), [], []
-    for number, contract in enumerate(lesson.contracts):
-        first = int(np.searchsorted(lesson.owner, number))
+    sections, right = sections_of(connection), []
+    for contract in lesson.contracts:
         for (start, end), _ in sections[contract.id]:
-            rows = [
-                first + row for row, piece in enumerate(contract.pieces) if piece[0] < end and start < piece[1]
-            ]
-            said.append(probabilities[rows].max(axis=0, initial=0.0))
             here = {label for label, begin, stop in marks.get(contract.id, []) if begin < end and start < stop}
             right.append([label in here for label in range(len(column))])
-    return np.array(said), np.array(right, dtype=np.bool_)
+    return np.array(right, dtype=np.bool_)
 
 
 def figures(said: Column, right: Marks) -> Iterator[str]:
@@ -88,14 +90,15 @@ def main() -> None:
             lesson = lessons.read(connection, source)
             if lesson is None:
                 continue
-            probabilities, right = said_and_right(lesson)
+            said, of_sections, right = said_and_right(lesson)
             print(
                 f"\n{source.name}, {len(lesson.contracts)} contracts, pieces",
-                *figures(probabilities, right),
+                *figures(said, right),
                 sep="\n  ",
             )
             if source.name == "cuad":
-                print("\ncuad, sections", *figures(*by_section(connection, lesson, probabilities)), sep="\n  ")
+                marks = right_sections(connection, lesson)
+                print("\ncuad, sections", *figures(of_sections, marks), sep="\n  ")
 
 
 if __name__ == "__main__":

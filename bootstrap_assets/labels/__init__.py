@@ -5,9 +5,10 @@
     labels      calibrated  quality   with their labels
 
 A scorer is a linear model over words and word pairs of a piece and its neighbours (features), and what turns
-its score into a probability, learnt on contracts that it was not trained on (calibration). A source says which
-labels it teaches (sources/spec.py), so another source with labels gets scorers without other code.
+its score into a probability, learnt on contracts that it was not trained on (calibration). Whether a contract has
+a category its sections say as well (sections). A source says which labels it teaches (sources/spec.py), so another
+source with labels gets scorers without other code.
 """
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same labels would give other scorers: all are then trained anew."""

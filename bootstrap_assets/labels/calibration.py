@@ -52,34 +52,34 @@ def logistic(columns: Any, right: Labels, rows: Numbers, counts: Column, **optio
 def signs(scores: Column, scores_around: Column, view: View) -> Signs:
     """What the scores of consecutive pieces, and those of their stretches, say of each piece."""
     owner = view.owner
-    first, last = _bounds(owner)
+    first, last = bounds(owner)
     place = np.arange(len(scores)) - first
     share = place / (last - first)
     starts, contracts = np.unique(first, return_inverse=True)
-    near = [_shifted(scores, owner, by) for by in range(-AROUND, AROUND + 1)]
+    near = [shifted(scores, owner, by) for by in range(-AROUND, AROUND + 1)]
     best = np.maximum.reduceat(scores, starts)[contracts]
     order = (place < 2, place < 6, place < 20, share > 0.9, share)
     neighbours = (near[AROUND - 1], near[AROUND + 1], near[AROUND - 2], near[AROUND + 2])
     around = (np.max(near, axis=0), best, scores - best)
-    stretches = np.column_stack(_signs_around(scores_around, view.owners))[view.stretch]
+    stretches = np.column_stack(signs_around(scores_around, view.owners))[view.stretch]
     return np.column_stack([scores, *neighbours, *around, *order, stretches]).astype(np.float64)
 
 
-def _signs_around(scores: Column, owner: Numbers) -> list[Column]:
+def signs_around(scores: Column, owner: Numbers) -> list[Column]:
     """What the scores of consecutive stretches say of each: its own, the best of its contract, the neighbours'."""
     best = np.full(int(owner.max(initial=-1)) + 1, FLOOR)
     np.maximum.at(best, owner, scores)
-    return [scores, best[owner], scores - best[owner], *(_shifted(scores, owner, by) for by in (-1, 1))]
+    return [scores, best[owner], scores - best[owner], *(shifted(scores, owner, by) for by in (-1, 1))]
 
 
-def _bounds(owner: Numbers) -> tuple[Numbers, Numbers]:
+def bounds(owner: Numbers) -> tuple[Numbers, Numbers]:
     """For each piece the number of the first piece of its contract, and of the one behind the last."""
     starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
     lengths = np.diff(np.r_[starts, len(owner)])
     return np.repeat(starts, lengths), np.repeat(starts + lengths, lengths)
 
 
-def _shifted(scores: Column, owner: Numbers, by: int) -> Column:
+def shifted(scores: Column, owner: Numbers, by: int) -> Column:
     """For each piece the score of the one `by` places further on in its contract."""
     places = np.arange(len(scores)) + by
     inside = np.clip(places, 0, len(scores) - 1)

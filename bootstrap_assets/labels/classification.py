@@ -24,8 +24,10 @@ from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.labels import VERSION, store
 from bootstrap_assets.labels.lessons import Numbers
 from bootstrap_assets.labels.pieces import Stretch, pieces_of
+from bootstrap_assets.labels.quality import LIKELY
 from bootstrap_assets.labels.reading import Reading, is_english, words_of
-from bootstrap_assets.labels.scorers import LIKELY, Scorer, Scorers
+from bootstrap_assets.labels.scorers import Scorer, Scorers
+from bootstrap_assets.labels.sections import Sections
 from bootstrap_assets.labels.store import Origin
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Source
@@ -35,6 +37,9 @@ LEAST = 0.2
 
 AT_ONCE = 5_000
 """Pieces that are scored together: bounds the memory for a long text, whose best is then that of these."""
+
+FEWEST_SECTIONS = 3
+"""Sections below which a text is no contract in which one could be compared with the rest: its pieces say all."""
 
 UNCERTAIN = 0.45
 """Most that is said of a text in another language: never that something is there."""
@@ -62,21 +67,28 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one scorer says of all pieces, and of each whether it entails, were it evidence."""
+    """What one scorer says of all pieces, of all sections, and of each piece whether it entails, if evidence."""
 
     teacher: Teacher
     scorer: Scorer
     probabilities: npt.NDArray[np.float64]
+    sections: npt.NDArray[np.float64]
     entailments: npt.NDArray[np.float64]
 
     @property
     def best(self) -> float:
-        """The probability that the label is there: that of its likeliest piece."""
-        return float(self.probabilities.max(initial=0.0))
+        """The probability that the label is there: that of its likeliest piece, or of a category's section."""
+        is_asked = self.teacher.kind is Label.CATEGORY and len(self.sections) >= FEWEST_SECTIONS
+        return max(float(self.probabilities.max(initial=0.0)), float(self.sections.max(initial=0.0)) * is_asked)
+
+    @property
+    def least(self) -> float:
+        """The probability from which on a piece is listed: where the label is there, its likeliest piece is."""
+        return min(LEAST, float(self.probabilities.max(initial=0.0))) if self.best >= LIKELY else LEAST
 
     def evidence(self) -> list[int]:
         """The numbers of the pieces that are listed, the likeliest first."""
-        rows = np.flatnonzero(self.probabilities >= LEAST)
+        rows = np.flatnonzero(self.probabilities >= self.least)
         return [int(row) for row in rows[np.argsort(-self.probabilities[rows], kind="stable")]]
 
 
@@ -126,24 +138,27 @@ def verdicts_of(those: Sequence[Teacher], text: str, pieces: Sequence[Stretch]) 
 
 def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch], english: bool) -> Iterator[Verdict]:
     scorers = teacher.scorers
-    parts = [_scored(scorers, [text[start:end] for start, end in some]) for some in _blocks(pieces)]
+    parts = [_scored(scorers, text, some) for some in _blocks(pieces)]
     nothing = np.zeros((0, len(scorers.scorers)))
-    probabilities = np.vstack([nothing, *(part[0] for part in parts)])
-    entailments = np.vstack([nothing, *(part[1] for part in parts)])
-    if not english:
-        probabilities = probabilities * min(UNCERTAIN, scorers.features.share(text))
+    probabilities, sections, entailments = (
+        np.vstack([nothing, *(part[number] for part in parts)]) for number in range(3)
+    )
+    most = 1.0 if english else min(UNCERTAIN, scorers.features.share(text))
     for column, scorer in enumerate(scorers.scorers):
-        yield Verdict(teacher, scorer, probabilities[:, column], entailments[:, column])
+        columns = (probabilities[:, column] * most, sections[:, column] * most, entailments[:, column])
+        yield Verdict(teacher, scorer, *columns)
 
 
 def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
     yield from (pieces[start : start + AT_ONCE] for start in range(0, len(pieces), AT_ONCE))
 
 
-def _scored(scorers: Scorers, texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    owner: Numbers = np.zeros(len(texts), dtype=np.int64)
-    view = scorers.features.view(texts, owner)
-    return scorers.probabilities(view), scorers.entailments(view)
+def _scored(scorers: Scorers, text: str, pieces: Sequence[Stretch]) -> list[npt.NDArray[np.float64]]:
+    """Probabilities of the pieces and of the sections that they are of, and of the pieces that they entail."""
+    owner: Numbers = np.zeros(len(pieces), dtype=np.int64)
+    view = scorers.features.view([text[start:end] for start, end in pieces], owner)
+    sections = Sections.of([text], [pieces])
+    return [scorers.probabilities(view), scorers.of_sections(view, sections), scorers.entailments(view)]
 
 
 def confidence_in(words: Sequence[str]) -> str:
@@ -192,7 +207,7 @@ def _origin(teacher: Teacher) -> dict[str, Any]:
 
 
 def _passage(reading: Reading, piece: Stretch, row: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    labels = [_label(verdict, row) for verdict in verdicts if verdict.probabilities[row] >= LEAST]
+    labels = [_label(verdict, row) for verdict in verdicts if verdict.probabilities[row] >= verdict.least]
     return {
         "char_start": piece[0],
         "char_end": piece[1],

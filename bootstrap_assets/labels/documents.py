@@ -34,8 +34,8 @@ from bootstrap_assets.labels.classification import (
     verdicts_of,
 )
 from bootstrap_assets.labels.pieces import Stretch, pieces_of
+from bootstrap_assets.labels.quality import LIKELY
 from bootstrap_assets.labels.reading import Reading, words_of
-from bootstrap_assets.labels.scorers import LIKELY
 from bootstrap_assets.sources.spec import Label
 from bootstrap_assets.stopping import Stop
 

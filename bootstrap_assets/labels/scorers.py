@@ -1,9 +1,9 @@
 """Training: for each label of a lesson a linear scorer, its calibration, and how good it is where it never was."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -24,6 +24,9 @@ from bootstrap_assets.labels.calibration import (
 )
 from bootstrap_assets.labels.features import Features, Matrix, View
 from bootstrap_assets.labels.lessons import Examples, Lesson, Numbers
+from bootstrap_assets.labels.quality import Quality, quality_of
+from bootstrap_assets.labels.sections import Lecture, OfSections, Sections
+from bootstrap_assets.sources.spec import Label
 from bootstrap_assets.stopping import Stop
 
 FOLDS = 5
@@ -43,33 +46,8 @@ PENALTY_AROUND, SCALE = 0.5, 4.0
 
 THREADS = 2
 
-LIKELY = 0.5
-"""Probability from which on a label is said to be there."""
-
 Coefficients = npt.NDArray[np.float32]
 """A weight for each feature; the last is added to the rest."""
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How good a scorer is on contracts that it was not trained on.
-
-    `recall`: of the contracts that have the label, the share in which it is said to be there. `precision`: of
-    those where it is said, the share that has it; None where it is said of none. `scores`: by contract that has
-    it, the average precision of its pieces' order.
-    """
-
-    contracts: int
-    pieces: int
-    contradictions: int
-    recall: float
-    precision: float | None
-    scores: Mapping[str, float] = field(repr=False)
-
-    @property
-    def mean(self) -> float:
-        """The mean average precision."""
-        return float(np.mean(list(self.scores.values())))
 
 
 @dataclass(frozen=True)
@@ -77,7 +55,8 @@ class Scorer:
     """A label's scorer; `classes` tells its evidence apart, None where all is of one class or the label has none.
 
     `coefficients` weigh what is seen of a piece, `around` the words of its stretch. `usual`: the share of
-    Entailment among its evidence.
+    Entailment among its evidence. `sections`: what tells sections that have it; None of a hypothesis, for what is
+    said of one its pieces say.
     """
 
     label: str
@@ -90,6 +69,7 @@ class Scorer:
     quality: Quality
     classes: Coefficients | None = None
     usual: float = 1.0
+    sections: OfSections | None = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +88,26 @@ class Scorers:
         columns = (sure(scorer.weights.probabilities(_signs_of(view, scorer))) for scorer in self.scorers)
         return np.column_stack(list(columns))
 
+    def of_sections(self, view: View, sections: Sections) -> npt.NDArray[np.float64]:
+        """For each section (rows) and scorer the probability that it has the label."""
+        several = [scorer.sections.reliability for scorer in self.scorers if scorer.sections]
+        sure = sureness(Reliability.together(several))
+        columns = (sure(_of_sections(view, sections, scorer)) for scorer in self.scorers)
+        return np.column_stack(list(columns)) if self.scorers else np.zeros((len(sections.first), 0))
+
     def entailments(self, view: View) -> npt.NDArray[np.float64]:
         """For each piece and scorer the probability that the piece, if it is evidence, entails."""
         columns = (_entailment(view.pieces, scorer) for scorer in self.scorers)
         return np.column_stack(list(columns)) if self.scorers else np.zeros((len(view.owner), 0))
+
+
+def _of_sections(view: View, sections: Sections, scorer: Scorer) -> Column:
+    """Without a regression a section is as likely as its likeliest piece."""
+    columns = _signs_of(view, scorer)
+    probabilities = scorer.weights.probabilities(columns)
+    if scorer.sections is None:
+        return sections.most(probabilities)
+    return scorer.sections.probabilities(columns, probabilities, sections)
 
 
 def _signs_of(view: View, scorer: Scorer) -> Signs:
@@ -154,7 +150,8 @@ def train(
     with threadpool_limits(1), ThreadPoolExecutor(THREADS, thread_name_prefix="labels") as pool:
         features = features or Features.of(lesson.texts)
         view = features.view(lesson.texts, lesson.owner)
-        work = partial(_train, lesson, view, folds_of(lesson), stop or Stop())
+        sections = Sections.of_lesson(lesson) if lesson.kind is Label.CATEGORY else None
+        work = partial(_train, lesson, view, folds_of(lesson), sections, stop or Stop())
         return Scorers(lesson.source, features, list(pool.map(work, labels)))
 
 
@@ -167,7 +164,9 @@ def folds_of(lesson: Lesson, count: int = FOLDS) -> Numbers:
     return parts[lesson.owner]
 
 
-def _train(lesson: Lesson, view: View, folds: Numbers, stop: Stop, label: str) -> Scorer:
+def _train(
+    lesson: Lesson, view: View, folds: Numbers, sections: Sections | None, stop: Stop, label: str
+) -> Scorer:
     """A scorer is the mean of those of the parts: so it scores as those did that it is calibrated by."""
     examples = lesson.examples[label]
     right = np.zeros(len(lesson.owner), dtype=np.bool_)
@@ -180,6 +179,10 @@ def _train(lesson: Lesson, view: View, folds: Numbers, stop: Stop, label: str) -
     columns = signs(scores, scores_around, view)
     untouched = _across(columns, right, folds)
     classes, usual = _classes(view.pieces, examples)
+    learnt = Lecture.of(columns, untouched, right, folds, sections).learn() if sections else None
+    verdicts = (untouched, lesson.owner)
+    if sections and learnt:
+        verdicts = (np.append(untouched, learnt[1]), np.append(lesson.owner, sections.owner))
     return Scorer(
         label=label,
         wording=examples.wording,
@@ -188,9 +191,10 @@ def _train(lesson: Lesson, view: View, folds: Numbers, stop: Stop, label: str) -
         around=around,
         weights=Weights.fit(columns, right),
         reliability=Reliability.of(untouched, right),
-        quality=_quality(lesson, examples, untouched, right),
+        quality=quality_of(lesson, examples, untouched, right, verdicts),
         classes=classes,
         usual=usual,
+        sections=learnt[0] if learnt else None,
     )
 
 
@@ -251,33 +255,3 @@ def _classes(matrix: Matrix, examples: Examples) -> tuple[Coefficients | None, f
     entails[[row for row in rows if examples.classes[row] == 1]] = True
     number = int(entails[rows].sum())
     return (_fit(matrix, entails, rows) if 0 < number < len(rows) else None), (number + 1) / (len(rows) + 2)
-
-
-def _quality(lesson: Lesson, examples: Examples, probabilities: Column, right: Labels) -> Quality:
-    owner = lesson.owner
-    has, is_there = (np.unique(owner[rows]) for rows in (right, probabilities >= LIKELY))
-    both = len(np.intersect1d(has, is_there))
-    return Quality(
-        contracts=len(has),
-        pieces=len(examples.pieces),
-        contradictions=examples.contradictions,
-        recall=both / len(has),
-        precision=both / len(is_there) if len(is_there) else None,
-        scores=dict(_by_contract(lesson, probabilities, right, has)),
-    )
-
-
-def _by_contract(
-    lesson: Lesson, probabilities: Column, right: Labels, contracts: Numbers
-) -> Iterator[tuple[str, float]]:
-    for contract in contracts:
-        rows = slice(*np.searchsorted(lesson.owner, [contract, contract + 1]))
-        score = average_precision(probabilities[rows], right[rows])
-        yield lesson.contracts[contract].source_id, round(score, 4)
-
-
-def average_precision(probabilities: Column, right: Labels) -> float:
-    """The mean, over what is right, of the precision at its rank; at least one has to be right."""
-    hits = right[np.argsort(-probabilities, kind="stable")]
-    precisions = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    return float(precisions[hits].mean())

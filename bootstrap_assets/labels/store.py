@@ -13,10 +13,11 @@ from psycopg.types.json import Jsonb
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.errors import SchemaError
-from bootstrap_assets.labels import VERSION, calibration
+from bootstrap_assets.labels import VERSION, calibration, sections
 from bootstrap_assets.labels.features import Arrays, Features
 from bootstrap_assets.labels.lessons import Lesson
-from bootstrap_assets.labels.scorers import Quality, Scorer, Scorers
+from bootstrap_assets.labels.quality import Quality
+from bootstrap_assets.labels.scorers import Scorer, Scorers
 
 statement = statements_of(__name__)
 
@@ -95,6 +96,7 @@ def _scorer(label: str, wording: str, digest: str, content: bytes, quality: Mapp
         quality=Quality(**quality),
         classes=arrays["classes"].astype(np.float32) if "classes" in arrays else None,
         usual=float(arrays["usual"][0]),
+        sections=sections.from_arrays(arrays),
     )
 
 
@@ -132,6 +134,7 @@ def _packed(scorer: Scorer) -> bytes:
         | {"usual": np.array([scorer.usual])}
         | classes
         | calibration.arrays_of(scorer.weights, scorer.reliability)
+        | sections.arrays_of(scorer.sections)
     )
 
 
