@@ -120,20 +120,23 @@ def classify_with(those: Sequence[Teacher], reading: Reading) -> dict[str, Any]:
 
 def verdicts_of(those: Sequence[Teacher], text: str, pieces: Sequence[Stretch]) -> list[Verdict]:
     """What each scorer of these teachers says of a text's pieces."""
-    english = is_english(words_of(text))
-    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces, english)]
+    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces)]
 
 
-def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch], english: bool) -> Iterator[Verdict]:
+def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch]) -> Iterator[Verdict]:
     scorers = teacher.scorers
     parts = [_scored(scorers, [text[start:end] for start, end in some]) for some in _blocks(pieces)]
     nothing = np.zeros((0, len(scorers.scorers)))
     probabilities = np.vstack([nothing, *(part[0] for part in parts)])
     entailments = np.vstack([nothing, *(part[1] for part in parts)])
-    if not english:
-        probabilities = probabilities * min(UNCERTAIN, scorers.features.share(text))
+    probabilities = probabilities * certainty(scorers, text)
     for column, scorer in enumerate(scorers.scorers):
         yield Verdict(teacher, scorer, probabilities[:, column], entailments[:, column])
+
+
+def certainty(scorers: Scorers, text: str) -> float:
+    """What probabilities of a text are multiplied by: less than 1 where it is in another language."""
+    return 1.0 if is_english(words_of(text)) else min(UNCERTAIN, scorers.features.share(text))
 
 
 def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:

@@ -17,6 +17,7 @@ from bootstrap_assets.labels import VERSION, calibration
 from bootstrap_assets.labels.features import Arrays, Features
 from bootstrap_assets.labels.lessons import Lesson
 from bootstrap_assets.labels.scorers import Quality, Scorer, Scorers
+from bootstrap_assets.sources.spec import Label, Source
 
 statement = statements_of(__name__)
 
@@ -141,6 +142,18 @@ def keep_only(connection: Connection, source: str, labels: list[str]) -> list[st
     if not labels:
         connection.execute(statement("delete_features"), {"source": source})
     return [label for [label] in rows]
+
+
+def put_into_words(connection: Connection, source: Source) -> None:
+    """Store how the labels of a source that have scorers are worded, which a query is compared with."""
+    assert source.teaching
+    parameters = {
+        "source": source.name,
+        "granularity": source.teaching.granularity.value,
+        "is_category": source.teaching.label is Label.CATEGORY,
+    }
+    connection.execute(statement("forget_wordings"), parameters)
+    connection.execute(statement("write_wordings"), parameters)
 
 
 def listing(connection: Connection) -> list[Entry]:
