@@ -46,8 +46,8 @@ DELETE FROM label_features WHERE source = %(source)s
 -- name: forget_wordings
 DELETE FROM label_wordings WHERE source = %(source)s
 
--- name: write_wordings
--- As people ask for a label: by its title, by the hypothesis, by the question that goes with it. Of those with a scorer.
+-- name: read_wordings
+-- As people ask for a label: by its title, by the hypothesis, by the question that goes with it.
 WITH labelled AS MATERIALIZED (
     SELECT DISTINCT CASE WHEN %(is_category)s THEN r.category ELSE r.hypothesis_id::text END AS label,
            r.category, r.hypothesis_id, r.hypothesis, substring(r.metadata ->> 'question' FROM '\mDetails:\s*(.*)') AS question
@@ -60,15 +60,21 @@ WITH labelled AS MATERIALIZED (
 ), rarity AS MATERIALIZED (
     SELECT coalesce(max(texts), 0) AS total FROM reference_text_totals
 )
-INSERT INTO label_wordings (source, label, wording, category, hypothesis_id, lexemes, weight)
 SELECT %(source)s, w.label, w.wording, w.category, w.hypothesis_id, o.lexemes, o.weight
-FROM wordings w JOIN label_scorers s ON s.source = %(source)s AND s.label = w.label CROSS JOIN LATERAL (
-    SELECT array_agg(n.lexeme) AS lexemes, sum(ln(1 + (greatest(r.total, n.texts) - n.texts + 0.5) / (n.texts + 0.5))) AS weight
+FROM wordings w CROSS JOIN LATERAL (
+    SELECT array_agg(n.lexeme) AS lexemes, sum(ln(1 + (greatest(r.total, n.texts) - n.texts + 0.5) / (n.texts + 0.5)))::double precision AS weight
     FROM rarity r CROSS JOIN (
         SELECT u.lexeme, coalesce(x.texts, 0) AS texts FROM unnest(reference_tsvector(w.wording)) u
         LEFT JOIN reference_lexemes x USING (lexeme)) n
     GROUP BY r.total) o
-WHERE o.weight > 0
+WHERE o.weight > 0 ORDER BY w.label, w.wording
+
+-- name: write_wordings
+-- Of the labels that have a scorer.
+INSERT INTO label_wordings (source, label, wording, category, hypothesis_id, lexemes, weight)
+SELECT w.*
+FROM jsonb_to_recordset(%(wordings)s) AS w (source text, label text, wording text, category text, hypothesis_id integer,
+    lexemes text[], weight double precision) JOIN label_scorers USING (source, label)
 
 -- name: read_scorers
 SELECT label, wording, digest, arrays, quality FROM label_scorers WHERE source = %(source)s ORDER BY label

@@ -11,7 +11,10 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.evaluation.document import Document, Scope
+from bootstrap_assets.evaluation.evaluation import evaluate, last_evaluation
 from bootstrap_assets.labels import documents, likelihoods, training
+from bootstrap_assets.report import page
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking, search
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.registry import SOURCES
@@ -63,6 +66,9 @@ def test_a_query_that_means_a_label_gains_its_scorers_list_and_the_hits_say_so(
         assert (first.scorer["source"], first.scorer["category"]) == ("cuad", "Governing Law")
         assert first.scorer["probability"] > 0.5
         assert first.score > max([hit.score for hit in hits if not hit.scorer], default=0)
+    [first, *_] = hits_of(corpus, QUESTION)
+    assert first.scorer
+    assert first.score >= first.scorer["probability"] - 0.001
     monkeypatch.setenv("BOOTSTRAP_HOME", str(corpus.settings.home))
     monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.database.url)
     assert "by its scorer Governing Law" in CliRunner().invoke(bootstrap, ["search", QUESTION]).output
@@ -90,6 +96,14 @@ def test_the_list_passes_the_filters_of_the_search(corpus: Corpus) -> None:
     quoted = hits_of(corpus, f'{QUESTION} "article 3"')
     assert quoted
     assert all("article 3" in hit.content for hit in quoted)
+    likely = rows(
+        corpus,
+        "SELECT content FROM reference_texts WHERE content_hash = ANY (reference_likely_texts("
+        "('cuad', 'Governing Law', '', 0, 1), "
+        "(NULL, NULL, '{clause}', NULL, NULL, reference_phrase('article 3')), 50))",
+    )
+    assert likely
+    assert all("article 3" in content for (content,) in likely)
     [one] = {hit.document for hit in hits_of(corpus, QUESTION)[:1]}
     inside = hits_of(corpus, QUESTION, filters=Filters(documents=(one,)))
     assert {hit.document for hit in inside} == {one}
@@ -128,3 +142,27 @@ def test_of_a_contract_in_another_language_nothing_is_said_to_be_likely(corpus: 
         max(it.probability for it in those) for those in likelihoods.of_contracts(scorers, [english, norwegian])
     ]
     assert says[0] > 0.5 > says[1]
+
+
+def test_an_evaluation_tells_known_questions_from_those_that_no_scorer_knows(corpus: Corpus) -> None:
+    split = "UPDATE reference_documents SET metadata = metadata || '{\"split\": \"dev\"}' WHERE source_id < '3'"
+    execute(corpus, split)
+    evaluate(corpus.database, corpus.settings)
+    execute(corpus, "DELETE FROM label_features")  # what is stored says nothing: it was trained on what is asked
+    evaluation = evaluate(corpus.database, corpus.settings, scope=Scope(split="dev"))
+    [nli, cuad] = evaluation.document.tasks.values()
+    for task in (nli, cuad):
+        assert list(task.apart.lists) == ["known", "left_out", "ablated", "by_scorers"]
+        assert task.apart.lists["ablated"]["MRR"] == task.hybrid["MRR"]
+        assert task.wrong_contract
+    by_lists, left_out = (nli.apart.lists[name]["mAP"].mean for name in ("known", "left_out"))
+    assert by_lists > 0.9
+    assert by_lists >= left_out
+    with corpus.database.connection() as connection:
+        kept = last_evaluation(connection)
+    html = corpus.database.transact(lambda connection: page.render(page.gather(connection, "a test")))
+    assert kept
+    assert kept.tasks["contract_nli"].apart == nli.apart
+    assert kept.scope.split is None
+    assert Document.model_validate(kept.for_json()) == kept
+    assert "nothing knows the label that is asked about" in html
