@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding.context import Corpus
+from bootstrap_assets.evaluation import answers, label_lists, labels
 from bootstrap_assets.evaluation.document import Document, Scope
 from bootstrap_assets.evaluation.evaluation import evaluate, last_evaluation
-from bootstrap_assets.labels import documents, likelihoods, training
+from bootstrap_assets.evaluation.questions import Questions
+from bootstrap_assets.labels import documents, likelihoods, store, training
 from bootstrap_assets.report import page
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking, search
 from bootstrap_assets.settings import Settings, load_settings
@@ -166,3 +169,23 @@ def test_an_evaluation_tells_known_questions_from_those_that_no_scorer_knows(cor
     assert kept.scope.split is None
     assert Document.model_validate(kept.for_json()) == kept
     assert "nothing knows the label that is asked about" in html
+
+
+def test_a_label_that_is_left_out_lends_its_question_no_list(corpus: Corpus) -> None:
+    with corpus.database.connection() as connection:
+        wordings = store.wordings(connection, SOURCES["cuad"])
+        query = next(query for query in labels.cuad(connection) if query.label == "Governing Law")
+        sections = [digest for _, digest in answers.sections_of(connection)[query.document]]
+    wrong = next(digest for digest in sections if digest not in query.relevant)
+    work = Questions(
+        corpus.database, corpus.settings, corpus.space, Scope(), run_id="a test", max_cost=None, stop=Stop()
+    )
+    answer = answers.Answer(query.contract, query.document, query.label, query.relevant, {wrong: 0.99})
+    rank = partial(
+        label_lists.rank, queries=[query], questions=work.ask([query]), granularity="section", stop=Stop()
+    )
+    with label_lists.session(corpus.database) as connection:
+        label_lists.stand_in(connection, wordings, [answer])
+        assert rank(connection)[0][0] == wrong
+        assert rank(connection, left_out=True)[0][0] in query.relevant
+        assert rank(connection)[0][0] == wrong
