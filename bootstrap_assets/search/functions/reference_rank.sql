@@ -91,7 +91,7 @@ BEGIN
         SELECT s.* FROM reference_text_scores(words, weights, (SELECT hashes FROM all_of)) s
         WHERE words IS NOT NULL
     ), likelihood AS MATERIALIZED (
-        SELECT l.* FROM reference_likelihoods(topic, (SELECT hashes FROM all_of)) l WHERE (topic).label IS NOT NULL
+        SELECT l.* FROM reference_likelihoods(topic, (SELECT array_agg(o.content_hash) FROM places o)) l WHERE (topic).label IS NOT NULL
     ), scored AS (
         SELECT p.content_hash, max(v.score + context * coalesce(vs.score, v.score)) / (1 + context) AS vector_score,
                -- A label adds to what the text lacks: never more than 1 together.
@@ -103,7 +103,7 @@ BEGIN
         GROUP BY p.content_hash
     ), ranked AS (
         SELECT s.content_hash, s.vector_score, nullif(s.text_score, 0) AS text_score, s.probability,
-               row_number() OVER (ORDER BY s.probability DESC NULLS LAST, s.content_hash) AS probability_rank,
+               rank() OVER (ORDER BY s.probability DESC NULLS LAST) AS probability_rank,
                row_number() OVER (ORDER BY s.vector_score DESC NULLS LAST, s.content_hash) AS vector_rank,
                row_number() OVER (ORDER BY s.text_score DESC, s.content_hash) AS text_rank
         FROM scored s WHERE s.vector_score IS NOT NULL OR s.text_score > 0 OR s.probability > 0
