@@ -124,6 +124,17 @@ def test_what_scorers_have_read_is_not_read_again_and_what_changed_is(corpus: Co
     assert rows(corpus, "SELECT count(*), count(DISTINCT scorers) FROM label_readings") == [(documents_there, 1)]
 
 
+def test_a_label_that_was_renamed_is_asked_for_by_its_name_as_soon_as_scorers_are_trained(corpus: Corpus) -> None:
+    def categories(query: str) -> set[str]:
+        return {hit.scorer["category"] for hit in hits_of(corpus, query, mode=Mode.TEXT) if hit.scorer}
+
+    execute(corpus, "UPDATE reference_records SET category = 'Forum' WHERE category = 'Governing Law'")
+    assert (categories("governing law"), categories("forum")) == ({"Governing Law"}, set())
+    training.train_all(corpus.database, SOURCES.values())
+    assert categories("forum") == {"Forum"}
+    assert rows(corpus, "SELECT count(*) FROM label_likelihoods WHERE label = 'Governing Law'") == [(0,)]
+
+
 def test_a_tenants_document_is_listed_for_the_tenant_and_goes_with_it(corpus: Corpus) -> None:
     add_tenant(corpus, "acme")
     put(corpus, "acme", "contract.txt", CONTRACT.encode())
