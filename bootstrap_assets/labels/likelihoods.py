@@ -5,6 +5,7 @@ change, and the same call does what is left. Texts that are unlikely to have any
 tenants are read by documents.py, which writes here too.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from bootstrap_assets.database.connection import Connection, Database
 from bootstrap_assets.database.statements import statements_of
-from bootstrap_assets.errors import StoppedError
+from bootstrap_assets.errors import MissingExtraError, SchemaError, StoppedError
 from bootstrap_assets.labels import store
 from bootstrap_assets.labels.classification import Verdict, certainty
 from bootstrap_assets.labels.lessons import Contract, contract_of
@@ -25,6 +26,8 @@ from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
 
 statement = statements_of(__name__)
+
+_log = logging.getLogger(__name__)
 
 LEAST = 0.05
 """Probability from which on a text is listed: about one label for each. From .02 on, a search is no better."""
@@ -50,6 +53,20 @@ class _Work:
     document: UUID
     scorers: str
     records: int
+
+
+def read_new(database: Database, stop: Stop) -> int:
+    """`read_all` after a load, where there are scorers; returns how many documents were read.
+
+    Without the extra `labels`, or where scorers are of another version, texts wait: a load does not fail for it.
+    """
+    if not database.transact(lambda connection: connection.execute(statement("has_scorers")).rowcount):
+        return 0
+    try:
+        return read_all(database, stop)
+    except (MissingExtraError, SchemaError) as error:
+        _log.warning("texts wait for what scorers say of them: %s", error)
+        return 0
 
 
 def read_all(database: Database, stop: Stop) -> int:

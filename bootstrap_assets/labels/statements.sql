@@ -107,6 +107,9 @@ SELECT document FROM document_extractions WHERE document_id = %(document)s AND v
 SELECT FROM document_extractions e JOIN reference_documents d ON d.id = e.document_id
 WHERE e.document_id = %(document)s AND e.version = %(version)s FOR SHARE OF e, d
 
+-- name: has_scorers
+SELECT FROM label_scorers LIMIT 1
+
 -- name: documents_to_weigh
 -- Documents of the reference corpus that the scorers of today have not read for the search, with the records that they have.
 WITH trained AS (

@@ -119,6 +119,12 @@ def test_what_scorers_have_read_is_not_read_again_and_what_changed_is(corpus: Co
         corpus, "DELETE FROM reference_records WHERE source_id = (SELECT min(source_id) FROM reference_records)"
     )
     assert likelihoods.read_all(corpus.database, Stop()) == 1
+    execute(
+        corpus,
+        "DELETE FROM label_readings WHERE document_id = (SELECT min(document_id::text)::uuid FROM label_readings)",
+    )
+    pipeline.build_index(corpus)
+    assert likelihoods.read_all(corpus.database, Stop()) == 0
     [(documents_there,)] = rows(corpus, "SELECT count(*) FROM reference_documents")
     training.train_all(corpus.database, SOURCES.values(), force=True)
     assert rows(corpus, "SELECT count(*), count(DISTINCT scorers) FROM label_readings") == [(documents_there, 1)]
