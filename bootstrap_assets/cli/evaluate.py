@@ -20,6 +20,7 @@ from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, measure
 from bootstrap_assets.evaluation.intervals import Interval
 from bootstrap_assets.evaluation.questions import CUAD, NLI
 from bootstrap_assets.evaluation.scores_of_tasks import PartScores, TaskScores
+from bootstrap_assets.evaluation.verdict import NAMES
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli.source import SPLITS
 
@@ -131,7 +132,7 @@ def _print_known(document: Document) -> None:
         if task.wrong_contract:
             share = task.wrong_contract.share
             out.print(
-                f"{TITLES[name]}: asked of the whole corpus with the contract's title, {share.mean:.0%} of the "
+                f"{NAMES[name]}, asked of the whole corpus with the contract's title, {share.mean:.0%} of the "
                 f"first 10 hits are from another contract ({share.low:.0%} to {share.high:.0%}).\n",
                 soft_wrap=True,
             )
@@ -188,7 +189,7 @@ def _print_baseline(evaluation: Evaluation) -> None:
     if comparison.accepted:
         message += " These scores are the baseline from now on."
     if not evaluation.scope.whole:
-        message += " A part is not kept."
+        message += " A part is not kept, but for what is apart." if evaluation.apart else " A part is not kept."
     out.print(escape(message), soft_wrap=True)
     out.print(f"[dim]{evaluation.seconds:.0f} s, {evaluation.embedded:,} texts embedded for it[/]")
     out.print(f"[bold]{escape(evaluation.document.verdict)}[/]", soft_wrap=True)

@@ -134,7 +134,7 @@ def write(
     parameters = {"document": document, "scorers": scorers, "records": records}
     connection.execute(statement("forget_reading"), parameters)
     if not connection.execute(statement("write_reading"), parameters).rowcount:
-        return  # removed meanwhile
+        return  # removed, or read by another, meanwhile
     columns = {
         "sources": [it.source for it in likely],
         "labels": [it.label for it in likely],

@@ -116,7 +116,7 @@ WITH trained AS (
     SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
     FROM label_scorers
 ), stored AS (
-    SELECT r.document_id, bit_xor(hashtextextended(concat_ws(':', r.content_hash, r.char_start, r.char_end), 0)) AS records
+    SELECT r.document_id, bit_xor(hashtextextended(concat_ws(':', encode(r.content_hash, 'hex'), r.char_start, r.char_end), 0)) AS records
     FROM reference_records r WHERE r.tenant_id IS NULL GROUP BY 1)
 SELECT s.document_id, t.scorers, s.records
 FROM trained t CROSS JOIN stored s LEFT JOIN label_readings g USING (document_id)
@@ -132,8 +132,10 @@ FROM reference_documents d WHERE d.id = ANY (%(documents)s) ORDER BY d.id
 DELETE FROM label_readings WHERE document_id = %(document)s
 
 -- name: write_reading
+-- Nothing where the document was removed, or another has read it meanwhile.
 INSERT INTO label_readings (document_id, scorers, records)
 SELECT d.id, %(scorers)s, %(records)s FROM reference_documents d WHERE d.id = %(document)s FOR KEY SHARE
+ON CONFLICT (document_id) DO NOTHING
 
 -- name: write_likelihoods
 -- Of each piece that may have a label the texts that share half of it, or of themselves, with it: the likeliest counts.

@@ -59,7 +59,8 @@ WITH features AS (
     SELECT document_id, '' FROM document_states WHERE tenant_id = %(tenant)s
 )
 INSERT INTO label_likelihoods (content_hash, source, label, document_id, pile, probability)
-SELECT DISTINCT r.content_hash, 'cuad', 'Cap On Liability', r.document_id, r.tenant_id, 0.9
+SELECT DISTINCT r.content_hash, 'cuad', 'Cap On Liability', r.document_id, r.tenant_id,
+    CASE r.tenant_id WHEN 'other' THEN 0.99 ELSE 0.9 END
 FROM reference_records r WHERE r.tenant_id = %(tenant)s"""
 """A list that a search for a cap of liability gains, with the texts of a tenant."""
 
@@ -174,12 +175,13 @@ def test_the_traces_are_there_for_whoever_may_see_them(sealed: Corpus) -> None:
 def test_a_query_that_means_a_label_finds_what_scorers_say_of_the_askers_own_texts_alone(sealed: Corpus) -> None:
     search = """SELECT content, scorer ->> 'category', (scorer ->> 'probability')::float
         FROM search_reference('liability cap', NULL, 50, fold => false) s WHERE scorer IS NOT NULL"""
-    for tenant, own, other in (("asker", OWN, SECRET), ("other", SECRET, OWN)):
+    for tenant, own, other, probability in (("asker", OWN, SECRET, 0.9), ("other", SECRET, OWN, 0.99)):
         with reader(sealed, tenant) as connection:
             hits = connection.execute(search.encode()).fetchall()
         assert any(own in content for content, _, _ in hits)
         assert not any(other in content for content, _, _ in hits)
-        assert {hit[1:] for hit in hits} == {("Cap On Liability", 0.9)}
+        assert any("what party 0 must do" in content for content, _, _ in hits)  # which both have
+        assert {hit[1:] for hit in hits} == {("Cap On Liability", probability)}
     with reader(sealed, None) as connection:
         assert connection.execute(search.encode()).fetchall() == []
 
