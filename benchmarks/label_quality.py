@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bootstrap_assets.database.connection import Connection, Database, existing_database_url
-from bootstrap_assets.evaluation.known import sections_of
+from bootstrap_assets.evaluation.answers import sections_of
 from bootstrap_assets.labels import lessons
 from bootstrap_assets.labels.lessons import Lesson
 from bootstrap_assets.labels.quality import average_precision

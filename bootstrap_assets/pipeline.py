@@ -26,6 +26,7 @@ from bootstrap_assets.embedding.providers.protocol import Fitting
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import StoppedError
+from bootstrap_assets.labels import likelihoods
 from bootstrap_assets.operations import progress, retention
 from bootstrap_assets.operations.heartbeat import beating
 from bootstrap_assets.operations.progress import Tally
@@ -208,7 +209,7 @@ def retry_failures(
 
 
 def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
-    """Build or keep the index of the space; prune what is old.
+    """Build or keep the index of the space; prune what is old; have scorers, if any, read what is new.
 
     The first space of a corpus is searched from then on. Beside one that is searched it becomes `ready` where it
     covers the corpus, and waits for `bootstrap spaces promote`.
@@ -216,6 +217,7 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     _fit(corpus)
     result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
+    likelihoods.read_new(corpus.database, corpus.stop)
     return result
 
 

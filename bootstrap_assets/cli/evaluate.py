@@ -15,10 +15,12 @@ from bootstrap_assets.database.connection import Database, existing_database_url
 from bootstrap_assets.embedding import context
 from bootstrap_assets.evaluation.baseline import FEWEST
 from bootstrap_assets.evaluation.comparison import Comparison
-from bootstrap_assets.evaluation.document import Document, PartScores, Scope, TaskScores
+from bootstrap_assets.evaluation.document import Document, Scope
 from bootstrap_assets.evaluation.evaluation import Evaluation, evaluate, measured_on
 from bootstrap_assets.evaluation.intervals import Interval
 from bootstrap_assets.evaluation.questions import CUAD, NLI
+from bootstrap_assets.evaluation.scores_of_tasks import PartScores, TaskScores
+from bootstrap_assets.evaluation.verdict import NAMES
 from bootstrap_assets.settings import Settings
 from bootstrap_assets.sources.contract_nli.source import SPLITS
 
@@ -39,6 +41,12 @@ DIFFERENCES = {
     "vector": "hybrid minus vectors",
     "text": "hybrid minus words",
     "text_widened": "hybrid minus its words",
+}
+APART = {
+    "known": "with the lists of scorers",
+    "left_out": "its own label left out",
+    "ablated": "without any list",
+    "by_scorers": "the scorers alone",
 }
 OVER_ALL = "ContractNLI, over all contracts together: not judged where contracts came or went since the baseline"
 
@@ -106,21 +114,28 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def _print_known(document: Document) -> None:
     """What the scorers of labels give, where they were measured."""
-    nli, cuad = document.contract_nli, document.cuad
-    lists = {
-        "ContractNLI, the other splits having taught": nli.by_scorers if nli else None,
-        "ContractNLI, hypotheses that nothing taught": nli.left_out if nli else None,
-        "CUAD, the other fifths of contracts having taught": cuad.by_scorers if cuad else None,
-    }
-    scores = {name: by for name, by in lists.items() if by}
-    if scores:
-        metrics = list(next(iter(scores.values())))
-        out.print("[bold]What the labels know: the same questions, ranked by scorers that they taught[/]")
-        rows = table("", *metrics)
-        for name, by in scores.items():
-            rows.add_row(name, *(_interval(by[metric], ".3f") for metric in metrics if metric in by))
-        print_table(rows)
-        out.print()
+    for name, task in document.tasks.items():
+        lists = task.apart.lists
+        if lists:
+            metrics = list(lists["known"])
+            out.print(f"[bold]{TITLES[name]}, by what knows a question[/]")
+            rows = table("", *metrics)
+            for which, scores in lists.items():
+                rows.add_row(APART[which], *(_interval(scores[metric], ".3f") for metric in metrics))
+            for which, by in task.apart.differences.items():
+                rows.add_row(
+                    f"{APART[which]} minus without", *(_interval(by[metric], "+.3f") for metric in metrics)
+                )
+            print_table(rows)
+            out.print()
+    for name, task in document.tasks.items():
+        if task.wrong_contract:
+            share = task.wrong_contract.share
+            out.print(
+                f"{NAMES[name]}, asked of the whole corpus with the contract's title, {share.mean:.0%} of the "
+                f"first 10 hits are from another contract ({share.low:.0%} to {share.high:.0%}).\n",
+                soft_wrap=True,
+            )
 
 
 def _print_corpus(task: TaskScores, origin: str | None) -> None:
@@ -174,7 +189,7 @@ def _print_baseline(evaluation: Evaluation) -> None:
     if comparison.accepted:
         message += " These scores are the baseline from now on."
     if not evaluation.scope.whole:
-        message += " A part is not kept."
+        message += " A part is not kept, but for what is apart." if evaluation.apart else " A part is not kept."
     out.print(escape(message), soft_wrap=True)
     out.print(f"[dim]{evaluation.seconds:.0f} s, {evaluation.embedded:,} texts embedded for it[/]")
     out.print(f"[bold]{escape(evaluation.document.verdict)}[/]", soft_wrap=True)

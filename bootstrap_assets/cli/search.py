@@ -2,8 +2,10 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -135,9 +137,15 @@ def search(
         out.print(escape(hint), soft_wrap=True)
 
 
+def _by_scorer(scorer: Mapping[str, Any]) -> str:
+    label = scorer["category"] or f"hypothesis {scorer['hypothesis_id']}"
+    return f"by its scorer {label}, {scorer['probability']:.0%} sure"
+
+
 def _print(hit: Hit, part: str | None) -> None:
     label = hit.nli_label and f"{hit.nli_label}, hypothesis {hit.hypothesis_id}"
     about = [SAMPLE if hit.invented else None, hit.granularity, hit.section_path, hit.category, label]
+    about += [_by_scorer(hit.scorer)] if hit.scorer else []
     weak = "  [yellow]weak match[/]" if hit.weak else ""
     out.print(
         f"[bold]{hit.rank}. {escape(hit.document)}[/]  [dim]{hit.source} · "

@@ -15,6 +15,7 @@ _NEW = (
     *("repository_snapshots", "repository_symbols", "index_jobs"),
     *("reference_text_words", "reference_postings", "reference_segments"),
     *("document_labels", "label_baseline", "label_features", "label_scorers", "embedding_lanes"),
+    *("label_wordings", "label_readings", "label_likelihoods"),
 )
 """Tables that versions before 0103 did not all make."""
 

@@ -10,35 +10,21 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.evaluation.intervals import Interval
-from bootstrap_assets.evaluation.metrics import METRICS
+from bootstrap_assets.evaluation.scores_of_tasks import CuadScores, Form, NliScores, Share, without_none
 
 VERSION = 2
 """Of the document's form; a document that names none is read as one of this version."""
 
-Scores = Mapping[str, Interval]
-"""A mean with its interval, by metric."""
-
-Share = Annotated[float, AfterValidator(lambda share: round(share, 4))]
 Milliseconds = Annotated[float, AfterValidator(lambda time: round(time, 3))]
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"))]
-
-
-class Form(BaseModel):
-    """A part of the document. Whatever else a document holds is not read."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class Scope:
 
     @property
     def whole(self) -> bool:
-        """Whether it is all. A part is compared with the baseline, and kept nowhere."""
+        """Whether it is all. A part is compared with the baseline; only `Apart` is kept of it."""
         return self.limit is None and self.split is None
 
 
@@ -69,135 +55,6 @@ class WholeSearches(Form):
 
     questions: int = Field(validation_alias="asked", serialization_alias="asked")
     differ: int
-
-
-class ListScores(Form):
-    """Scores of the four lists that are compared (evaluation/ranking.py), over `queries` questions."""
-
-    vector: Scores
-    text: Scores
-    text_widened: Scores
-    hybrid: Scores
-    queries: int
-
-    @property
-    def lists(self) -> dict[str, Scores]:
-        """The scores by list."""
-        return {
-            "vector": self.vector,
-            "text": self.text,
-            "text_widened": self.text_widened,
-            "hybrid": self.hybrid,
-        }
-
-    @property
-    def metrics(self) -> list[str]:
-        """The metrics there are scores by."""
-        return [metric for metric in METRICS if metric in self.hybrid]
-
-
-class TaskScores(ListScores):
-    """Scores over questions about `contracts` contracts, and how much better the hybrid is than each list."""
-
-    contracts: int
-    hybrid_minus_text: Scores
-    hybrid_minus_vector: Scores
-    hybrid_minus_text_widened: Scores
-
-    @property
-    def differences(self) -> dict[str, Scores]:
-        """By how much the hybrid is better, question by question, by the list that it is compared with."""
-        return {
-            "vector": self.hybrid_minus_vector,
-            "text": self.hybrid_minus_text,
-            "text_widened": self.hybrid_minus_text_widened,
-        }
-
-
-class PartScores(Form):
-    """The hybrid's mean scores by metric over a label's questions. In JSON they stand beside the rest."""
-
-    queries: int
-    scores: Mapping[str, Share]
-
-    @property
-    def name(self) -> str:
-        """The label for people."""
-        raise NotImplementedError
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, row: Any) -> Any:
-        if not isinstance(row, Mapping) or "scores" in row:
-            return row
-        return {**row, "scores": {metric: row[metric] for metric in METRICS if metric in row}}
-
-    @model_serializer(mode="wrap")
-    def _spread(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        row: dict[str, Any] = handler(self)
-        scores = row.pop("scores")
-        return {**row, **scores}
-
-
-class HypothesisScores(PartScores):
-    """Of a hypothesis of ContractNLI."""
-
-    hypothesis_id: int
-    hypothesis: str
-
-    @property
-    def name(self) -> str:
-        """The hypothesis."""
-        return self.hypothesis
-
-
-class CategoryScores(PartScores):
-    """Of a category of CUAD."""
-
-    category: str
-
-    @property
-    def name(self) -> str:
-        """The category."""
-        return self.category
-
-
-class NliScores(TaskScores):
-    """ContractNLI; `corpus`: over all contracts together, None where that was not asked.
-
-    Of one split `known` has the scores of scorers that the others taught, `left_out` those that no scorer knows.
-    """
-
-    by_split: Mapping[str, ListScores]
-    by_hypothesis: tuple[HypothesisScores, ...]
-    corpus: TaskScores | None = None
-    by_scorers: Scores | None = Field(None, validation_alias="known", serialization_alias="known")
-    left_out: Scores | None = None
-
-    @property
-    def parts(self) -> tuple[HypothesisScores, ...]:
-        """By label, the worst first."""
-        return self.by_hypothesis
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_none(handler(self))
-
-
-class CuadScores(TaskScores):
-    """CUAD; `known`: the scores of scorers, each contract ranked by what other fifths taught."""
-
-    by_category: tuple[CategoryScores, ...]
-    by_scorers: Scores | None = Field(None, validation_alias="known", serialization_alias="known")
-
-    @property
-    def parts(self) -> tuple[CategoryScores, ...]:
-        """By label, the worst first."""
-        return self.by_category
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_none(handler(self))
 
 
 class FallOfScore(Form):
@@ -271,7 +128,7 @@ class Document(Form):
 
     def for_json(self) -> dict[str, Any]:
         """As it is stored and printed; a data set that was not asked about is absent."""
-        return _without_none(self.model_dump(mode="json", by_alias=True))
+        return without_none(self.model_dump(mode="json", by_alias=True))
 
 
 def document_of(quality: Any) -> Document | None:
@@ -294,7 +151,3 @@ def document_of(quality: Any) -> Document | None:
         f"the last evaluation is kept in a form that is not read here ({reason}): "
         "`bootstrap evaluate` measures it anew"
     )
-
-
-def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

@@ -6,7 +6,8 @@
     cuad            category -> clauses, among a contract's sections        evaluation/labels.py
 
 What ranks is the search's own SQL functions (evaluation/ranking.py), and some questions are asked of the whole
-`search_reference`. Only the search of labels is not measured: they are the answers.
+`search_reference`. Only the search of labels is not measured: they are the answers;
+what scorers know of contracts that they never saw is (evaluation/known.py).
 """
 
 import time
@@ -27,22 +28,21 @@ from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.evaluation import baseline as baselines
 from bootstrap_assets.evaluation.ann import QUERIES, TARGET_RECALL, Curve, curve
 from bootstrap_assets.evaluation.comparison import Comparison, compare
-from bootstrap_assets.evaluation.document import (
+from bootstrap_assets.evaluation.document import Document, Scope, WholeSearches, document_of
+from bootstrap_assets.evaluation.known import measure_known
+from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions
+from bootstrap_assets.evaluation.scores_of_tasks import (
+    Apart,
     CategoryScores,
     CuadScores,
-    Document,
     HypothesisScores,
     NliScores,
-    Scope,
-    Scores,
     TaskScores,
-    WholeSearches,
-    document_of,
+    WrongContract,
 )
-from bootstrap_assets.evaluation.known import METRICS, Known, measure_known
-from bootstrap_assets.evaluation.questions import CUAD, NLI, Questions
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
+from bootstrap_assets.evaluation.wrong_contract import wrong_contracts
 from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.search import promotion
 from bootstrap_assets.settings import Settings
@@ -67,7 +67,8 @@ class Evaluation:
     whole_searches: WholeSearches
     tasks: Mapping[str, Task]
     corpus: Task | None
-    scorers: Known
+    apart: Mapping[str, Apart]
+    wrong_contract: Mapping[str, WrongContract]
     hypotheses: Mapping[str, str]
     comparison: Comparison
     left_out: tuple[str, ...]
@@ -141,15 +142,9 @@ class Evaluation:
                 for row in task.labels()
             ),
             corpus=self._corpus(task),
-            by_scorers=self.scorers.contract_nli,
-            left_out=self._left_out(task),
+            apart=self.apart.get(NLI, Apart()),
+            wrong_contract=self.wrong_contract.get(NLI),
         )
-
-    def _left_out(self, task: Task) -> Scores | None:
-        """What a hypothesis gets that no scorer knows: the hybrid's list, whose search knows no labels."""
-        if self.scorers.contract_nli is None:
-            return None
-        return {metric: mean.rounded() for metric, mean in task.means("hybrid").items() if metric in METRICS}
 
     def _corpus(self, task: Task) -> TaskScores | None:
         """Over all contracts together; those contracts are counted, as its questions have none."""
@@ -165,7 +160,12 @@ class Evaluation:
         rows = (
             CategoryScores(queries=row.queries, scores=row.scores, category=row.label) for row in task.labels()
         )
-        return CuadScores(**dict(task.scores_of_task()), by_category=tuple(rows), by_scorers=self.scorers.cuad)
+        return CuadScores(
+            **dict(task.scores_of_task()),
+            by_category=tuple(rows),
+            apart=self.apart.get(CUAD, Apart()),
+            wrong_contract=self.wrong_contract.get(CUAD),
+        )
 
 
 def evaluate(
@@ -213,7 +213,8 @@ def evaluate(
         whole_searches=work.whole_searches(),
         tasks=tasks,
         corpus=corpus,
-        scorers=_scorers(database, scope, stop),
+        apart=_apart(database, work, tasks, scope, stop),
+        wrong_contract=wrong_contracts(database, work, tasks, stop),
         hypotheses=hypotheses,
         comparison=comparison,
         left_out=tuple(
@@ -225,13 +226,21 @@ def evaluate(
     )
     if scope.whole:
         work.forget_others()
-        parameters = {
-            "id": work.space.id,
-            "quality": Jsonb(evaluation.document.for_json()),
-            "tasks": [NLI, CUAD],
-        }
-        database.transact(lambda connection: connection.execute(statement("keep_quality"), parameters))
+    database.transact(partial(_keep, evaluation=evaluation, space=work.space))
     return evaluation
+
+
+def _keep(connection: Connection, *, evaluation: Evaluation, space: Space) -> None:
+    """Of an evaluation of one split what it says of known questions, beside the last one of everything."""
+    apart = {
+        name: it.model_dump(mode="json", by_alias=True, exclude_none=True) for name, it in evaluation.apart.items()
+    }
+    parameters = {"id": space.id, "apart": Jsonb(apart), "corpus": evaluation.version, "tasks": [NLI, CUAD]}
+    if evaluation.scope.whole:
+        quality = Jsonb(evaluation.document.for_json())
+        connection.execute(statement("keep_quality"), parameters | {"quality": quality})
+    elif apart:
+        connection.execute(statement("keep_apart"), parameters)
 
 
 def last_evaluation(connection: Connection, space: Space | None = None) -> Document | None:
@@ -257,13 +266,15 @@ def measured_on(invented: Mapping[str, str]) -> str:
     return f"Measured on what is no real contract ({origins}): it shows that the search runs, not how good it is."
 
 
-def _scorers(database: Database, scope: Scope, stop: Stop) -> Known:
-    """Known questions, where one whole split is evaluated: the others teach them."""
+def _apart(
+    database: Database, work: Questions, tasks: Mapping[str, Task], scope: Scope, stop: Stop
+) -> dict[str, Apart]:
+    """Questions by what knows them, where one whole split is evaluated: the others teach."""
     if scope.split is None or scope.limit is not None:
-        return Known()
+        return {}
     with needs_extra("labels", "an evaluation of one split, which trains scorers on the others,"):
         import sklearn  # noqa: F401
-    return database.transact(partial(measure_known, split=scope.split, stop=stop))
+    return measure_known(database, work, tasks, scope.split, stop)
 
 
 def _space(database: Database, number: int | None) -> tuple[bool, Space]:

@@ -79,6 +79,11 @@ class Questions:
         """How many texts had to be embedded."""
         return sum(self._embedded)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the space's model embeds a question for nothing."""
+        return self._loose(InputType.QUERY).corpus.embedder.model.is_free
+
     def tasks(self) -> tuple[dict[str, Task], Task | None, dict[str, str]]:
         """The tasks there are labels for, ContractNLI over all contracts, and the wording of its hypotheses."""
         with ThreadPoolExecutor(2, thread_name_prefix="evaluate") as pool:  # it is the server that works
@@ -99,7 +104,7 @@ class Questions:
         documents = {query.document for query in queries}
         spans = [span for span in spans if span.document in documents]
         together = labels.over_all([query for query in every if query.document in documents])
-        questions = self._ask([*queries, *together])
+        questions = self.ask([*queries, *together])
         self._spans = {span.content for span in spans}
         self._embedded.append(self._loose(InputType.DOCUMENT).embed(self._spans))
         ranked = partial(rank, questions=questions, granularity="span", stop=self._stop)
@@ -113,14 +118,14 @@ class Questions:
         queries = labels.some(self._database.transact(labels.cuad), self._scope.limit)
         if not queries:
             return None
-        questions = self._ask(queries)
+        questions = self.ask(queries)
         with self._database.connection() as connection:
             ranked = rank(
                 connection, queries, questions, granularity="section", stop=self._stop, space=self.space.id
             )
         return score(CUAD_METRICS, queries, ranked)
 
-    def _ask(self, queries: Sequence[Query]) -> dict[str, Question]:
+    def ask(self, queries: Sequence[Query]) -> dict[str, Question]:
         """What the search makes of each text, on the corpus as it is."""
         texts = [text for text in dict.fromkeys(query.text for query in queries) if text not in self._questions]
         vectors = self._paid_once(texts)
@@ -149,7 +154,7 @@ class Questions:
     def _paid_once(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Vectors of questions, where they cost: those of a free model follow the corpus, and are made anew."""
         questions = self._loose(InputType.QUERY)
-        if questions.corpus.embedder.model.is_free:
+        if self.is_free:
             return {}
         self._embedded.append(questions.embed(texts))
         return questions.vectors(texts)

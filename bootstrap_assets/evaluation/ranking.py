@@ -89,6 +89,23 @@ def rank(
     return lists
 
 
+def hybrid(
+    connection: Connection,
+    queries: Sequence[Query],
+    texts: Sequence[str],
+    *,
+    granularity: str,
+    stop: Stop,
+    space: int | None = None,
+    within: bool = True,
+    depth: int = DEPTH,
+) -> list[list[bytes]]:
+    """What the search gives alone, each query as it is searched for (`texts`: values of the SQL type)."""
+    documents = [query.document if within else None for query in queries]
+    rows = _rows(connection, space, documents, granularity, depth, stop, texts)
+    return [[row.text for row in some] for some in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     text: bytes

@@ -32,6 +32,11 @@ GROUP BY document_id, hypothesis_id, coalesce(hypothesis, category) ORDER BY doc
 SELECT document_id, content_hash, char_start, char_end FROM reference_records
 WHERE source = 'cuad' AND granularity = 'section' AND char_start IS NOT NULL ORDER BY document_id, char_start
 
+-- name: titled_sections
+SELECT d.source_id, d.title, coalesce(array_agg(r.content_hash) FILTER (WHERE r.granularity = 'section'), '{}')
+FROM reference_documents d JOIN reference_records r ON r.document_id = d.id
+WHERE d.id = ANY (%(documents)s) GROUP BY d.id
+
 -- name: temporary_first
 -- It is the rule, but a hardened server may name pg_temp last.
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
@@ -77,6 +82,35 @@ CREATE TEMP TABLE pg_temp.evaluation_space AS SELECT * FROM embedding_spaces WHE
 UPDATE pg_temp.evaluation_space SET state = 'active';
 ALTER TABLE pg_temp.evaluation_space RENAME TO embedding_spaces;
 ANALYZE pg_temp.reference_text_words, pg_temp.reference_texts, pg_temp.reference_records, pg_temp.reference_vectors
+
+-- name: shadow_wordings
+CREATE TEMP TABLE pg_temp.evaluation_wordings (LIKE label_wordings INCLUDING INDEXES);
+CREATE TEMP TABLE pg_temp.evaluation_likelihoods (LIKE label_likelihoods INCLUDING INDEXES);
+ALTER TABLE pg_temp.evaluation_wordings RENAME TO label_wordings;
+ALTER TABLE pg_temp.evaluation_likelihoods RENAME TO label_likelihoods
+
+-- name: fill_wordings
+INSERT INTO pg_temp.label_wordings (source, label, wording, category, hypothesis_id, lexemes, weight)
+SELECT * FROM jsonb_to_recordset(%(wordings)s) AS w (source text, label text, wording text, category text, hypothesis_id integer,
+    lexemes text[], weight double precision)
+
+-- name: fill_likelihoods
+INSERT INTO pg_temp.label_likelihoods (content_hash, source, label, document_id, pile, probability)
+SELECT DISTINCT ON (n.content_hash, n.label, n.document) n.content_hash, %(source)s, n.label, n.document, '', n.likelihood
+FROM unnest(%(hashes)s::bytea[], %(labels)s::text[], %(documents)s::uuid[], %(likelihoods)s::real[])
+     n (content_hash, label, document, likelihood)
+
+-- name: leave_out
+DELETE FROM pg_temp.label_wordings WHERE label = %(label)s
+
+-- name: questions_with_labels
+-- What search functions make of questions, with the label that each means, of those of this session.
+SELECT (ROW ((w.question).words, (w.question).weights, (w.question).embedding,
+             reference_label_of((p.question).words, (p.question).weights))::reference_question)::text
+FROM unnest(%(plain)s::text[], %(widened)s::text[]) WITH ORDINALITY q (plain, widened, place)
+CROSS JOIN LATERAL (SELECT q.plain::reference_question AS question) p
+CROSS JOIN LATERAL (SELECT q.widened::reference_question AS question) w
+ORDER BY q.place
 
 -- name: questions
 -- A query as it is searched for, without feedback and with the search's own.
@@ -125,6 +159,13 @@ ON CONFLICT (one) DO UPDATE SET
 
 -- name: keep_quality
 UPDATE embedding_spaces SET quality = (quality - %(tasks)s::text[]) || %(quality)s WHERE id = %(id)s
+
+-- name: keep_apart
+-- Beside what the last evaluation of everything said of the same texts.
+UPDATE embedding_spaces SET quality = quality || (
+    SELECT coalesce(jsonb_object_agg(e.key, quality -> e.key || e.value), '{}')
+    FROM jsonb_each(%(apart)s) e WHERE jsonb_typeof(quality -> e.key) = 'object')
+WHERE id = %(id)s AND quality ->> 'corpus' = %(corpus)s
 
 -- name: kept_quality
 SELECT quality FROM embedding_spaces

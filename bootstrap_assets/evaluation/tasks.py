@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bootstrap_assets.evaluation.document import ListScores, Scores, TaskScores
 from bootstrap_assets.evaluation.intervals import Interval, Values, intervals
 from bootstrap_assets.evaluation.labels import Query
 from bootstrap_assets.evaluation.metrics import measure
 from bootstrap_assets.evaluation.ranking import LISTS, Ranked
+from bootstrap_assets.evaluation.scores_of_tasks import ListScores, Scores, TaskScores
 
 PARTS = ("vector", "text")
 """The lists that the hybrid is fused from, as they would be by themselves."""

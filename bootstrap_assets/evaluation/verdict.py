@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from bootstrap_assets.evaluation.document import AgainstBaseline, TaskScores
+from bootstrap_assets.evaluation.document import AgainstBaseline
+from bootstrap_assets.evaluation.scores_of_tasks import TaskScores
 
 NAMES = {"contract_nli": "ContractNLI", "cuad": "CUAD"}
 PARTS = {"vector": "vectors alone", "text": "words alone"}

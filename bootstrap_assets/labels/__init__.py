@@ -3,6 +3,8 @@
     lessons ──> scorers ──> store ──> classification
     pieces      trained,    arrays,   a contract's pieces
     labels      calibrated  quality   with their labels
+                               └────> likelihoods
+                                      of the corpus' texts, for the search
 
 A scorer is a linear model over words and word pairs of a piece and its neighbours (features), and what turns
 its score into a probability, learnt on contracts that it was not trained on (calibration). Whether a contract has

@@ -132,21 +132,25 @@ def classify_with(those: Sequence[Teacher], reading: Reading) -> dict[str, Any]:
 
 def verdicts_of(those: Sequence[Teacher], text: str, pieces: Sequence[Stretch]) -> list[Verdict]:
     """What each scorer of these teachers says of a text's pieces."""
-    english = is_english(words_of(text))
-    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces, english)]
+    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces)]
 
 
-def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch], english: bool) -> Iterator[Verdict]:
+def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch]) -> Iterator[Verdict]:
     scorers = teacher.scorers
     parts = [_scored(scorers, text, some) for some in _blocks(pieces)]
     nothing = np.zeros((0, len(scorers.scorers)))
     probabilities, sections, entailments = (
         np.vstack([nothing, *(part[number] for part in parts)]) for number in range(3)
     )
-    most = 1.0 if english else min(UNCERTAIN, scorers.features.share(text))
+    most = certainty(scorers, text)
     for column, scorer in enumerate(scorers.scorers):
         columns = (probabilities[:, column] * most, sections[:, column] * most, entailments[:, column])
         yield Verdict(teacher, scorer, *columns)
+
+
+def certainty(scorers: Scorers, text: str) -> float:
+    """What probabilities of a text are multiplied by: less than 1 where it is in another language."""
+    return 1.0 if is_english(words_of(text)) else min(UNCERTAIN, scorers.features.share(text))
 
 
 def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:

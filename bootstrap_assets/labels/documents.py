@@ -23,6 +23,7 @@ from bootstrap_assets.documents.extraction.model import from_json
 from bootstrap_assets.documents.stages import Processed
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import MissingExtraError, StoppedError
+from bootstrap_assets.labels import likelihoods
 from bootstrap_assets.labels.classification import (
     Teacher,
     Verdict,
@@ -33,6 +34,7 @@ from bootstrap_assets.labels.classification import (
     teachers,
     verdicts_of,
 )
+from bootstrap_assets.labels.likelihoods import Likelihood
 from bootstrap_assets.labels.pieces import Stretch, pieces_of
 from bootstrap_assets.labels.quality import LIKELY
 from bootstrap_assets.labels.reading import Reading, words_of
@@ -128,23 +130,29 @@ def _read(database: Database, those: Sequence[Teacher], work: _Work) -> int:
     if row is None:
         return 0
     extracted = from_json(row[0])
-    rows = list(_rows(those, Reading(extracted.text, extracted=extracted)))
-    return database.transact(partial(_store, work=work, rows=rows))
+    reading, pieces = Reading(extracted.text, extracted=extracted), pieces_of(extracted.text)
+    verdicts = verdicts_of(those, reading.text, pieces)
+    rows = list(_rows(those, reading, pieces, verdicts))
+    likely = list(likelihoods.of_verdicts(verdicts, pieces))
+    return database.transact(partial(_store, work=work, rows=rows, likely=likely))
 
 
-def _store(connection: Connection, *, work: _Work, rows: Sequence[Mapping[str, Any]]) -> int:
+def _store(
+    connection: Connection, *, work: _Work, rows: Sequence[Mapping[str, Any]], likely: Sequence[Likelihood]
+) -> int:
     parameters = {"document": work.document, "version": work.version, "scorers": work.scorers, "kind": KIND}
     if not connection.execute(statement("hold_extraction"), parameters).rowcount:
         return 0
     connection.execute(statement("forget_labels"), parameters)
     connection.execute(statement("write_labels"), parameters | {"rows": Jsonb(rows)})
     connection.execute(statement("connect_labels"), parameters)
+    likelihoods.write(connection, document=work.document, scorers=work.scorers, likely=likely)
     return 1
 
 
-def _rows(those: Sequence[Teacher], reading: Reading) -> Iterator[dict[str, Any]]:
-    pieces = pieces_of(reading.text)
-    verdicts = verdicts_of(those, reading.text, pieces)
+def _rows(
+    those: Sequence[Teacher], reading: Reading, pieces: Sequence[Stretch], verdicts: Sequence[Verdict]
+) -> Iterator[dict[str, Any]]:
     confidence = confidence_in(words_of(reading.text))
     for teacher in those:
         for label, verdict in every_label([teacher], verdicts, teacher.kind):

@@ -104,15 +104,16 @@ def read(connection: Connection, source: Source) -> Lesson | None:
         return None
     parameters = {"source": source.name, "granularity": source.teaching.granularity.value}
     contracts = [
-        _contract(*row) for row in connection.execute(statement("contracts_of_lesson"), parameters).fetchall()
+        contract_of(*row) for row in connection.execute(statement("contracts_of_lesson"), parameters).fetchall()
     ]
     rows = connection.execute(statement("labels_of_lesson"), parameters).fetchall()
     return lesson_of(source.name, source.teaching.label, contracts, rows) if contracts else None
 
 
-def _contract(
+def contract_of(
     identifier: UUID, name: str, split: str | None, text: str, spans: Sequence[Stretch] | None
 ) -> Contract:
+    """A document in pieces: those that its data set chose evidence among, where it says which."""
     stretches = [(start, end) for start, end in spans or [] if text[start:end].strip()] or pieces_of(text)
     return Contract(identifier, name, split, text, tuple(sorted(set(stretches))))
 

@@ -43,6 +43,39 @@ DELETE FROM label_scorers WHERE source = %(source)s AND label <> ALL (%(labels)s
 -- name: delete_features
 DELETE FROM label_features WHERE source = %(source)s
 
+-- name: forget_wordings
+DELETE FROM label_wordings WHERE source = %(source)s
+
+-- name: read_wordings
+-- As people ask for a label: by its title, by the hypothesis, by the question that goes with it.
+WITH labelled AS MATERIALIZED (
+    SELECT DISTINCT CASE WHEN %(is_category)s THEN r.category ELSE r.hypothesis_id::text END AS label,
+           r.category, r.hypothesis_id, r.hypothesis, substring(r.metadata ->> 'question' FROM '\mDetails:\s*(.*)') AS question
+    FROM reference_records r
+    WHERE r.source = %(source)s AND r.tenant_id IS NULL AND r.granularity = %(granularity)s
+), wordings AS (
+    SELECT DISTINCT l.label, w.wording, CASE WHEN %(is_category)s THEN l.category END AS category,
+           CASE WHEN NOT %(is_category)s THEN l.hypothesis_id END AS hypothesis_id
+    FROM labelled l CROSS JOIN LATERAL (VALUES (l.category), (l.hypothesis), (l.question)) w (wording)
+), rarity AS MATERIALIZED (
+    SELECT coalesce(max(texts), 0) AS total FROM reference_text_totals
+)
+SELECT %(source)s, w.label, w.wording, w.category, w.hypothesis_id, o.lexemes, o.weight
+FROM wordings w CROSS JOIN LATERAL (
+    SELECT array_agg(n.lexeme) AS lexemes, sum(ln(1 + (greatest(r.total, n.texts) - n.texts + 0.5) / (n.texts + 0.5)))::double precision AS weight
+    FROM rarity r CROSS JOIN (
+        SELECT u.lexeme, coalesce(x.texts, 0) AS texts FROM unnest(reference_tsvector(w.wording)) u
+        LEFT JOIN reference_lexemes x USING (lexeme)) n
+    GROUP BY r.total) o
+WHERE o.weight > 0 ORDER BY w.label, w.wording
+
+-- name: write_wordings
+-- Of the labels that have a scorer.
+INSERT INTO label_wordings (source, label, wording, category, hypothesis_id, lexemes, weight)
+SELECT w.*
+FROM jsonb_to_recordset(%(wordings)s) AS w (source text, label text, wording text, category text, hypothesis_id integer,
+    lexemes text[], weight double precision) JOIN label_scorers USING (source, label)
+
 -- name: read_scorers
 SELECT label, wording, digest, arrays, quality FROM label_scorers WHERE source = %(source)s ORDER BY label
 
@@ -73,6 +106,52 @@ SELECT document FROM document_extractions WHERE document_id = %(document)s AND v
 -- Neither is it extracted anew, nor removed, while what was read of it is written.
 SELECT FROM document_extractions e JOIN reference_documents d ON d.id = e.document_id
 WHERE e.document_id = %(document)s AND e.version = %(version)s FOR SHARE OF e, d
+
+-- name: has_scorers
+SELECT FROM label_scorers LIMIT 1
+
+-- name: documents_to_weigh
+-- Documents of the reference corpus that the scorers of today have not read for the search, with the records that they have.
+WITH trained AS (
+    SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
+    FROM label_scorers
+), stored AS (
+    SELECT r.document_id, bit_xor(hashtextextended(concat_ws(':', encode(r.content_hash, 'hex'), r.char_start, r.char_end), 0)) AS records
+    FROM reference_records r WHERE r.tenant_id IS NULL GROUP BY 1)
+SELECT s.document_id, t.scorers, s.records
+FROM trained t CROSS JOIN stored s LEFT JOIN label_readings g USING (document_id)
+WHERE t.scorers IS NOT NULL AND (g.scorers, g.records) IS DISTINCT FROM (t.scorers, s.records)
+ORDER BY s.document_id
+
+-- name: documents_of_lesson
+SELECT d.id, d.source_id, d.metadata ->> 'split', d.raw_text,
+       CASE WHEN jsonb_typeof(d.metadata -> 'spans') = 'array' THEN d.metadata -> 'spans' END
+FROM reference_documents d WHERE d.id = ANY (%(documents)s) ORDER BY d.id
+
+-- name: forget_reading
+DELETE FROM label_readings WHERE document_id = %(document)s
+
+-- name: write_reading
+-- Nothing where the document was removed, or another has read it meanwhile.
+INSERT INTO label_readings (document_id, scorers, records)
+SELECT d.id, %(scorers)s, %(records)s FROM reference_documents d WHERE d.id = %(document)s FOR KEY SHARE
+ON CONFLICT (document_id) DO NOTHING
+
+-- name: write_likelihoods
+-- Of each piece that may have a label the texts that share half of it, or of themselves, with it: the likeliest counts.
+INSERT INTO label_likelihoods (content_hash, source, label, document_id, pile, probability)
+SELECT r.content_hash, p.source, p.label, r.document_id, coalesce(r.tenant_id, ''), max(p.probability)
+FROM unnest(%(sources)s::text[], %(labels)s::text[], %(starts)s::integer[], %(ends)s::integer[], %(probabilities)s::real[])
+     p (source, label, char_start, char_end, probability)
+JOIN label_scorers s USING (source, label)
+JOIN reference_records r ON r.document_id = %(document)s AND r.granularity NOT IN ('document', 'template')
+    AND r.char_start < p.char_end AND p.char_start < r.char_end
+    AND 2 * (least(r.char_end, p.char_end) - greatest(r.char_start, p.char_start))
+        >= least(r.char_end - r.char_start, p.char_end - p.char_start)
+GROUP BY r.content_hash, p.source, p.label, r.document_id, r.tenant_id
+
+-- name: analyze_likelihoods
+ANALYZE label_likelihoods, label_readings, label_wordings
 
 -- name: forget_labels
 WITH links AS (

@@ -1,7 +1,7 @@
 """Scorers in the database: plain arrays of numbers and texts (NumPy's npz), read with pickles refused."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from bootstrap_assets.labels.features import Arrays, Features
 from bootstrap_assets.labels.lessons import Lesson
 from bootstrap_assets.labels.quality import Quality
 from bootstrap_assets.labels.scorers import Scorer, Scorers
+from bootstrap_assets.sources.spec import Label, Source
 
 statement = statements_of(__name__)
 
@@ -144,6 +145,37 @@ def keep_only(connection: Connection, source: str, labels: list[str]) -> list[st
     if not labels:
         connection.execute(statement("delete_features"), {"source": source})
     return [label for [label] in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A label in words, of which it has several; `weight`: how rare its lexemes are, together."""
+
+    source: str
+    label: str
+    wording: str
+    category: str | None
+    hypothesis_id: int | None
+    lexemes: Sequence[str]
+    weight: float
+
+
+def wordings(connection: Connection, source: Source) -> list[Wording]:
+    """How the labels that a source teaches are worded, which a query is compared with."""
+    assert source.teaching
+    parameters = {
+        "source": source.name,
+        "granularity": source.teaching.granularity.value,
+        "is_category": source.teaching.label is Label.CATEGORY,
+    }
+    return [Wording(*row) for row in connection.execute(statement("read_wordings"), parameters)]
+
+
+def put_into_words(connection: Connection, source: Source) -> None:
+    """Store the wordings of a source's labels that have scorers."""
+    rows = [asdict(wording) for wording in wordings(connection, source)]
+    connection.execute(statement("forget_wordings"), {"source": source.name})
+    connection.execute(statement("write_wordings"), {"wordings": Jsonb(rows)})
 
 
 def listing(connection: Connection) -> list[Entry]:

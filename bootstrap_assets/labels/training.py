@@ -7,7 +7,7 @@ from functools import partial
 
 from bootstrap_assets.corpus import overview
 from bootstrap_assets.database.connection import Connection, Database
-from bootstrap_assets.labels import lessons, store
+from bootstrap_assets.labels import lessons, likelihoods, store
 from bootstrap_assets.labels.features import Features
 from bootstrap_assets.labels.lessons import Lesson
 from bootstrap_assets.labels.scorers import FEWEST, Scorers, has_enough, train
@@ -45,9 +45,12 @@ def train_all(
 ) -> list[Trained]:
     """Train the scorers of all sources that teach labels and have some; `force`: also those that are unchanged.
 
-    MissingExtraError without the extra `labels`, StoppedError once `stop` is set. Each source is stored at once.
+    What of the corpus they have not read is read for the search then. MissingExtraError without the extra
+    `labels`, StoppedError once `stop` is set. Each source is stored at once.
     """
-    results = (_train(database, source, force=force, stop=stop or Stop()) for source in sources if source.teaching)
+    stop = stop or Stop()
+    results = [_train(database, source, force=force, stop=stop) for source in sources if source.teaching]
+    likelihoods.read_all(database, stop)
     return [result for result in results if result]
 
 
@@ -59,7 +62,7 @@ def _train(database: Database, source: Source, *, force: bool, stop: Stop) -> Tr
         database.transact(partial(store.keep_only, source=source.name, labels=[]))
         return None
     scorers = train(work.lesson, work.features, only=work.due, stop=stop) if work.due else None
-    vanished = database.transact(partial(_store, work=work, scorers=scorers))
+    vanished = database.transact(partial(_store, source=source, work=work, scorers=scorers))
     return Trained(
         source=source.name,
         trained=tuple(work.due),
@@ -92,11 +95,12 @@ def _look(connection: Connection, source: Source, *, force: bool) -> _Work | Non
     return _Work(lesson, overview.records_version(connection, source.name), enough, due, features)
 
 
-def _store(connection: Connection, *, work: _Work, scorers: Scorers | None) -> list[str]:
+def _store(connection: Connection, *, source: Source, work: _Work, scorers: Scorers | None) -> list[str]:
     vanished = store.keep_only(connection, work.lesson.source, work.enough)
     if scorers:
         store.write(connection, work.lesson, scorers)
     store.confirm(connection, work.lesson.source, work.version)
+    store.put_into_words(connection, source)
     return vanished
 
 

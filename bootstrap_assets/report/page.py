@@ -16,7 +16,7 @@ from bootstrap_assets.embedding import spaces
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.evaluation import evaluation, questions
 from bootstrap_assets.evaluation.ann import TARGET_RECALL
-from bootstrap_assets.evaluation.document import TaskScores
+from bootstrap_assets.evaluation.scores_of_tasks import TaskScores
 from bootstrap_assets.report import changes, contents, duplicates, pictures, quality
 from bootstrap_assets.report import map as mapping
 from bootstrap_assets.report import tenant as tenants_documents
@@ -24,7 +24,7 @@ from bootstrap_assets.report.changes import Changes
 from bootstrap_assets.report.contents import Contents
 from bootstrap_assets.report.duplicates import Duplicates, Group
 from bootstrap_assets.report.map import Map
-from bootstrap_assets.report.quality import MODES, Quality
+from bootstrap_assets.report.quality import APART, MODES, Quality
 from bootstrap_assets.report.tenant import FAILURES, TenantDocuments
 from bootstrap_assets.report.words import (
     bar,
@@ -141,6 +141,7 @@ def _names(report: Report) -> dict[str, Any]:
         "rows": rows,
         "tasks": TASKS,
         "modes": MODES,
+        "apart": APART,
         "outdated": OUTDATED,
         "failures_message": _failures_message(report.contents),
     }

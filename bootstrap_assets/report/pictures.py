@@ -19,7 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from bootstrap_assets.evaluation.document import Point, Scores
+from bootstrap_assets.evaluation.document import Point
+from bootstrap_assets.evaluation.scores_of_tasks import Scores
 from bootstrap_assets.report.labels import Trust
 from bootstrap_assets.report.map import Map
 from bootstrap_assets.report.quality import MODES

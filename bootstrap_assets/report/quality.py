@@ -7,7 +7,8 @@ from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.embedding.spaces import Space
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.evaluation import evaluation
-from bootstrap_assets.evaluation.document import CuadScores, Document, NliScores
+from bootstrap_assets.evaluation.document import Document
+from bootstrap_assets.evaluation.scores_of_tasks import CuadScores, NliScores
 from bootstrap_assets.report import labels
 from bootstrap_assets.report.labels import Trust
 
@@ -18,6 +19,15 @@ MODES = {
     "hybrid": "all together (hybrid)",
 }
 """The lists that are shown, and what they are called."""
+
+
+APART = {
+    "known": "known: with what scorers say, none of which saw the contract",
+    "left_out": "left out: the same, but nothing knows the label that is asked about",
+    "ablated": "neither: without what scorers say",
+    "by_scorers": "in the order of the scorers alone",
+}
+"""What knows a question, and what that is called."""
 
 
 @dataclass(frozen=True, slots=True)

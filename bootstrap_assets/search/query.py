@@ -90,7 +90,8 @@ class Hit:
     has few of the words and is not near. A rank is None where the text is not in that list. `before` and `after`:
     up to 200 characters around it in its document. `others`: records of texts that say the same, each with its
     score. `invented`: it is from the sample, no real contract. `licence`, `attribution`, `url` (empty where it has
-    none): those of its document. `tenant_id`: whose document it is; None for the reference corpus.
+    none): those of its document. `tenant_id`: whose document it is; None for the reference corpus. `scorer`: of a
+    query that means a category or hypothesis that a scorer knows, which, and how probable it is here; else None.
     """
 
     rank: int
@@ -121,6 +122,7 @@ class Hit:
     attribution: str
     url: str
     tenant_id: str | None
+    scorer: Mapping[str, Any] | None = None
 
 
 def search(
@@ -238,6 +240,7 @@ def _hit(row: tuple[Any, ...]) -> Hit:
         licence,
         attribution,
         url,
+        scorer,
     ) = row
     first = dict(records[0])
     first["record_id"] = UUID(first.pop("id"))
@@ -258,6 +261,7 @@ def _hit(row: tuple[Any, ...]) -> Hit:
         licence=licence,
         attribution=attribution,
         url=url,
+        scorer=scorer,
         **first,
     )
 

@@ -107,7 +107,7 @@ ANALYZE reference_postings, reference_segments, reference_text_words
 
 -- name: search
 SELECT rank, score, vector_rank, vector_score, text_rank, text_score, content, before, after, records, weak, others,
-       licence, attribution, url
+       licence, attribution, url, scorer
 FROM search_reference(
     query_text => %(query)s, query_embedding => %(vector)s::vector, k => %(k)s, sources => %(sources)s::text[],
     categories => %(categories)s::text[], granularities => %(granularities)s::text[], labels => %(labels)s::text[],

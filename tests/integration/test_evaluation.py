@@ -289,7 +289,8 @@ def test_full_text_without_its_weights_fails(local: Corpus) -> None:
     ("old", "new"),
     [
         (
-            "reference_question(query_text, query_embedding, feedback_texts, space => space)",
+            "reference_question(query_text, query_embedding, feedback_texts, space => space, "
+            "search_labels => search_labels)",
             "reference_question(query_text, NULL, 0, space => space)",
         ),
         ("ORDER BY f.rank", "ORDER BY f.rank DESC"),

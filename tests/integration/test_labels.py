@@ -17,7 +17,7 @@ from bootstrap_assets.cli import bootstrap
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError, SchemaError
-from bootstrap_assets.evaluation import known
+from bootstrap_assets.evaluation import answers, known
 from bootstrap_assets.evaluation.scorers import judge
 from bootstrap_assets.labels import classification, lessons, store, training
 from bootstrap_assets.labels.classification import classify, classify_text, teachers
@@ -304,13 +304,16 @@ def test_known_questions_are_ranked_by_what_other_contracts_taught(
     load()
     split = "UPDATE reference_documents SET metadata = metadata || '{\"split\": \"dev\"}' WHERE source_id < '3'"
     database.transact(lambda connection: connection.execute(split))
-    measured = database.transact(lambda connection: known.measure_known(connection, "dev", Stop()))
-    assert measured.contract_nli
-    assert measured.cuad
-    assert list(measured.contract_nli) == ["R@5", "R@10", "MRR", "mAP", "P@R80"]
-    assert measured.contract_nli["mAP"].mean > 0.9
-    assert measured.cuad["MRR"].mean > 0.9
-    assert database.transact(lambda connection: known.contract_nli(connection, "test", Stop())) is None
+    nli = known.scores_by_scorers(
+        database.transact(lambda connection: answers.contract_nli(connection, "dev", Stop()))
+    )
+    cuad = known.scores_by_scorers(database.transact(lambda connection: answers.cuad(connection, Stop())))
+    assert nli
+    assert cuad
+    assert list(nli) == ["R@5", "R@10", "MRR", "mAP", "P@R80"]
+    assert nli["mAP"].mean > 0.9
+    assert cuad["MRR"].mean > 0.9
+    assert database.transact(lambda connection: answers.contract_nli(connection, "test", Stop())) == []
 
 
 def test_the_pieces_of_a_text_hold_every_visible_character() -> None:

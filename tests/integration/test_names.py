@@ -36,6 +36,9 @@ LOOKED_UP_BY_THE_CALLER = {
     "reference_nearest",
     "reference_vector_scores",
     "reference_mean_vector",
+    "reference_label_of",
+    "reference_likely_texts",
+    "reference_likelihoods",
 }
 """What `search_reference` calls, under its own search_path; the evaluation has its own tables found by them."""
 

@@ -43,6 +43,28 @@ def sealed(ten_contracts: None, corpus: Corpus) -> Corpus:
     return corpus
 
 
+LIKELIHOODS = """
+WITH features AS (
+    INSERT INTO label_features (source, digest, arrays, corpus, splits, version, contracts)
+    VALUES ('cuad', '', '', '', '{}', 1, 1) ON CONFLICT DO NOTHING
+), scorers AS (
+    INSERT INTO label_scorers (source, label, wording, digest, arrays, quality, version)
+    VALUES ('cuad', 'Cap On Liability', 'liability cap', '', '', '{}', 1) ON CONFLICT DO NOTHING
+), wordings AS (
+    INSERT INTO label_wordings (source, label, wording, category, lexemes, weight)
+    VALUES ('cuad', 'Cap On Liability', 'liability cap', 'Cap On Liability', '{cap,liabil}', 0.01)
+    ON CONFLICT DO NOTHING
+), readings AS (
+    INSERT INTO label_readings (document_id, scorers)
+    SELECT document_id, '' FROM document_states WHERE tenant_id = %(tenant)s
+)
+INSERT INTO label_likelihoods (content_hash, source, label, document_id, pile, probability)
+SELECT DISTINCT r.content_hash, 'cuad', 'Cap On Liability', r.document_id, r.tenant_id,
+    CASE r.tenant_id WHEN 'other' THEN 0.99 ELSE 0.9 END
+FROM reference_records r WHERE r.tenant_id = %(tenant)s"""
+"""A list that a search for a cap of liability gains, with the texts of a tenant."""
+
+
 def label(corpus: Corpus, tenant: str, word: str) -> None:
     """What scorers say of a tenant's documents, as if there were some that know a word of it."""
     rows = """INSERT INTO document_labels (document_id, source, label, wording, category, is_there, probability,
@@ -53,7 +75,8 @@ def label(corpus: Corpus, tenant: str, word: str) -> None:
         FROM document_states WHERE tenant_id = %(tenant)s"""
     with corpus.database.connection() as connection:
         connection.execute(rows, {"tenant": tenant, "word": word})
-        connection.execute("ANALYZE document_labels")
+        connection.execute(LIKELIHOODS, {"tenant": tenant})
+        connection.execute("ANALYZE document_labels, label_likelihoods")
 
 
 @contextmanager
@@ -149,6 +172,20 @@ def test_the_traces_are_there_for_whoever_may_see_them(sealed: Corpus) -> None:
     } <= seen
 
 
+def test_a_query_that_means_a_label_finds_what_scorers_say_of_the_askers_own_texts_alone(sealed: Corpus) -> None:
+    search = """SELECT content, scorer ->> 'category', (scorer ->> 'probability')::float
+        FROM search_reference('liability cap', NULL, 50, fold => false) s WHERE scorer IS NOT NULL"""
+    for tenant, own, other, probability in (("asker", OWN, SECRET, 0.9), ("other", SECRET, OWN, 0.99)):
+        with reader(sealed, tenant) as connection:
+            hits = connection.execute(search.encode()).fetchall()
+        assert any(own in content for content, _, _ in hits)
+        assert not any(other in content for content, _, _ in hits)
+        assert any("what party 0 must do" in content for content, _, _ in hits)  # which both have
+        assert {hit[1:] for hit in hits} == {("Cap On Liability", probability)}
+    with reader(sealed, None) as connection:
+        assert connection.execute(search.encode()).fetchall() == []
+
+
 @pytest.mark.parametrize("tenant", ["asker", None])
 def test_no_search_finds_counts_or_learns_from_another_tenants_texts(sealed: Corpus, tenant: str | None) -> None:
     vector = rows(
@@ -160,6 +197,7 @@ def test_no_search_finds_counts_or_learns_from_another_tenants_texts(sealed: Cor
         "SELECT count(*) FROM search_reference(%(word)s, NULL, 50) s WHERE s::text LIKE %(trace)s",
         "SELECT count(*) FROM search_reference(NULL, %(vector)s::vector, 50) s WHERE s::text LIKE %(trace)s",
         "SELECT count(*) FROM search_reference('cap', %(vector)s::vector, 50) s WHERE s::text LIKE %(trace)s",
+        "SELECT count(*) FROM search_reference('liability cap', NULL, 50) s WHERE s::text LIKE %(trace)s",
         "SELECT count(*) FROM reference_question('liability cap', NULL) q WHERE q::text LIKE %(trace)s",
         "SELECT count(*) FROM reference_lexemes WHERE lexeme LIKE %(trace)s",
     ]
@@ -273,6 +311,9 @@ REFUSED = {
     "reference_rank": "reference_rank(reference_question(%(word)s, %(vector)s::vector, 0), k => 50)",
     "reference_text_candidates": "reference_text_candidates(ARRAY[%(word)s], '{1}', NULL, 50)",
     "reference_text_scores": "reference_text_scores(ARRAY[%(word)s], '{1}', %(hashes)s)",
+    "reference_label_of": "reference_label_of(ARRAY['cap'], '{1}')",
+    "reference_likely_texts": "reference_likely_texts(('cuad', 'Cap On Liability', '', 0, 1), NULL, 50)",
+    "reference_likelihoods": "reference_likelihoods(('cuad', 'Cap On Liability', '', 0, 1), %(hashes)s)",
     "reference_labelled_texts": (
         "reference_labelled_texts(ARRAY[%(word)s], '{1}', %(hashes)s, '{}', '{}', NULL, 50)"
     ),

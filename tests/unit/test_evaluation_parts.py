@@ -13,11 +13,12 @@ import pytest
 from bootstrap_assets.errors import SchemaError
 from bootstrap_assets.evaluation.ann import Curve
 from bootstrap_assets.evaluation.baseline import Baseline, falls
-from bootstrap_assets.evaluation.document import AgainstBaseline, Point, TaskScores, document_of
+from bootstrap_assets.evaluation.document import AgainstBaseline, Point, document_of
 from bootstrap_assets.evaluation.intervals import intervals
 from bootstrap_assets.evaluation.labels import Query, details, over_all, some
 from bootstrap_assets.evaluation.metrics import METRICS, measure
 from bootstrap_assets.evaluation.ranking import LISTS
+from bootstrap_assets.evaluation.scores_of_tasks import TaskScores
 from bootstrap_assets.evaluation.tasks import Task
 from bootstrap_assets.evaluation.verdict import verdict
 from bootstrap_assets.search.exact import nearest

@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION reference_question(
     feedback_texts  integer DEFAULT 10,
     feedback_words  integer DEFAULT 10,
     feedback_weight double precision DEFAULT 0.5,
-    space           integer DEFAULT NULL
+    space           integer DEFAULT NULL,
+    search_labels   boolean DEFAULT false
 ) RETURNS reference_question LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     total  double precision := coalesce((SELECT texts FROM reference_text_totals), 0);
@@ -16,6 +17,7 @@ DECLARE
     shares double precision[];
     trust  double precision;
     widened reference_question;
+    meaning reference_label;
     searched reference_space := reference_space(space);
 BEGIN
     IF query_text IS NOT NULL THEN
@@ -27,7 +29,11 @@ BEGIN
             LEFT JOIN reference_lexemes l USING (lexeme) ORDER BY coalesce(l.texts, 0) = 0, l.texts, lexeme LIMIT most_words) n;
     END IF;
     plain.embedding := query_embedding;
+    IF search_labels THEN
+        meaning := reference_label_of(plain.words, plain.weights);
+    END IF;
     IF feedback_texts = 0 OR coalesce(cardinality(plain.words), 0) = 0 THEN
+        plain.label := meaning;
         RETURN plain;
     END IF;
     -- Feedback from the corpus itself: words that the best sections share, one section of each document, lest one
@@ -43,6 +49,7 @@ BEGIN
             ORDER BY document_id, score DESC, content_hash
         ) one_of_each GROUP BY content_hash ORDER BY max(score) DESC, content_hash LIMIT feedback_texts) best;
     IF first IS NULL THEN
+        plain.label := meaning;
         RETURN plain;
     END IF;
     SELECT array_agg(s.lexeme), array_agg(s.share) INTO lexemes, shares FROM (
@@ -70,6 +77,7 @@ BEGIN
     SELECT array_agg(lexeme ORDER BY lexeme), array_agg(weight ORDER BY lexeme)
     INTO widened.words, widened.weights FROM mixed;
     widened.embedding := query_embedding;
+    widened.label := meaning;
     IF query_embedding IS NOT NULL AND searched.feedback THEN
         -- A model that knows a text only by its words: its vectors gain by the same feedback.
         widened.embedding := l2_normalize(l2_normalize(query_embedding) + reference_mean_vector(searched.vectors, first)
@@ -78,4 +86,4 @@ BEGIN
     RETURN widened;
 END $$;
 COMMENT ON FUNCTION reference_question IS
-    'A query as it is searched for: its words weighted by rarity, widened by feedback from the best sections (RM3-like, Lavrenko and Croft 2001; Rocchio 1971).';
+    'A query as it is searched for: its words weighted by rarity, widened by feedback from the best sections (RM3-like, Lavrenko and Croft 2001; Rocchio 1971). With search_labels also what it means, of what scorers know (reference_label_of).';

@@ -14,7 +14,8 @@ CREATE OR REPLACE FUNCTION reference_rank(
     around          boolean DEFAULT false
 ) RETURNS TABLE (
     content_hash bytea, score double precision,
-    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
+    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
+    probability double precision
 ) LANGUAGE plpgsql STABLE
 SET hnsw.iterative_scan = relaxed_order SET hnsw.ef_search = 100 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -34,6 +35,10 @@ DECLARE
     few     bytea[];
     near    bytea[] := '{}';
     texts   bytea[] := '{}';
+    topic   reference_label := (question).label;  -- what the query means, of what scorers know
+    likely  bytea[] := '{}';
+    -- A query that is only like its wording may mean another thing, so what its scorer says counts for less.
+    trust   double precision := coalesce(((question).label).likeness, 0) ^ 4;
 BEGIN
     vector_weight := coalesce(vector_weight, searched.vector_weight);
     text_weight := coalesce(text_weight, searched.text_weight);
@@ -57,6 +62,9 @@ BEGIN
                     WHERE reference_is_visible(r.tenant_id));
             END IF;
         END IF;
+        IF (topic).label IS NOT NULL THEN
+            likely := reference_likely_texts(topic, filters, wanted);
+        END IF;
         IF cardinality(words) > 0 THEN
             texts := reference_text_candidates(words, weights, filters, wanted);
             IF cardinality(labels) > 0 THEN
@@ -70,7 +78,7 @@ BEGIN
     WITH places AS MATERIALIZED (
         SELECT r.content_hash, coalesce(r.section_hash, r.content_hash) AS section, max(l.score) AS label
         FROM reference_records r LEFT JOIN unnest(labels, label_scores) l (number, score) ON l.number = r.label_number
-        WHERE r.content_hash = ANY (coalesce(few, near || texts)) AND reference_passes(
+        WHERE r.content_hash = ANY (coalesce(few, near || texts || likely)) AND reference_passes(
             r.source, r.category, r.granularity, r.nli_label, r.document_id, r.tenant_id, filters)
         GROUP BY 1, 2
     ), all_of AS MATERIALIZED (
@@ -82,34 +90,42 @@ BEGIN
     ), t AS MATERIALIZED (
         SELECT s.* FROM reference_text_scores(words, weights, (SELECT hashes FROM all_of)) s
         WHERE words IS NOT NULL
+    ), likelihood AS MATERIALIZED (
+        SELECT l.* FROM reference_likelihoods(topic, (SELECT array_agg(o.content_hash) FROM places o)) l WHERE (topic).label IS NOT NULL
     ), scored AS (
         SELECT p.content_hash, max(v.score + context * coalesce(vs.score, v.score)) / (1 + context) AS vector_score,
                -- A label adds to what the text lacks: never more than 1 together.
                max(1 - (1 - coalesce(p.label, 0) / reach) * (1 - (coalesce(t.score, 0) + context * coalesce(ts.score, 0)) / reach))
-                   AS text_score
-        FROM places p LEFT JOIN v USING (content_hash) LEFT JOIN t USING (content_hash)
+                   AS text_score,
+               max(i.probability) AS probability
+        FROM places p LEFT JOIN likelihood i USING (content_hash) LEFT JOIN v USING (content_hash) LEFT JOIN t USING (content_hash)
         LEFT JOIN v vs ON vs.content_hash = p.section LEFT JOIN t ts ON ts.content_hash = p.section
         GROUP BY p.content_hash
     ), ranked AS (
-        SELECT s.content_hash, s.vector_score, nullif(s.text_score, 0) AS text_score,
+        SELECT s.content_hash, s.vector_score, nullif(s.text_score, 0) AS text_score, s.probability,
+               rank() OVER (ORDER BY s.probability DESC NULLS LAST) AS probability_rank,
                row_number() OVER (ORDER BY s.vector_score DESC NULLS LAST, s.content_hash) AS vector_rank,
                row_number() OVER (ORDER BY s.text_score DESC, s.content_hash) AS text_rank
-        FROM scored s WHERE s.vector_score IS NOT NULL OR s.text_score > 0
+        FROM scored s WHERE s.vector_score IS NOT NULL OR s.text_score > 0 OR s.probability > 0
     )
-    SELECT f.content_hash, least(1, greatest(0, f.match)), f.vector_rank, f.vector_score, f.text_rank, f.text_score
+    SELECT f.content_hash, least(1, greatest(0, f.match)), f.vector_rank, f.vector_score, f.text_rank, f.text_score, f.probability
     FROM (
-        SELECT r.content_hash, r.vector_score, r.text_score,
+        SELECT r.content_hash, r.vector_score, r.text_score, r.probability, r.probability_rank,
                CASE WHEN r.vector_score IS NOT NULL THEN r.vector_rank END AS vector_rank,
                CASE WHEN r.text_score IS NOT NULL THEN r.text_rank END AS text_rank,
-               CASE WHEN asked IS NULL THEN r.text_score WHEN words IS NULL THEN r.vector_score
-                    ELSE coalesce((vector_weight * greatest(r.vector_score, 0) + text_weight * coalesce(r.text_score, 0))
-                                  / nullif(vector_weight + text_weight, 0), 0) END AS match
-        FROM ranked r
+               -- A scorer adds to what the match lacks, as a label does.
+               m.match + (1 - m.match) * trust * coalesce(r.probability, 0) AS match
+        FROM ranked r CROSS JOIN LATERAL (
+            SELECT coalesce(CASE WHEN asked IS NULL THEN r.text_score WHEN words IS NULL THEN r.vector_score
+                   ELSE (vector_weight * greatest(r.vector_score, 0) + text_weight * coalesce(r.text_score, 0))
+                        / nullif(vector_weight + text_weight, 0) END, 0) AS match) m
     ) f
     ORDER BY CASE WHEN fusion_constant IS NULL OR asked IS NULL OR words IS NULL THEN f.match
                   ELSE coalesce(vector_weight / (fusion_constant + f.vector_rank), 0)
-                     + coalesce(text_weight / (fusion_constant + f.text_rank), 0) END DESC, f.content_hash
+                     + coalesce(text_weight / (fusion_constant + f.text_rank), 0)
+                     + CASE WHEN f.probability > 0 THEN trust * 4 * (vector_weight + text_weight) / (fusion_constant + f.probability_rank)
+                            ELSE 0 END END DESC, f.content_hash
     LIMIT k;
 END $$;
 COMMENT ON FUNCTION reference_rank IS
-    'The k best texts for a question, best first. score, 0 to 1, is the mean of vector_score (cosine) and text_score (BM25 as a share of what the words could reach), by their weights. With around, the nearest are the sections around the nearest texts, which is quicker than to look for those. With fusion_constant the order, not the score, is by reciprocal rank fusion (Cormack et al. 2009).';
+    'The k best texts for a question, best first. score, 0 to 1, is the mean of vector_score (cosine) and text_score (BM25 as a share of what the words could reach), by their weights; of a question that means a category or hypothesis, probability, that its scorer gives, adds to what they lack. With around, the nearest are the sections around the nearest texts, which is quicker than to look for those. With fusion_constant the order, not the score, is by reciprocal rank fusion (Cormack et al. 2009).';

@@ -23,7 +23,7 @@ CREATE OR REPLACE FUNCTION search_reference(
     vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
     content_hash bytea, content text, before text, after text, records jsonb,
     weak boolean, others jsonb,
-    source text, title text, licence text, attribution text, url text
+    source text, title text, licence text, attribution text, url text, scorer jsonb
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -58,7 +58,7 @@ BEGIN
         reference_lower(labels),
         documents,
         phrase);
-    asked := reference_question(query_text, query_embedding, feedback_texts, space => space);
+    asked := reference_question(query_text, query_embedding, feedback_texts, space => space, search_labels => search_labels);
     as_asked := reference_question(query_text, NULL, 0, space => space);
     LOOP
         before_it := cardinality(ranked);
@@ -77,7 +77,7 @@ BEGIN
     WITH hit AS MATERIALIZED (
         SELECT dense_rank() OVER (ORDER BY l.leader) AS rank, r.place = l.leader AS leads, r.*
         FROM unnest(ranked) WITH ORDINALITY
-             r (content_hash, score, vector_rank, vector_score, text_rank, text_score, place)
+             r (content_hash, score, vector_rank, vector_score, text_rank, text_score, probability, place)
         CROSS JOIN LATERAL (SELECT CASE WHEN fold THEN leaders[r.place] ELSE r.place END AS leader) l
         WHERE l.leader IS NOT NULL
     ), telling AS MATERIALIZED (
@@ -101,7 +101,10 @@ BEGIN
                      FROM hit o JOIN telling b USING (content_hash)
                      CROSS JOIN LATERAL jsonb_array_elements(b.records) WITH ORDINALITY e (record, number)
                      WHERE o.rank = f.rank AND NOT o.leads), '[]'),
-           one.source, one.title, one.licence, one.attribution, one.url
+           one.source, one.title, one.licence, one.attribution, one.url,
+           CASE WHEN f.probability > 0 THEN jsonb_build_object(
+               'source', ((asked).label).source, 'category', ((asked).label).category, 'hypothesis_id', ((asked).label).hypothesis_id,
+               'likeness', round(((asked).label).likeness::numeric, 4), 'probability', round(f.probability::numeric, 4)) END
     FROM hit f JOIN reference_texts t USING (content_hash) JOIN telling told USING (content_hash) CROSS JOIN LATERAL (
         SELECT nullif(left(u.around, u.ahead), '') AS before, nullif(right(u.around, -u.ahead - u.own), '') AS after,
                u.source, u.title, u.licence, u.attribution, u.url
@@ -116,7 +119,7 @@ BEGIN
     ) one WHERE f.leads ORDER BY f.rank;
 END $$;
 COMMENT ON FUNCTION search_reference IS
-    'Hybrid search over the active space, or over the one whose id is given as space. It finds the reference corpus, and the documents of the tenant that the transaction names (SET LOCAL bootstrap.tenant); it runs with the rights of its owner, and shows nothing else. Weights and context are the space''s own where they are not given. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. With fusion_constant hits are in order of reciprocal ranks instead of score.';
+    'Hybrid search over the active space, or over the one whose id is given as space. It finds the reference corpus, and the documents of the tenant that the transaction names (SET LOCAL bootstrap.tenant); it runs with the rights of its owner, and shows nothing else. Weights and context are the space''s own where they are not given. Give only query_text or only query_embedding to search by one of them. What stands in double quotes must occur as a phrase. score is 0 to 1 and compares across queries: the mean, by vector_weight and text_weight, of vector_score (the cosine, of a text and by the share context of its section) and text_score (BM25 as a share of what the query''s words could reach). weak: few of the words, and not near. min_score leaves out what scores less. A text that several records have is one hit that lists them, each with whether it is invented (the sample); with fold, the same passage in another size and nearly the same words are one hit too, which lists them in others; fold => false gives each by itself. before and after are up to 200 characters around it. source, title, licence, attribution and url are those of the document of the first of its records. scorer: of a query that means a category or hypothesis that a scorer knows, which, how like its wording the query is (likeness), and how probable it is that the text has it; what that is worth is part of the score; search_labels => false leaves it out. With fusion_constant hits are in order of reciprocal ranks instead of score.';
 
 -- Whatever search path the caller has, and whatever stands first on it: our schema and the extension's. What users
 -- made in them cannot hide PostgreSQL's own, and temporary tables come last. The functions inside follow the path

@@ -596,9 +596,12 @@ CREATE TYPE reference_filters AS (
 COMMENT ON TYPE reference_filters IS
     'What a record must be to be found, in lower case, and the phrase that its text must hold. NULL lets everything through, an empty array nothing.';
 
-CREATE TYPE reference_question AS (words text[], weights double precision[], embedding vector);
+CREATE TYPE reference_label AS (source text, label text, category text, hypothesis_id integer, likeness double precision);
+COMMENT ON TYPE reference_label IS 'A label with a scorer that a query means, and how like its wording the query is, 0 to 1.';
+
+CREATE TYPE reference_question AS (words text[], weights double precision[], embedding vector, label reference_label);
 COMMENT ON TYPE reference_question IS
-    'A query as it is searched for: lexemes with their weights (idf inside), and a vector. Either may be NULL.';
+    'A query as it is searched for: lexemes with their weights (idf inside), a vector, and the label that it means. Each may be NULL.';
 
 CREATE TYPE reference_space AS (
     id integer, vectors regclass, feedback boolean, ef_search integer,
@@ -608,7 +611,8 @@ COMMENT ON TYPE reference_space IS 'A space as it is searched: where its vectors
 
 CREATE TYPE reference_ranked AS (
     content_hash bytea, score double precision,
-    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision
+    vector_rank bigint, vector_score double precision, text_rank bigint, text_score double precision,
+    probability double precision
 );
 COMMENT ON TYPE reference_ranked IS 'A row of reference_rank.';
 
@@ -626,6 +630,9 @@ COMMENT ON TYPE reference_ranked IS 'A row of reference_rank.';
 \i search/functions/reference_nearest.sql
 \i search/functions/reference_vector_scores.sql
 \i search/functions/reference_mean_vector.sql
+\i search/functions/reference_label_of.sql
+\i search/functions/reference_likely_texts.sql
+\i search/functions/reference_likelihoods.sql
 \i search/functions/reference_rank.sql
 \i search/functions/reference_question.sql
 \i search/functions/reference_fold.sql
@@ -695,6 +702,46 @@ COMMENT ON COLUMN label_scorers.digest IS 'Digest of the texts and labels that i
 COMMENT ON COLUMN label_scorers.quality IS 'How good it is on contracts that it was not trained on.';
 COMMENT ON COLUMN label_scorers.version IS 'Version of the code that trained it.';
 
+CREATE TABLE label_wordings (
+    source        text NOT NULL,
+    label         text NOT NULL,
+    wording       text NOT NULL,
+    category      text,
+    hypothesis_id integer,
+    lexemes       text[] NOT NULL,
+    weight        double precision NOT NULL,
+    PRIMARY KEY (source, label, wording),
+    FOREIGN KEY (source, label) REFERENCES label_scorers ON DELETE CASCADE
+);
+COMMENT ON TABLE label_wordings IS 'How the labels that have scorers are put into words: a query like one of them means the label.';
+COMMENT ON COLUMN label_wordings.lexemes IS 'Its lexemes.';
+COMMENT ON COLUMN label_wordings.weight IS 'The sum of how rare they were when it was written.';
+
+CREATE TABLE label_readings (
+    document_id uuid PRIMARY KEY REFERENCES reference_documents ON DELETE CASCADE,
+    scorers     text NOT NULL,
+    records     bigint,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE label_readings IS 'The documents that scorers have read for the search, by which of them, and a digest of the records that they had; NULL for a tenant''s, whose labels say it.';
+
+-- Not for applications, as reference_text_words.
+CREATE TABLE label_likelihoods (
+    content_hash bytea NOT NULL,
+    source       text NOT NULL,
+    label        text NOT NULL,
+    document_id  uuid NOT NULL REFERENCES label_readings ON DELETE CASCADE,
+    pile         text NOT NULL,
+    probability  real NOT NULL,
+    PRIMARY KEY (content_hash, source, label, document_id),
+    FOREIGN KEY (source, label) REFERENCES label_scorers ON DELETE CASCADE
+);
+CREATE INDEX label_likelihoods_best ON label_likelihoods (source, label, pile, probability DESC);
+CREATE INDEX label_likelihoods_document ON label_likelihoods (document_id);
+COMMENT ON TABLE label_likelihoods IS
+    'How likely it is, by its scorer, that a text has a label; of those where it is likely enough to be listed. A query that means the label gains the list.';
+COMMENT ON COLUMN label_likelihoods.pile IS 'Whose document it is: empty for the reference corpus, else a tenant.';
+
 CREATE TABLE label_baseline (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     scores      jsonb NOT NULL,
@@ -752,12 +799,12 @@ DECLARE
     owned text;
 BEGIN
     FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_texts, reference_text_parts,
-                            reference_connections, document_states, document_labels}'::text[] LOOP
+                            reference_connections, document_states, document_labels, label_likelihoods}'::text[] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', owned);
         EXECUTE format('CREATE POLICY pipeline ON %I TO %I USING (current_setting(''bootstrap.pipeline'', true) = ''on'')',
                        owned, current_user);
     END LOOP;
-    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_connections, document_states, document_labels}'::text[] LOOP
+    FOREACH owned IN ARRAY '{reference_documents, reference_records, reference_connections, document_states, document_labels, label_likelihoods}'::text[] LOOP
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', owned);
     END LOOP;
 END $$;
@@ -767,6 +814,7 @@ CREATE POLICY tenant ON reference_records FOR SELECT USING (reference_is_visible
 CREATE POLICY tenant ON document_states FOR SELECT USING (tenant_id = nullif(current_setting('bootstrap.tenant', true), ''));
 CREATE POLICY tenant ON document_labels FOR SELECT USING (
     EXISTS (SELECT FROM reference_documents d WHERE d.id = document_labels.document_id));
+CREATE POLICY tenant ON label_likelihoods FOR SELECT USING (pile IN ('', nullif(current_setting('bootstrap.tenant', true), '')));
 CREATE POLICY tenant ON reference_connections FOR SELECT USING (
     EXISTS (SELECT FROM reference_records r WHERE r.id = from_record)
     AND EXISTS (SELECT FROM reference_records r WHERE r.id = to_record));
@@ -786,6 +834,7 @@ ALTER TABLE reference_records ALTER source_id SET STATISTICS 0, ALTER section_pa
 ALTER TABLE reference_texts ALTER content SET STATISTICS 0;
 ALTER TABLE document_labels ALTER document_id SET STATISTICS 0, ALTER nli_label SET STATISTICS 0, ALTER is_there SET STATISTICS 0,
     ALTER probability SET STATISTICS 0, ALTER confidence SET STATISTICS 0, ALTER places SET STATISTICS 0, ALTER version SET STATISTICS 0;
+ALTER TABLE label_likelihoods ALTER content_hash SET STATISTICS 0, ALTER document_id SET STATISTICS 0, ALTER pile SET STATISTICS 0;
 ALTER TABLE document_states ALTER name SET STATISTICS 0, ALTER tenant_id SET STATISTICS 0, ALTER reason SET STATISTICS 0,
     ALTER version SET STATISTICS 0, ALTER bytes SET STATISTICS 0;
 
