@@ -7,7 +7,7 @@ from pathlib import Path
 from bootstrap_assets import sample
 from bootstrap_assets.errors import ArchiveError, ConfigurationError
 from bootstrap_assets.sample import provenance
-from bootstrap_assets.settings import Settings, is_address
+from bootstrap_assets.settings import Settings, is_address, local_folder
 from bootstrap_assets.sources.fetch import bucket, download
 from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
 
@@ -41,7 +41,7 @@ def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
         return [path for path in paths if path.parent.name == source.name]
     if is_address(settings.data):
         return bucket.fetch(_address(settings, source), source, settings.archive_folder / "objects", force=force)
-    folder = Path(settings.data.removeprefix("file://")).expanduser()
+    folder = local_folder(settings.data)
     if not folder.is_dir():
         raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
     archives = find_archives(folder / source.name) if (folder / source.name).is_dir() else []
