@@ -33,7 +33,8 @@ from bootstrap_assets.repositories.records import SOURCE as REPOSITORIES
 from bootstrap_assets.search import index
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources.fetch.locate import Archive, fetch
+from bootstrap_assets.sources.fetch.locate import Archive
+from bootstrap_assets.sources.fetch.shared_lock import fetch
 from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
@@ -48,7 +49,7 @@ def bootstrap(
     """Run every stage for all sources or some: returns what was embedded of each, and the outcome of the index."""
     results: dict[str, Filled] = {}
     for source in sources if sources is not None else SOURCES.values():
-        archives = fetch(corpus.settings, source, force=force)
+        archives = fetch(corpus.database, corpus.settings, source, force=force)
         load(corpus, source, archives, allow_deletes=allow_deletes)
         results[source.name] = embed(corpus, source)
     return results, build_index(corpus)
