@@ -6,10 +6,11 @@ No container engine runs here: what cannot be checked without one, docs/scale.md
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import click
@@ -21,7 +22,7 @@ from dagster._daemon.cli import cli as dagster_daemon
 from dagster_webserver.cli import dagster_webserver
 
 from bootstrap_assets import metrics
-from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli import bootstrap, executors
 from bootstrap_assets.setting_names import OURS
 from bootstrap_assets.settings import Settings, variable_of
 from tests.cluster.celery import WORKER
@@ -130,6 +131,47 @@ def test_what_is_set_has_a_value_that_the_setting_takes() -> None:
         read = Settings(**{name: value for name, value in values.items() if name in Settings.model_fields})
         assert read.migrate == "never"
         assert read.log_format == "json"
+
+
+def test_what_an_executor_needs_is_what_deploy_has() -> None:
+    part = executors.instance("k8s")
+    ours, coordinator = part["concurrency"]["runs"], VALUES["dagsterDaemon"]["runCoordinator"]["config"]
+    theirs = coordinator["queuedRunCoordinator"]
+    assert theirs["maxConcurrentRuns"] == ours["max_concurrent_runs"]
+    assert theirs["tagConcurrencyLimits"] == ours["tag_concurrency_limits"]
+    assert VALUES["dagsterDaemon"]["runMonitoring"]["startTimeoutSeconds"] == 300
+    assert part["run_monitoring"]["start_timeout_seconds"] == 300
+    assert part["run_launcher"]["class"] == VALUES["runLauncher"]["type"]
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    pod = part["run_launcher"]["config"]["run_k8s_config"]["pod_spec_config"]
+    assert launcher["runK8sConfig"]["podSpecConfig"]["terminationGracePeriodSeconds"] in pod.values()
+    [deployment] = VALUES["dagster-user-deployments"]["deployments"]
+    assert {"name": "bootstrap-corpus"} in deployment["envSecrets"]
+    assert part["run_launcher"]["config"]["env_secrets"] == ["bootstrap-corpus"]
+    assert executors.DAGSTER.items() <= deployment["env"].items()
+    for setting in (deployment["env"], COMPOSE["x-process"]["environment"]):
+        assert setting["BOOTSTRAP_MIGRATE"] == executors.variables("celery", Settings())["BOOTSTRAP_MIGRATE"]
+
+
+@pytest.mark.parametrize("executor", get_args(Settings.model_fields["executor"].annotation))
+def test_what_an_executor_needs_is_read_by_a_shell_and_holds_no_secret(executor: str) -> None:
+    settings = Settings(
+        database_url="postgresql://me:hidden@db/corpus",
+        celery_broker="redis://:hidden@redis/0",
+        voyage_api_key="hidden",
+    )
+    lines = list(executors.needs_of(executor, settings))
+    assert "hidden" not in "".join(lines)
+    shell = subprocess.run(
+        ["sh", "-c", "\n".join(lines) + "\nenv"], env={}, capture_output=True, text=True, check=True
+    )
+    assert f"BOOTSTRAP_EXECUTOR={executor}" in shell.stdout.splitlines()
+    _, _, text = "\n".join(line.removeprefix("#   ") for line in lines).partition("# dagster.yaml:\n")
+    assert yaml.safe_load(text) == executors.instance(executor)
+    assert ("#   BOOTSTRAP_CELERY_BROKER (set here)" in lines) == (executor == "celery")
+    assert ("export BOOTSTRAP_MIGRATE=never" in lines) == (executor in ("celery", "k8s"))
+    if executor == "celery":
+        assert " ".join(WORKER[:6]) in "\n".join(lines)
 
 
 def test_only_one_process_changes_the_schema() -> None:
