@@ -14,6 +14,7 @@ from bootstrap_assets.defs.metadata import archive_metadata, load_metadata, sour
 from bootstrap_assets.defs.partitions import batches, count
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.embedding import versions
+from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.fetch import locate, shared_lock
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
@@ -89,6 +90,14 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
     return records
 
 
+def backfill_policy() -> dg.BackfillPolicy:
+    """How a backfill is cut into runs: one over all its batches, or one for each BOOTSTRAP_RUN_BATCHES of them."""
+    batches_of_a_run = load_settings().run_batches
+    if batches_of_a_run is None:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run=batches_of_a_run)
+
+
 def source_asset(*, source: Source) -> dg.AssetsDefinition:
     """`<source>`: the vectors, in batches. Each batch is marked as materialised as soon as it is complete."""
 
@@ -107,7 +116,7 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         metadata={**links(source), **table("reference_embeddings"), **code(pipeline.embed)},
         partitions_def=batches(),
         pool="provider",
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(),
         retry_policy=RETRY,
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:
