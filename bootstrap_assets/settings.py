@@ -63,9 +63,7 @@ class Settings(BaseSettings):
     weight: float = Field(
         default=1.0, gt=0, description="Share of a key's limit while others wait, beside theirs."
     )
-    run_batches: int | None = Field(
-        default=None, ge=1, description="Batches of one run of a backfill; unset: all."
-    )
+    run_batches: int | None = Field(default=None, ge=1, description="Batches of a backfill's run; unset: all.")
     shards: int = Field(default=8, ge=1, le=256, description="Steps of `bootstrap_sharded` that embed.")
     celery_broker: SecretStr | None = Field(
         default=None, description="Address of Celery's broker, such as redis://host/0."
