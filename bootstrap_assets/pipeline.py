@@ -38,6 +38,7 @@ from bootstrap_assets.sources.fetch.shared_lock import fetch
 from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.spans import span, with_batches
 
 FITTED_ON = 5_000
 """Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
@@ -62,7 +63,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
     """
     options = options_of(corpus.settings, source)
     fingerprint, transact = fingerprint_of(source, options, archives), corpus.database.transact
-    with _at_work(corpus, source.name, afresh=True):
+    with span("load", source=source.name), _at_work(corpus, source.name, afresh=True):
         result = transact(partial(_earlier_load, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
@@ -174,6 +175,7 @@ def embed_records(
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
     """`embed` by the source's name: what is stored of it is all that counts."""
+    on_batch = with_batches(on_batch, source)
     filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
     return _fill(corpus, source, filler)
@@ -211,8 +213,9 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     The first space of a corpus is searched from then on. Beside one that is searched it becomes `ready` where it
     covers the corpus, and waits for `bootstrap spaces promote`.
     """
-    _fit(corpus)
-    result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
+    with span("index", space=corpus.space.name):
+        _fit(corpus)
+        result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
     return result
 
@@ -256,7 +259,7 @@ def _filler(
 
 
 def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
-    with _at_work(corpus, source) as tally:
+    with span("embed", source=source), _at_work(corpus, source) as tally:
         try:
             result = filler.run()
         finally:
