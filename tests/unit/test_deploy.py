@@ -200,6 +200,19 @@ def test_a_pod_may_do_no_more_than_it_has_to() -> None:
             assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
 
 
+def test_a_service_of_compose_may_do_no_more_than_it_has_to() -> None:
+    for name, service in COMPOSE["services"].items():
+        if name == "db":
+            continue  # its image begins as root, and gives its rights up
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        writable = [*service.get("volumes", ()), *service.get("tmpfs", ())]
+        assert name == "redis" or {"/tmp", "/data"} == {
+            place.split(":")[-1 if ":/" in place else 0] for place in writable
+        }
+
+
 def test_a_secret_is_named_and_never_written() -> None:
     for document in [*documents(), VALUES]:
         for part in parts(document):
