@@ -43,11 +43,11 @@ format: $(DEV_STAMP)  ## Put the code in order.
 bench: $(DEV_STAMP)  ## The speed figures of docs/performance.md, kept in benchmarks/results.
 	@$(BIN)/python -m benchmarks
 
-bench-full: $(DEV_STAMP)  ## Searches in a million texts: an hour.
-	@$(BIN)/python -m benchmarks.search --texts 1000000
+bench-full: $(DEV_STAMP)  ## Growth to a million records, searches in a million texts: an hour or two.
+	@$(BIN)/python -m benchmarks growth million
 
 bench-document: $(DEV_STAMP)  ## One changed document in corpora of 1,000 to 100,000 texts: it takes the same.
-	@$(BIN)/python benchmarks/one_document.py
+	@$(BIN)/python -m benchmarks.one_document
 
 bench-documents: $(DEV_STAMP)  ## Tenants' documents through all stages: long ones, a thousand small ones, a full inbox.
 	@$(BIN)/python -m benchmarks.documents

@@ -1,4 +1,5 @@
-"""The speed figures: `make bench` (some minutes), or some parts of it, `python -m benchmarks throughput search`.
+"""The speed figures: `make bench` (some minutes), or some parts of it, `python -m benchmarks throughput search`;
+`make bench-full` (two hours) has the parts `growth` and `million`.
 
 Each is a multiple of a limit that was measured in the same run, where there is one. Prints a table, and keeps it
 in benchmarks/results with the day, the commit and the machine; `--markdown` prints the newest as
@@ -9,14 +10,17 @@ import argparse
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from benchmarks import real_archives, search, throughput
+from benchmarks import growth, million, real_archives, search, throughput
 from benchmarks.figures import Figure, keep, markdown, newest, show
 
 PARTS: dict[str, Callable[[], Iterable[Figure]]] = {
     "throughput": throughput.measure,
     "search": partial(search.figures, 38_000),
     "archives": real_archives.measure,
+    "growth": growth.measure,
+    "million": million.measure,
 }
+USUAL = ("throughput", "search", "archives")
 
 
 def main() -> None:
@@ -27,7 +31,7 @@ def main() -> None:
     if arguments.markdown:
         print(markdown(newest()))
         return
-    parts = arguments.parts or list(PARTS)
+    parts = arguments.parts or USUAL
     if not PARTS.keys() >= set(parts):
         parser.error(f"parts are {', '.join(PARTS)}")
     figures = []

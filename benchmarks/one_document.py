@@ -2,39 +2,35 @@
 
     make bench-document
 
-A document of ten clauses changes by one clause. Medians over so many changes, in milliseconds, on a PostgreSQL
-that is started for this and syncs to no disk: `store`, the transaction of the load; `load`, all of it, with its
-words settled and progress told; `embed`, the changed text by the local model, from the question of what is missing
-to the vector stored in the index; `search`, by text and vector, which has to find it.
+A document of ten clauses, one of forty of a source beside a corpus of so many texts, changes by one clause.
+Medians over so many changes, in milliseconds, on a PostgreSQL that is started for this and syncs to no disk:
+`store`, the transaction of the load; `load`, all of it, with its words settled and progress told; `embed`, the
+changed text by the local model, from the question of what is missing to the vector stored in the index; `search`,
+by text and vector, which has to find it.
 """
 
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
+from benchmarks.search import corpus_of
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import load as corpus_store
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.corpus.records import Document, Granularity, ParsedDocument, Record
 from bootstrap_assets.corpus.scope import Scope
 from bootstrap_assets.corpus.staging import stage
-from bootstrap_assets.database.embedded import server
-from bootstrap_assets.embedding.context import Corpus, open_corpus
+from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.operations import progress
 from bootstrap_assets.search.query import search
-from bootstrap_assets.settings import Settings
 
 SIZES = (1_000, 10_000, 100_000)
 CLAUSES = 10
 CHANGES = 40
-SOURCE = "made_up"
+DOCUMENTS = 40
+SOURCE = "changed"
+PARTS = ("store", "load", "embed", "search")
 
 
 def word(number: int, version: int) -> str:
@@ -71,32 +67,18 @@ def document(number: int, version: int = 0) -> ParsedDocument:
     return ParsedDocument(whole, tuple(records))
 
 
-VECTORS = """
-    INSERT INTO {} (content_hash, embedding, tokens)
-    SELECT content_hash, l2_normalize((
-        SELECT array_agg(random() - 0.5) FROM generate_series(1, 256) WHERE content_hash IS NOT NULL)::vector),
-        tokens
-    FROM reference_texts ON CONFLICT DO NOTHING"""
-"""Any vectors will do for texts that nobody looks for: the index is as large with them."""
+def measure(corpus: Corpus) -> dict[str, float]:
+    """The median of each part of one changed document, in milliseconds."""
+    pipeline.load_documents(corpus, SOURCE, [document(number) for number in range(DOCUMENTS)])
+    pipeline.embed_documents(corpus, SOURCE, [str(number) for number in range(DOCUMENTS)])
+    changes = list(_changes(corpus))
+    return {name: 1000 * statistics.median(took[name] for took in changes) for name in PARTS}
 
 
-def fill(corpus: Corpus, texts: int) -> None:
-    """Bring the corpus to so many texts, with vectors and an index."""
-    documents = (document(number) for number in range(texts // CLAUSES))
-    with corpus.database.connection() as connection:
-        loaded = corpus_store.load(connection, documents, Scope(SOURCE), allow_deletes=True)
-        progress.record_load(connection, SOURCE, "made up", loaded)
-    settlement.settle(corpus.database)
-    with psycopg.connect(corpus.database.url, autocommit=True) as connection:
-        connection.execute(sql.SQL(VECTORS).format(corpus.space.vectors))
-        pipeline.build_index(corpus)
-        connection.execute("VACUUM (ANALYZE)")
-
-
-def change(corpus: Corpus, texts: int) -> Iterator[dict[str, float]]:
+def _changes(corpus: Corpus) -> Iterator[dict[str, float]]:
     """What each of some changes of one document takes, in seconds, by what is done."""
     for version in range(1, CHANGES + 1):
-        number = version * 7 % (texts // CLAUSES)
+        number = version * 7 % DOCUMENTS
         took: dict[str, float] = {}
         with (
             stage(SOURCE, [document(number, CHANGES + version)]) as staging,
@@ -128,23 +110,10 @@ def timed(took: dict[str, float], name: str) -> Iterator[None]:
 
 def main() -> None:
     """Print the table."""
-    home = Path(tempfile.mkdtemp(prefix="bootstrap-bench-"))
-    try:
-        url = server.start(home)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        settings = Settings(home=home, embedder="local")
-        print(f"{'texts':>10}" + "".join(f"{name + ' ms':>12}" for name in ("store", "load", "embed", "search")))
-        for texts in SIZES:
-            with open_corpus(settings) as corpus:
-                fill(corpus, texts)
-                changes = list(change(corpus, texts))
-            medians = {name: 1000 * statistics.median(took[name] for took in changes) for name in changes[0]}
-            print(f"{texts:>10,}" + "".join(f"{median:>12.1f}" for median in medians.values()), flush=True)
-    finally:
-        server.stop(home)
-        shutil.rmtree(home)
+    print(f"{'texts':>10}" + "".join(f"{name + ' ms':>12}" for name in PARTS))
+    for texts in SIZES:
+        with corpus_of(texts) as (corpus, _language):
+            print(f"{texts:>10,}" + "".join(f"{took:>12.1f}" for took in measure(corpus).values()), flush=True)
 
 
 if __name__ == "__main__":

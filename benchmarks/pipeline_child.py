@@ -57,15 +57,17 @@ class FreeEmbedder:
         return Embeddings(self.vectors[: len(texts)], sum(map(len, texts)) // 4)
 
 
-def unit_vectors(count: int) -> Any:
-    vectors = np.random.default_rng(7).standard_normal((count, DIMENSIONS)).astype(np.float32)
+def unit_vectors(count: int, dimensions: int = DIMENSIONS) -> Any:
+    vectors = np.random.default_rng(7).standard_normal((count, dimensions)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def whole(settings: Settings, *, free: bool = False) -> dict[str, Any]:
     with context.open_corpus(settings) as corpus:
         if free:
-            corpus = replace(corpus, embedder=FreeEmbedder(corpus.embedder, unit_vectors(1_000)))
+            corpus = replace(
+                corpus, embedder=FreeEmbedder(corpus.embedder, unit_vectors(1_000, corpus.space.dimensions))
+            )
         started = time.monotonic()
         loaded = pipeline.load(corpus, SOURCE, locate.fetch(settings, SOURCE))
         filled_at = time.monotonic()

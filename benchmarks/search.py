@@ -1,20 +1,17 @@
 """Searches against a bare kNN on the same vectors: hybrid, by words, by vectors; alone, and eight clients at once.
 
-    python -m benchmarks search               38,000 texts
-    python -m benchmarks.search --texts 1000000
+    python -m benchmarks search
 
-The corpus is made from a seed: words as frequent as in prose (Zipf), a topic of its own for each document, so that
-the lists of words look real. Vectors are random around the direction of their topic. Queries are of four kinds in
-turn: words, questions, pasted pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
+The corpus is made from a seed: see language.py. Queries are of four kinds in turn: words, questions, pasted
+pages, and questions with a filter. Warm, on a PostgreSQL that is started for this.
 """
 
-import argparse
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +23,8 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from benchmarks.figures import Figure, keep, show, times
+from benchmarks.figures import Figure, times
+from benchmarks.language import DIMENSIONS, Language
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import connect
@@ -34,10 +32,7 @@ from bootstrap_assets.database.embedded import server
 from bootstrap_assets.embedding.context import Corpus, open_corpus
 from bootstrap_assets.settings import Settings
 
-WORDS = 60_000
-TOPIC_WORDS = 150
 SECTIONS, CLAUSES = 2, 6  # of a document; of a section
-DIMENSIONS = 256
 CLIENTS = (1, 8)
 QUERIES = 80
 
@@ -49,36 +44,6 @@ SEARCHES = {
 }
 
 Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    """Words by their rank, and how frequent each is."""
-
-    draw: np.random.Generator
-    words: np.ndarray[Any, Any]
-    reach: np.ndarray[Any, Any]
-
-    @classmethod
-    def of(cls, seed: int) -> "Language":
-        """60,000 words that no stemmer takes for one another; Zipf's exponent is 1.05."""
-        syllables = [a + b for a in "bdfgklmnprtvz" for b in "aiou"]
-        base = len(syllables)
-        words = [
-            syllables[n % base] + syllables[n // base % base] + syllables[n // base**2] + "x" for n in range(WORDS)
-        ]
-        share = 1 / np.arange(1, WORDS + 1) ** 1.05
-        return cls(np.random.default_rng(seed), np.array(words), np.cumsum(share / share.sum()))
-
-    def text(self, length: int, topic: np.ndarray[Any, Any]) -> str:
-        """So many words, a third of them of the topic."""
-        common = np.searchsorted(self.reach, self.draw.random(length))
-        own = topic[self.draw.integers(0, len(topic), length)]
-        return " ".join(self.words[np.where(self.draw.random(length) < 0.33, own, common)])
-
-    def topic(self) -> np.ndarray[Any, Any]:
-        """Ranks of words that a document is about: of medium and small frequency."""
-        return np.minimum(WORDS - 1, 100 + self.draw.exponential(6_000, TOPIC_WORDS).astype(int))
 
 
 def document(language: Language, number: int) -> tuple[str, list[Row], list[Row]]:
@@ -147,16 +112,9 @@ def _store(connection: Any, corpus: Corpus, language: Language, documents: list[
     vectors = [
         (digest, vector, 1)
         for _, _, rows, _ in documents
-        for digest, vector in zip(
-            dict.fromkeys(row[0] for row in rows), _vectors(language, len(rows)), strict=False
-        )
+        for digest, vector in zip(dict.fromkeys(row[0] for row in rows), language.vectors(len(rows)), strict=False)
     ]
     _copy(connection, corpus.space.vectors, "content_hash embedding tokens", vectors)
-
-
-def _vectors(language: Language, count: int) -> np.ndarray[Any, Any]:
-    around = language.draw.standard_normal(DIMENSIONS) + language.draw.standard_normal((count, DIMENSIONS)) * 0.7
-    return np.asarray(around / np.linalg.norm(around, axis=1, keepdims=True), np.float32)
 
 
 def _copy(connection: Any, table: sql.Composable, columns: str, rows: list[Row]) -> None:
@@ -208,8 +166,9 @@ def measure(url: str, asked: list[dict[str, Any]]) -> Iterator[tuple[str, int, f
             yield name, clients, float(np.percentile(took, 50)), float(np.percentile(took, 95))
 
 
-def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
-    """Makes a corpus of so many texts, measures, and leaves nothing behind."""
+@contextmanager
+def corpus_of(texts: int, seed: int = 7) -> Iterator[tuple[Corpus, Language]]:
+    """A corpus of so many texts on a server of its own, which syncs to no disk; nothing of it is left."""
     home = Path(tempfile.mkdtemp(prefix="bootstrap-bench-"))
     try:
         url = server.start(home)
@@ -218,16 +177,27 @@ def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
             connection.execute("SELECT pg_reload_conf()")
         with open_corpus(Settings(home=home, embedder="local")) as corpus:
             language = Language.of(seed)
-            started = time.perf_counter()
             fill(corpus, language, texts)
-            yield Figure(f"{texts:,} texts, made and indexed", time.perf_counter() - started, "s")
-            with connect(corpus.database.url) as connection:
-                register_vector(connection)
-                asked = queries(connection, language)
-            yield from _figures(corpus.database.url, asked)
+            yield corpus, language
     finally:
         server.stop(home)
         shutil.rmtree(home)
+
+
+def figures(texts: int, seed: int = 7) -> Iterator[Figure]:
+    """Makes a corpus of so many texts, and measures."""
+    started = time.perf_counter()
+    with corpus_of(texts, seed) as (corpus, language):
+        yield Figure(f"{texts:,} texts, made and indexed", time.perf_counter() - started, "s")
+        yield from searches(corpus, language)
+
+
+def searches(corpus: Corpus, language: Language) -> Iterator[Figure]:
+    """Of each kind of search, alone and eight at once, what it takes and how much of a bare kNN that is."""
+    with connect(corpus.database.url) as connection:
+        register_vector(connection)
+        asked = queries(connection, language)
+    yield from _figures(corpus.database.url, asked)
 
 
 def _figures(url: str, asked: list[dict[str, Any]]) -> Iterator[Figure]:
@@ -241,17 +211,3 @@ def _figures(url: str, asked: list[dict[str, Any]]) -> Iterator[Figure]:
         else:
             yield times("  p50", median, bare[0], 10, "bare kNN")
             yield times("  p95", slow, bare[1], 20, "bare kNN")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--texts", type=int, default=38_000)
-    parser.add_argument("--seed", type=int, default=7)
-    arguments = parser.parse_args()
-    measured = list(figures(arguments.texts, arguments.seed))
-    show(measured)
-    print(f"kept as {keep(measured, f'search-{arguments.texts}').name}")
-
-
-if __name__ == "__main__":
-    main()

@@ -73,7 +73,8 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
-        settlement.settle(corpus.database)
+            transact(partial(corpus_store.analyze, loaded=result))
+        settlement.settle_some(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
 
@@ -99,6 +100,7 @@ def load_documents(
                 _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
             )
             result = corpus.database.transact(store)
+        corpus.database.transact(partial(corpus_store.analyze, loaded=result))
         settlement.settle(corpus.database)
         corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
     return result
@@ -178,7 +180,8 @@ def embed_records(
     on_batch = with_batches(on_batch, source)
     filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
-    return _fill(corpus, source, filler)
+    with settlement.beside(corpus.database):
+        return _fill(corpus, source, filler)
 
 
 def embed_texts(corpus: Corpus, source: str, hashes: list[bytes]) -> Filled:

@@ -40,6 +40,15 @@ def is_reached(settings: Settings, sources: Sequence[Source]) -> bool:
     return False
 
 
+def is_complete(settings: Settings, sources: Sequence[Source]) -> bool:
+    """Whether the corpus is what a run of some sources would make it, whatever Dagster knows."""
+    with suppress(BootstrapError), connect(existing_database_url(settings)) as connection:
+        if schema.current(connection) == schema.head():
+            space = _complete_space(connection, settings)
+            return space is not None and _versions(connection, settings, sources, space) is not None
+    return False
+
+
 def record(settings: Settings, sources: Sequence[Source], run_id: str) -> None:
     """Note what a run of some sources left; nothing where it left something to do."""
     with connect(existing_database_url(settings)) as connection:

@@ -44,6 +44,10 @@ MOST_LOCKS = 100
 room for some thousands of locks."""
 
 
+MUCH, MUCH_OF = 1_000, 0.2
+"""Records, and the share of those that there were, that change the plans of statements."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """What the records stage did to a scope, and what the scope holds now.
@@ -126,6 +130,14 @@ def store(connection: Connection, staging: Staging, scope: Scope, *, allow_delet
     result.errors = sum(finding.severity is Severity.ERROR for _, finding in staging.findings)
     result.warnings = len(staging.findings) - result.errors
     return result
+
+
+def analyze(connection: Connection, loaded: Loaded) -> None:
+    """Tell the planner of a load that brought much: else it reads all records where some thousand are wanted."""
+    came = loaded.new + loaded.changed + loaded.deleted
+    [rows] = connection.execute(statement("analyzed_records")).fetchone() or (0,)
+    if came > max(MUCH, MUCH_OF * rows):
+        connection.execute(statement("analyze"))
 
 
 def lock_merges(connection: Connection) -> None:

@@ -2,12 +2,15 @@
 
 The transaction of a load only notes which texts it touched. Two loads would otherwise wait for each other's
 counts of the same words, and neither could know what the other is about to bring. Here that is worked off by the
-difference, some hundred texts in a transaction, under a lock that no load takes. What was cut off is done the
-next time.
+difference, some thousand texts in a transaction, under a lock that no load takes. What a large load leaves is
+settled beside its embedding, which mostly waits for the provider. What was cut off is done the next time.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from threading import Event
 from typing import Any
 
 from bootstrap_assets.database.connection import Connection, Database
@@ -21,12 +24,34 @@ AT_ONCE = 5_000
 _LOCK = 0x73657474  # "sett": one process settles
 
 
-def settle(database: Database) -> int:
-    """Bring word statistics to the texts that there are, and delete orphans; returns how many it looked at."""
+def settle(database: Database, *, over: Callable[[int], bool] = lambda _texts: False) -> int:
+    """Bring word statistics to the texts that there are, and delete orphans; returns how many it looked at.
+
+    Those that are left when `over`, asked with that number, says so are for the next time.
+    """
     moment, texts = database.transact(_moment), 0
-    while some := database.transact(partial(_settle_some, moment=moment)):
+    while not over(texts) and (some := database.transact(partial(_settle_some, moment=moment))):
         texts += some
     return texts
+
+
+def settle_some(database: Database) -> int:
+    """`settle` of as many texts as one transaction takes: of a change mostly all, of a first load not."""
+    return settle(database, over=bool)
+
+
+@contextmanager
+def beside(database: Database) -> Iterator[None]:
+    """`settle` in a thread while the block goes on, and wait for it. Where the block fails it ends soon."""
+    has_failed = Event()
+    with ThreadPoolExecutor(1, "settlement") as pool:
+        work = pool.submit(settle, database, over=lambda _texts: has_failed.is_set())
+        try:
+            yield
+        except BaseException:
+            has_failed.set()
+            raise
+        work.result()
 
 
 def is_settled(connection: Connection) -> bool:

@@ -175,6 +175,13 @@ WHERE {documents} AND NOT EXISTS (SELECT 1 FROM pg_temp.stage_documents s WHERE 
 SELECT (SELECT count(*) FROM reference_documents WHERE {documents}), granularity, count(*)
 FROM reference_records WHERE {records} GROUP BY granularity ORDER BY granularity
 
+-- name: analyzed_records
+SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = 'reference_records'::regclass
+
+-- name: analyze
+-- Of texts their hashes alone: to look at words and contents takes seconds.
+ANALYZE reference_records, reference_texts (content_hash, tokens), reference_documents (id, source, tenant_id)
+
 -- name: share_merges
 SELECT pg_advisory_xact_lock_shared(%(key)s)
 

@@ -1,10 +1,21 @@
 """What runs the steps of a run, as BOOTSTRAP_EXECUTOR says. A run's own process is the run launcher's."""
 
 import dagster as dg
+from psycopg import OperationalError
 
+from bootstrap_assets import standstill
+from bootstrap_assets.defs.private import (
+    MULTI_PROC_CONFIG,
+    Executor,
+    InitExecutorContext,
+    InProcessExecutor,
+    RetryMode,
+    multiple_process_executor_requirements,
+)
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.extras import needs_extra
 from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.registry import SOURCES
 
 WARM = ["bootstrap_assets.definitions"]
 """Modules that the process which steps are forked from has imported."""
@@ -28,7 +39,25 @@ def celery_settings(settings: Settings) -> dict[str, object]:
 def _multiprocess(_settings: Settings) -> dg.ExecutorDefinition:
     """Two steps at once, each in a process of its own, forked from a warm one."""
     start = {"forkserver": {"preload_modules": WARM}}
-    return dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start})
+    return _processes.configured({"max_concurrent": 2, "start_method": start}, name="multiprocess")
+
+
+@dg.executor(
+    name="multiprocess", config_schema=MULTI_PROC_CONFIG, requirements=multiple_process_executor_requirements()
+)
+def _processes(context: InitExecutorContext) -> Executor:
+    """Dagster's own; a run of the whole that has nothing to do is not worth a process for each step."""
+    if context.job.get_definition().name == "bootstrap" and _nothing_to_do():
+        return InProcessExecutor(retries=RetryMode.ENABLED)
+    executor: Executor = dg.multiprocess_executor.executor_creation_fn(context)  # type: ignore[misc]
+    return executor
+
+
+def _nothing_to_do() -> bool:
+    try:
+        return standstill.is_complete(load_settings(), list(SOURCES.values()))
+    except OperationalError:
+        return False  # the run says what is wrong with the database
 
 
 def _in_process(_settings: Settings) -> dg.ExecutorDefinition:

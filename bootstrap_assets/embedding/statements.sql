@@ -260,7 +260,8 @@ RETURNING p.total_records, p.embedded_records, p.error_count, greatest(p.total_r
 
 -- name: advance_source
 WITH stored AS (
-    SELECT count(*) AS records FROM reference_records WHERE source = %(source)s AND content_hash = ANY(%(hashes)s)
+    SELECT count(*) AS records FROM unnest(%(hashes)s::bytea[]) h (content_hash) CROSS JOIN LATERAL (
+        SELECT FROM reference_records r WHERE r.content_hash = h.content_hash AND r.source = %(source)s OFFSET 0) r
 )
 UPDATE bootstrap_progress SET
     embedded_records = embedded_records + stored.records,

@@ -281,7 +281,9 @@ def test_the_resource_takes_its_data_from_the_run_or_else_from_the_environment(
     assert CorpusResource(data="sample").settings().data == "sample"
 
 
-def test_dagster_job_execute_works_in_a_prepared_shell(tmp_path: Path, database_url: str) -> None:
+def test_dagster_job_execute_works_in_a_prepared_shell_and_with_nothing_to_do_starts_no_processes(
+    tmp_path: Path, database_url: str
+) -> None:
     settings = load_settings(home=tmp_path / "home", database_url=database_url)
     environment = (
         os.environ
@@ -306,6 +308,11 @@ def test_dagster_job_execute_works_in_a_prepared_shell(tmp_path: Path, database_
         [[identity]] = connection.execute(query, [PROCESS_TAG]).fetchall()
     assert str(identity).split()[:1] == str(identity_of(os.getpid())).split()[:1]  # of this boot
     assert identity != identity_of(os.getpid())
+    assert "Launching subprocess" in done.stderr
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "RUN_SUCCESS" in again.stderr
+    assert "Launching subprocess" not in again.stderr
 
 
 def test_a_space_that_a_run_made_ready_is_promoted_and_gone_back_on_by_jobs(

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from bootstrap_assets import pipeline
+from bootstrap_assets.corpus import load as corpus_store
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.database.statements import statements_of
 from bootstrap_assets.embedding.batches import LEASE_BUCKETS, bounds
@@ -371,3 +372,18 @@ def test_what_a_lease_bucket_lacks_is_looked_for_in_its_own_range_of_hashes(corp
         plan = "\n".join(row[0] for row in cursor)
     records = [line for line in plan.splitlines() if "Index Cond" in line and "content_hash >=" in line]
     assert records, plan
+
+
+def test_the_planner_knows_of_a_large_load_at_once_and_is_not_troubled_by_a_small_one(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = "SELECT reltuples::int FROM pg_class WHERE oid = 'reference_records'::regclass"
+    monkeypatch.setattr(corpus_store, "MUCH", 4)
+    load(corpus, contracts(1))
+    assert column(corpus, records) == [-1]  # never looked at
+    load(corpus, contracts(5))
+    after = column(corpus, records)
+    assert after == column(corpus, "SELECT count(*)::int FROM reference_records")
+    monkeypatch.setattr(corpus_store, "MUCH_OF", 10)
+    load(corpus, contracts(8))
+    assert column(corpus, records) == after

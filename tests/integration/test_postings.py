@@ -114,6 +114,24 @@ def test_the_lists_give_the_same_texts_as_a_score_of_every_text(database: Databa
                 assert differences(connection, wanted, **asked) == [], asked
 
 
+def test_of_longer_lists_their_tops_are_read_and_the_words_that_tell_are_found(database: Database) -> None:
+    draw = random.Random(3)
+    frequent = [word(rank) for rank in range(16)]
+    texts = [*{" ".join(draw.choices(frequent, k=draw.randint(2, 12))) for _ in range(14_000)}]
+    telling = [f"{' '.join(draw.choices(frequent, k=8))} {word(900)} {number}" for number in range(5)]
+    fill(database, [*texts, *telling])
+    postings.build(database)
+    query = "SELECT words, weights FROM reference_question(%s, NULL, 0)"
+    with database.connection() as connection:
+        [blocks] = connection.execute("SELECT count(*) FROM reference_postings").fetchone() or (0,)
+        [words, weights] = connection.execute(query, (" ".join([*frequent, word(900)]),)).fetchone() or ([], [])
+        asked = {"words": words, "weights": weights, "category": None, "phrase": None, "wanted": 10}
+        best = [bytes(row[0]) for row in connection.execute(BM25, asked).fetchmany(10)]
+        chosen = [bytes(digest) for (digest,) in connection.execute(CANDIDATES, asked)]
+    assert blocks > 2 * 8 * len(words)  # so most of them stay unread
+    assert chosen[:5] == best[:5]
+
+
 def test_the_lists_of_real_contracts_give_the_same_texts(corpus: Corpus) -> None:
     if not (SHARED / "contract_nli").is_dir():
         pytest.skip("there is no ../shared/data")

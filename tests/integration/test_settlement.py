@@ -18,7 +18,7 @@ from bootstrap_assets.embedding import parts
 from bootstrap_assets.embedding.context import Corpus
 from tests.integration.test_corpus import parsed
 from tests.integration.test_fill import column, in_parallel, load
-from tests.made_up_source import contracts, parsed_document
+from tests.made_up_source import MADE_UP, contracts, parsed_document
 
 WORDS = "SELECT lexeme, texts FROM reference_lexemes ORDER BY lexeme"
 
@@ -120,8 +120,31 @@ def test_the_first_settlement_goes_by_the_mean_length_of_all_texts_and_not_of_it
 ) -> None:
     monkeypatch.setattr(settlement, "AT_ONCE", 2)
     load(corpus, {f"Document {n}": {"Cap": "Both agree to this. " * n * n} for n in range(1, 9)})
+    settlement.settle(corpus.database)
     [(by, of_now)] = rows(corpus, "SELECT impact_mean, mean_tokens FROM reference_text_totals")
     assert by == pytest.approx(of_now)
+
+
+def test_what_a_large_load_leaves_is_settled_beside_its_embedding(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "AT_ONCE", 2)
+    load(corpus, contracts(4))
+    assert not corpus.database.transact(settlement.is_settled)
+    assert pipeline.embed(corpus, MADE_UP).texts > 2
+    assert corpus.database.transact(settlement.is_settled)
+    agrees(corpus)
+
+
+def test_an_error_beside_a_settlement_is_told_and_what_it_left_is_settled_later(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "AT_ONCE", 1)
+    load(corpus, contracts(4))
+    with pytest.raises(LookupError), settlement.beside(corpus.database):
+        raise LookupError
+    settlement.settle(corpus.database)
+    agrees(corpus)
 
 
 def test_a_long_text_takes_its_parts_along(corpus: Corpus) -> None:

@@ -42,6 +42,15 @@ def test_where_nothing_changed_no_run_is_needed(whole: Corpus) -> None:
     assert is_reached(whole)
 
 
+@pytest.mark.parametrize("change", [f"DELETE FROM {DAGSTER_SCHEMA}.runs", f"DROP TABLE {DAGSTER_SCHEMA}.runs"])
+def test_what_dagster_does_not_know_may_be_complete_yet(whole: Corpus, change: str) -> None:
+    execute(whole, change)
+    assert standstill.is_complete(whole.settings, BONTERMS)
+    execute(whole, LABELLED_ANEW)
+    execute(whole, "DELETE FROM VECTORS")
+    assert not standstill.is_complete(whole.settings, BONTERMS)
+
+
 def test_a_source_that_no_run_has_filled_needs_one(whole: Corpus) -> None:
     assert not standstill.is_reached(whole.settings, list(SOURCES.values()))
 
