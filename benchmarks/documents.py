@@ -25,6 +25,7 @@ from bootstrap_assets import pipeline
 from bootstrap_assets.database.embedded import server
 from bootstrap_assets.documents import inbox, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
+from bootstrap_assets.documents.folders import LocalFolder
 from bootstrap_assets.embedding.context import Corpus, open_corpus
 from bootstrap_assets.sample.synthetic import clause_texts
 from bootstrap_assets.settings import load_settings
@@ -174,7 +175,7 @@ def many_files(corpus: Corpus, folder: Path) -> None:
         tenants.add(connection, "files")
     for look in ("first", "second"):
         started = time.perf_counter()
-        intake = inbox.scan(corpus.database, folder, "files")
+        intake = inbox.scan(corpus.database, LocalFolder(folder), "files")
         print(
             f"{look} look at {FILES:,} files: {time.perf_counter() - started:.1f} s, {len(intake.added):,} added"
         )

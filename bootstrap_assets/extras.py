@@ -14,6 +14,7 @@ EXTRAS = {
     "az": frozenset({"adlfs"}),
     "k8s": frozenset({"dagster_k8s"}),
     "celery": frozenset({"dagster_celery", "redis"}),
+    "telemetry": frozenset({"opentelemetry"}),
 }
 """The modules of each extra of pyproject.toml, by the name that they are imported by."""
 

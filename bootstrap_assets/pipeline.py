@@ -34,10 +34,12 @@ from bootstrap_assets.repositories.records import SOURCE as REPOSITORIES
 from bootstrap_assets.search import index
 from bootstrap_assets.search.index import Indexed
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources.fetch.locate import Archive, fetch
+from bootstrap_assets.sources.fetch.locate import Archive
+from bootstrap_assets.sources.fetch.shared_lock import fetch
 from bootstrap_assets.sources.reading import fingerprint_of, options_of, parse
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
+from bootstrap_assets.spans import span, with_batches
 
 FITTED_ON = 5_000
 """Texts that an embedder learns from: enough to tell frequent tokens from rare ones."""
@@ -49,7 +51,7 @@ def bootstrap(
     """Run every stage for all sources or some: returns what was embedded of each, and the outcome of the index."""
     results: dict[str, Filled] = {}
     for source in sources if sources is not None else SOURCES.values():
-        archives = fetch(corpus.settings, source, force=force)
+        archives = fetch(corpus.database, corpus.settings, source, force=force)
         load(corpus, source, archives, allow_deletes=allow_deletes)
         results[source.name] = embed(corpus, source)
     return results, build_index(corpus)
@@ -62,7 +64,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
     """
     options = options_of(corpus.settings, source)
     fingerprint, transact = fingerprint_of(source, options, archives), corpus.database.transact
-    with _at_work(corpus, source.name, afresh=True):
+    with span("load", source=source.name), _at_work(corpus, source.name, afresh=True):
         result = transact(partial(_earlier_load, source=source.name, fingerprint=fingerprint))
         if result is None:
             entries = parse(source, archives, options)
@@ -176,6 +178,7 @@ def embed_records(
     on_batch: Callable[[BatchDone], None] = lambda _batch: None,
 ) -> Filled:
     """`embed` by the source's name: what is stored of it is all that counts."""
+    on_batch = with_batches(on_batch, source)
     filler = _filler(corpus, source, batches=batches, on_batch=on_batch)
     corpus.database.transact(partial(spaces.refill, space=corpus.space))
     with settlement.beside(corpus.database):
@@ -214,8 +217,9 @@ def build_index(corpus: Corpus, *, rebuild: bool = False) -> Indexed:
     The first space of a corpus is searched from then on. Beside one that is searched it becomes `ready` where it
     covers the corpus, and waits for `bootstrap spaces promote`.
     """
-    _fit(corpus)
-    result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
+    with span("index", space=corpus.space.name):
+        _fit(corpus)
+        result = index.build(corpus.database, corpus.space, rebuild=rebuild, stop=corpus.stop)
     retention.prune(corpus.database)
     likelihoods.read_new(corpus.database, corpus.stop)
     return result
@@ -260,7 +264,7 @@ def _filler(
 
 
 def _fill(corpus: Corpus, source: str, filler: Filler, *, bounded: bool = False) -> Filled:
-    with _at_work(corpus, source) as tally:
+    with span("embed", source=source), _at_work(corpus, source) as tally:
         try:
             result = filler.run()
         finally:

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     weight: float = Field(
         default=1.0, gt=0, description="Share of a key's limit while others wait, beside theirs."
     )
+    run_batches: int | None = Field(default=None, ge=1, description="Batches of a backfill's run; unset: all.")
     shards: int = Field(default=8, ge=1, le=256, description="Steps of `bootstrap_sharded` that embed.")
     celery_broker: SecretStr | None = Field(
         default=None, description="Address of Celery's broker, such as redis://host/0."
@@ -164,8 +165,8 @@ class Settings(BaseSettings):
     embed_workers: int = Field(
         default=8, ge=1, le=64, description="Requests in flight at once (where the model gains from it)."
     )
-    inbox: Path | None = Field(
-        default=None, description="Folder that the sensor `inbox` takes documents from: <inbox>/<tenant>/."
+    inbox: str | None = Field(
+        default=None, description="Folder or its address (s3://…) that documents come from: <inbox>/<tenant>/."
     )
     documents_at_work: int = Field(
         default=1000, ge=1, description="Tenants' documents that are worked on at once, over all processes."
@@ -209,10 +210,6 @@ class Settings(BaseSettings):
         """Where downloads are kept."""
         return self.archives.expanduser().resolve() if self.archives else self.root / "downloads"
 
-    def inbox_of(self, tenant: str) -> Path | None:
-        """A tenant's folder in the inbox; None where there is no inbox."""
-        return self.inbox.expanduser().resolve() / tenant if self.inbox else None
-
     @property
     def source_options(self) -> dict[str, dict[str, object]]:
         """Settings of single sources, by source."""
@@ -223,6 +220,11 @@ class Settings(BaseSettings):
 def is_address(data: str) -> bool:
     """Whether BOOTSTRAP_DATA names a folder of another machine. One by file:// is here."""
     return "://" in data and not data.startswith("file://")
+
+
+def local_folder(data: str) -> Path:
+    """The folder of this machine that a path or an address file:// names."""
+    return Path(data.removeprefix("file://")).expanduser()
 
 
 def load_settings(**overrides: object) -> Settings:

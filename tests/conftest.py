@@ -63,7 +63,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings, the key or the Dagster home of the person who runs it."""
     for name in list(os.environ):
-        if name.startswith(("BOOTSTRAP_", "VOYAGE_", "DAGSTER_")):
+        if name.startswith(("BOOTSTRAP_", "VOYAGE_", "DAGSTER_", "OTEL_")):
             monkeypatch.delenv(name)
 
 

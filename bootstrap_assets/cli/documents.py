@@ -229,11 +229,11 @@ def scan(tenant: str, allow_deletes: bool, as_json: bool) -> None:
     The sensor `inbox` of a running `bootstrap ui` does the same by itself, but never forgets more than a fifth.
     """
     settings = load_settings()
-    folder = settings.inbox_of(tenant)
-    if folder is None:
-        raise ConfigurationError("BOOTSTRAP_INBOX is not set: it is the folder of all inboxes")
-    if not folder.is_dir():
-        raise ConfigurationError(f"there is no folder {folder}: the inbox of the tenant {tenant}")
+    if not settings.inbox:
+        raise ConfigurationError("BOOTSTRAP_INBOX is not set: it is the folder of all inboxes, or its address")
+    folder = inbox.opening(settings.inbox)(tenant)
+    if not folder.is_there:
+        raise ConfigurationError(f"there is no folder {folder.address}: the inbox of the tenant {tenant}")
     with open_corpus_database() as connection:
         tenants.require(connection, tenant)
     with Database(existing_database_url(settings)) as database:

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rich.markup import escape
 
 from bootstrap_assets.cli.console import out, print_exactly
+from bootstrap_assets.cli.executors import DAGSTER, EXECUTORS, needs_of
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import (
     advisory_lock,
@@ -55,9 +56,7 @@ def prepare_environment(settings: Settings) -> dict[str, str]:
         "BOOTSTRAP_HOME": str(settings.root),
         "DAGSTER_HOME": str(home),
         "BOOTSTRAP_DAGSTER_URL": dagster_url(url),
-        "DAGSTER_EVENT_BATCH_SIZE": "500",  # a step marks all its partitions in one statement, not in hundreds
-        # The daemon reads when each changed partition changed, and warns where there are more: a source has 128.
-        "DAGSTER_MAX_PARTITIONS_FOR_DA_TIMESTAMP_FETCH": "10000",
+        **DAGSTER,
     }
 
 
@@ -79,11 +78,17 @@ def dagster_url(url: str) -> str:
 
 
 @click.command()
-def env() -> None:
+@click.option("--executor", type=click.Choice(EXECUTORS), help="What this one needs; starts and writes nothing.")
+def env(executor: str | None) -> None:
     """Print what Dagster needs: eval "$(bootstrap env)".
 
-    Starts the embedded server if it does not run. The output may hold a password.
+    Starts the embedded server if it does not run. The output may hold a password. With --executor it says what
+    that executor needs of its processes and of dagster.yaml, and holds nothing secret.
     """
+    if executor:
+        for line in needs_of(executor, load_settings()):
+            print_exactly(line)
+        return
     for name, value in prepare_environment(load_settings()).items():
         print_exactly(f"export {name}={shlex.quote(value)}")
 

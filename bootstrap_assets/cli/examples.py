@@ -76,7 +76,7 @@ EXAMPLES = {
     "db batches": ("BOOTSTRAP_BATCHES=256 bootstrap db batches",),
     "db downgrade": ("db downgrade base --yes",),
     "db reset": ("db reset --yes",),
-    "env": ('eval "$(bootstrap env)"',),
+    "env": ('eval "$(bootstrap env)"', "env --executor celery"),
     "settings": ("settings", "settings --json"),
     "doctor": ("doctor",),
     "metrics": ("metrics", "metrics --port 9187", "metrics --file /var/lib/node_exporter/bootstrap.prom"),

@@ -10,7 +10,7 @@ _SCRIPT = Path(__file__).parent / "migrations" / "versions" / "0103_schema.up.sq
 
 _NEW = (
     *("bootstrap_tenants", "document_states", "document_files", "document_extractions"),
-    *("reference_unsettled_texts", "reference_counted_texts", "bootstrap_completions"),
+    *("reference_unsettled_texts", "reference_counted_texts", "bootstrap_completions", "bootstrap_archives"),
     *("repositories", "repository_blobs", "repository_dependencies", "repository_files", "repository_references"),
     *("repository_snapshots", "repository_symbols", "index_jobs"),
     *("reference_text_words", "reference_postings", "reference_segments"),

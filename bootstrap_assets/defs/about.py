@@ -164,7 +164,7 @@ _COLUMNS = {
         ("version", "bytea", "SHA-256 of its bytes"),
         ("bytes", "bigint", "How many they are"),
         ("origin", "text", "added (by a command) or inbox"),
-        ("signature", "text", "Size and time of its file in the inbox"),
+        ("signature", "text", "Size and time, or version, of its file in the inbox"),
         ("stage", "text", "pending, extracting, extracted, … complete, or failed"),
         ("completed_stages", "jsonb", "When each stage was done, and in how many seconds"),
         ("stage_began_at", "timestamp with time zone", "When its present stage was begun"),

@@ -11,8 +11,10 @@ from bootstrap_assets.database.connection import Connection, Database, connect, 
 from bootstrap_assets.defs.documents import CONNECTING, PROCESS, TENANTS_NAME, tags_for
 from bootstrap_assets.defs.sensors import PRIORITY_TAG
 from bootstrap_assets.documents import connections, inbox, states, tenants
+from bootstrap_assets.documents.folders import Folder
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT
 from bootstrap_assets.documents.tenants import Tenant
+from bootstrap_assets.errors import DownloadInterrupted, PermanentError
 from bootstrap_assets.settings import load_settings
 
 SECONDS = 30.0
@@ -40,13 +42,12 @@ def inbox_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest 
             return
         everyone = tenants.listing(connection)
     _register(context.instance, everyone)
-    if settings.inbox:
-        with Database(url, size=1) as database:
-            until = time.monotonic() + SECONDS
-            for tenant in everyone:
-                _take_in(context, database, tenant, until)
+    problem = _look(context, settings.inbox, url, everyone) if settings.inbox else None
     with connect(url) as connection:
-        yield from _runs(context.instance, connection, everyone)
+        runs = list(_runs(context.instance, connection, everyone))
+    yield from runs
+    if problem and not runs:
+        yield dg.SkipReason(problem)
 
 
 def _register(instance: dg.DagsterInstance, everyone: list[Tenant]) -> None:
@@ -58,16 +59,32 @@ def _register(instance: dg.DagsterInstance, everyone: list[Tenant]) -> None:
         instance.delete_dynamic_partition(TENANTS_NAME, former)
 
 
-def _take_in(context: dg.SensorEvaluationContext, database: Database, tenant: Tenant, until: float) -> None:
-    folder = load_settings().inbox_of(tenant.name)
-    if folder is None or not folder.is_dir():
+def _look(context: dg.SensorEvaluationContext, address: str, url: str, everyone: list[Tenant]) -> str | None:
+    """Take in what is in the inbox; says why not, of the last that cannot be read. What is away is asked once."""
+    until, problem, folder_of = time.monotonic() + SECONDS, None, inbox.opening(address)
+    with Database(url, size=1) as database:
+        for tenant in everyone:
+            try:
+                _take_in(context, database, folder_of(tenant.name), tenant, until)
+            except (PermanentError, DownloadInterrupted) as error:
+                problem = f"{tenant.name}: the inbox cannot be read, and nothing of it is forgotten: {error}"
+                context.log.error(problem)
+                if isinstance(error, DownloadInterrupted):
+                    break
+    return problem
+
+
+def _take_in(
+    context: dg.SensorEvaluationContext, database: Database, folder: Folder, tenant: Tenant, until: float
+) -> None:
+    if not folder.is_there:
         return
     intake = inbox.scan(database, folder, tenant.name, seconds=until - time.monotonic())
     for refusal in intake.refused:
         context.log.warning(f"{tenant.name}: {refusal.name}: {refusal.reason}")
     if intake.held_back:
         context.log.warning(
-            f"{tenant.name}: {intake.held_back} files vanished at once from {folder}: their documents stay. "
+            f"{tenant.name}: {intake.held_back} files vanished at once from {folder.address}: they stay. "
             f"`bootstrap documents scan --tenant {tenant.name} --allow-deletes` forgets them"
         )
 

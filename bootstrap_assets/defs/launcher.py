@@ -17,8 +17,8 @@ from bootstrap_assets.defs.private import CheckRunHealthResult, DefaultRunLaunch
 HOST_TAG = "bootstrap/host"
 """Names the machine that a run's process is on; a run without it is never taken for dead."""
 
-CLOCK = 60.0
-"""Seconds that the machine's clock may have been set since a run began."""
+PROCESS_TAG = "bootstrap/process"
+"""Tells the process that a run began in from a later one of the same number."""
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -39,15 +39,15 @@ class WatchedRunLauncher(DefaultRunLauncher):
         host = run.tags.get(HOST_TAG)
         if host != socket.gethostname():
             return CheckRunHealthResult(WorkerStatus.RUNNING, f"on the machine {host}, not asked")
-        pid, since = self._process(run.run_id)
-        if pid is None or is_alive(pid, since=since):
+        pid = self._process(run.run_id)
+        if pid is None or is_alive(pid, run.tags.get(PROCESS_TAG)):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {pid} is gone")
 
-    def _process(self, run_id: str) -> tuple[int | None, float]:
-        """The number of the process that a run is in, and since when (seconds since 1970)."""
+    def _process(self, run_id: str) -> int | None:
+        """The number of the process that a run is in."""
         events = self._instance.all_logs(run_id, of_type=DagsterEventType.RUN_START)
-        return (events[-1].get_dagster_event().pid, events[-1].timestamp) if events else (None, 0.0)
+        return events[-1].get_dagster_event().pid if events else None
 
 
 def this_host() -> dict[str, str]:
@@ -55,10 +55,10 @@ def this_host() -> dict[str, str]:
     return {HOST_TAG: socket.gethostname()}
 
 
-def is_alive(pid: int, *, since: float) -> bool:
-    """Whether there is a process of that number which was there at a time (seconds since 1970).
+def is_alive(pid: int, identity: str | None) -> bool:
+    """Whether there is a process of that number, and it is the one whose identity this is (None: any).
 
-    One that began later is another: after a restart of the machine numbers are used again.
+    After a restart of the machine, or of a container, numbers are used again.
     """
     try:
         os.kill(pid, 0)
@@ -66,15 +66,23 @@ def is_alive(pid: int, *, since: float) -> bool:
         return False
     except PermissionError:
         pass
-    began = _began(pid)
-    return began is None or began <= since + CLOCK
+    return identity is None or identity_of(pid) in (identity, None)
 
 
-def _began(pid: int) -> float | None:
-    """When a process began, in seconds since 1970; None where there is no /proc to tell it (proc(5))."""
+def identity_of(pid: int) -> str | None:
+    """What no other process of this machine has: its boot, and the ticks since then at which the process began.
+
+    No clock that somebody sets has a part in it. None where there is no /proc to tell it (proc(5)).
+    """
     try:
-        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]  # field 22
-        return int(boot.split()[1]) + int(ticks) / os.sysconf("SC_CLK_TCK")
-    except (OSError, StopIteration, ValueError, IndexError):
+    except (OSError, IndexError):
         return None
+    return f"{boot} {ticks}"
+
+
+def this_process(pid: int) -> dict[str, str]:
+    """The tag of a run that a process of this machine is in; none where there is no telling it from others."""
+    identity = identity_of(pid)
+    return {PROCESS_TAG: identity} if identity else {}

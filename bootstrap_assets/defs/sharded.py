@@ -24,7 +24,7 @@ from bootstrap_assets.embedding import versions
 from bootstrap_assets.embedding.batches import ranges
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.sources.fetch import shared_lock
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
 
@@ -40,7 +40,9 @@ def load_sources(context: dg.OpExecutionContext, corpus: CorpusResource) -> None
     with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
         for source in SOURCES.values():
             start = time.monotonic()
-            archives = locate.fetch(open_corpus.settings, source, force=corpus.force_refresh)
+            archives = shared_lock.fetch(
+                open_corpus.database, open_corpus.settings, source, force=corpus.force_refresh
+            )
             load = pipeline.load(open_corpus, source, archives, allow_deletes=corpus.allow_deletes)
             contents = open_corpus.database.transact(partial(overview.holdings, source=source.name))
             version = open_corpus.database.transact(partial(overview.records_version, source=source.name))

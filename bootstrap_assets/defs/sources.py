@@ -14,7 +14,8 @@ from bootstrap_assets.defs.metadata import archive_metadata, load_metadata, sour
 from bootstrap_assets.defs.partitions import batches, count
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.embedding import versions
-from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.settings import load_settings
+from bootstrap_assets.sources.fetch import locate, shared_lock
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Source
 
@@ -24,6 +25,15 @@ RETRY = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, j
 def archive_version(archives: Sequence[locate.Archive]) -> str:
     """The version of what was published: its checksums."""
     return "-".join(archive.sha256[: overview.VERSION_LENGTH] for archive in archives)
+
+
+def _fetch(corpus: CorpusResource, run_id: str, source: Source) -> list[locate.Archive]:
+    """The archives of a source; what other hosts have too is held to the lock in the database."""
+    settings, force = corpus.settings(), corpus.force_refresh
+    if not locate.is_shared(settings):
+        return locate.fetch(settings, source, force=force)
+    with corpus.open(run_id) as open_corpus:
+        return shared_lock.fetch(open_corpus.database, settings, source, force=force)
 
 
 def archive_asset(*, source: Source) -> dg.AssetsDefinition:
@@ -41,7 +51,7 @@ def archive_asset(*, source: Source) -> dg.AssetsDefinition:
     )
     def archive(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
         with failing_for_good(context):
-            archives = locate.fetch(corpus.settings(), source, force=corpus.force_refresh)
+            archives = _fetch(corpus, context.run.run_id, source)
         version = dg.DataVersion(archive_version(archives))
         return dg.MaterializeResult(metadata=archive_metadata(archives), data_version=version)
 
@@ -70,7 +80,7 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
     def records(context: dg.AssetExecutionContext, corpus: CorpusResource) -> dg.MaterializeResult[None]:
         start = time.monotonic()
         with failing_for_good(context), corpus.open(context.run.run_id) as open_corpus:
-            archives = locate.fetch(open_corpus.settings, source)
+            archives = shared_lock.fetch(open_corpus.database, open_corpus.settings, source)
             load = pipeline.load(open_corpus, source, archives, allow_deletes=corpus.allow_deletes)
             contents = open_corpus.database.transact(partial(overview.holdings, source=source.name))
             version = open_corpus.database.transact(partial(overview.records_version, source=source.name))
@@ -78,6 +88,14 @@ def records_asset(*, source: Source) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
 
     return records
+
+
+def backfill_policy() -> dg.BackfillPolicy:
+    """How a backfill is cut into runs: one over all its batches, or one for each BOOTSTRAP_RUN_BATCHES of them."""
+    batches_of_a_run = load_settings().run_batches
+    if batches_of_a_run is None:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run=batches_of_a_run)
 
 
 def source_asset(*, source: Source) -> dg.AssetsDefinition:
@@ -98,7 +116,7 @@ def source_asset(*, source: Source) -> dg.AssetsDefinition:
         metadata={**links(source), **table("reference_embeddings"), **code(pipeline.embed)},
         partitions_def=batches(),
         pool="provider",
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(),
         retry_policy=RETRY,
     )
     def vectors(context: dg.AssetExecutionContext, corpus: CorpusResource) -> Iterator[dg.MaterializeResult[None]]:

@@ -6,6 +6,7 @@ refuses. So each new connection is sent there by a statement.
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from bootstrap_assets.database import sessions
 from bootstrap_assets.database.libpq import forget_environment
 from bootstrap_assets.database.schema import DAGSTER_SCHEMA
 from bootstrap_assets.defs.environment import refuse
+from bootstrap_assets.defs.launcher import this_process
 from bootstrap_assets.defs.private import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -23,6 +25,7 @@ from bootstrap_assets.defs.private import (
     PARTITION_NAME_TAG,
     SINGLETON_REPOSITORY_NAME,
     ConfigurableClassData,
+    DagsterEvent,
     RegisteredCodeLocationOrigin,
     RemoteRepositoryOrigin,
 )
@@ -78,6 +81,12 @@ class RunStorage(InItsSchema, PostgresRunStorage):
     def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
         """Store a new run."""
         return super().add_run(of_one_range(at_home(dagster_run)))
+
+    def handle_run_event(self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None) -> None:
+        """Store what became of a run; of one that begins also in which process, which is this one."""
+        super().handle_run_event(run_id, event, update_timestamp)
+        if event.event_type is dg.DagsterEventType.RUN_START and event.pid:
+            self.add_run_tags(run_id, this_process(event.pid))
 
 
 def at_home(run: dg.DagsterRun) -> dg.DagsterRun:

@@ -35,6 +35,7 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.embedding.fill import MARGIN, Filled, Filler
 from bootstrap_assets.embedding.vectors import Work
 from bootstrap_assets.errors import PermanentError, RefusedError, StoppedError, is_transient
+from bootstrap_assets.spans import span
 
 statement = statements_of(__name__)
 
@@ -74,7 +75,7 @@ def process(corpus: Corpus, tenant: str) -> dict[str, Processed]:
 def run(corpus: Corpus, tenant: str, step: Step) -> Processed:
     """One stage, for all documents of a tenant that wait for it. Raises StoppedError when asked to stop."""
     processed, started = Processed(), time.monotonic()
-    with _worker(corpus) as worker:
+    with span("document stage", tenant=tenant, stage=step.doing), _worker(corpus) as worker:
         STAGES[step](corpus, worker, tenant, processed)
     if corpus.stop.is_set():
         raise StoppedError

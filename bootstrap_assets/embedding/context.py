@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from bootstrap_assets import spans
 from bootstrap_assets.database import schema
 from bootstrap_assets.database.connection import Connection, Database, existing_database_url
 from bootstrap_assets.database.readiness import ready_database_url
@@ -74,9 +75,10 @@ def open_corpus(
     With BOOTSTRAP_MIGRATE=never, and without `upgrade`, it has to be there and of this version: NoCorpusError or
     SchemaError where it is not.
     """
+    run_id = run_id or uuid4().hex
     choose_embedder(settings)  # what is wrong in any case is reported before a server is started
     url = ready_database_url(settings) if upgrade else existing_database_url(settings)
-    with Database(url, size=settings.embed_workers + 4) as database:
+    with Database(url, size=settings.embed_workers + 4) as database, spans.run(run_id, settings.correlation):
         with database.connection() as connection:
             schema.require_current(connection)
             batching.require(connection, settings.batches)
@@ -90,7 +92,7 @@ def open_corpus(
                 element_type=settings.element_type,
                 feedback=model.feedback,
             )
-        yield Corpus(settings, database, embedder, space, run_id or uuid4().hex, max_cost, stop or Stop())
+        yield Corpus(settings, database, embedder, space, run_id, max_cost, stop or Stop())
 
 
 def embedder_for(connection: Connection, settings: Settings) -> Embedder:

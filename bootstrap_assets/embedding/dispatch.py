@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from itertools import islice
 from typing import TypeVar
 
@@ -29,7 +30,7 @@ def dispatch(
             while True:
                 if not stop.is_set():
                     for request in islice(pending, workers - len(running)):
-                        running[pool.submit(work, request)] = request
+                        running[pool.submit(copy_context().run, work, request)] = request
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

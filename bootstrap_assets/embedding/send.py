@@ -24,6 +24,7 @@ from bootstrap_assets.errors import (
     StoppedError,
     TransientError,
 )
+from bootstrap_assets.spans import span
 from bootstrap_assets.stopping import Stop
 
 LIMITED_FOR = 900.0
@@ -77,6 +78,7 @@ class Sender:
         self._database = database
         self._embedder = embedder
         self._dimensions = space.dimensions
+        self._about = {"source": source, "space": space.name, "provider": embedder.model.provider}
         self._patience = patience
         self._stop = stop
         self._gate = Gate(
@@ -149,7 +151,9 @@ class Sender:
         start = time.monotonic()
         try:
             before()
-            answer = self._embedder.embed(texts, input_type)
+            with span("request", **self._about, texts=len(texts), request=request) as note:
+                answer = self._embedder.embed(texts, input_type)
+                note(tokens=answer.tokens)
             check(answer.vectors, texts=len(texts), dimensions=self._dimensions)
         except BootstrapError as error:
             self._close_row(request, error, time.monotonic() - start)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import psutil
+import psycopg
 import pytest
 import sqlalchemy.exc
 from dagster._core.execution.plan.objects import StepFailureData
@@ -21,7 +21,15 @@ from bootstrap_assets.cli.environment import prepare_environment
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.definitions import defs
 from bootstrap_assets.defs.execute import reason_of
-from bootstrap_assets.defs.launcher import CLOCK, HOST_TAG, WatchedRunLauncher, is_alive, this_host
+from bootstrap_assets.defs.launcher import (
+    HOST_TAG,
+    PROCESS_TAG,
+    WatchedRunLauncher,
+    identity_of,
+    is_alive,
+    this_host,
+    this_process,
+)
 from bootstrap_assets.defs.resources import CorpusResource, failing_for_good
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import MassDeleteError, TransientError
@@ -235,20 +243,34 @@ def test_a_run_is_on_the_machine_that_launches_it(
 
 
 def test_a_process_that_got_the_number_of_an_older_one_is_another() -> None:
-    assert is_alive(os.getpid(), since=time.time())
-    began = psutil.Process().create_time()
-    assert is_alive(os.getpid(), since=began - CLOCK / 2)  # clocks may be set
-    assert not is_alive(os.getpid(), since=began - CLOCK - 5)
+    ours = identity_of(os.getpid())
+    assert ours != identity_of(os.getppid())
+    assert is_alive(os.getpid(), ours)
+    assert not is_alive(os.getpid(), identity_of(os.getppid()))
+    assert not is_alive(os.getpid(), f"another-boot {str(ours).split()[1]}")
+    assert is_alive(os.getpid(), None)  # a run of an older version
+
+
+def health_of(instance: dg.DagsterInstance, tags: dict[str, str], began: float | None = None) -> WorkerStatus:
+    """What the launcher says of a run that began in this process."""
+    launcher = WatchedRunLauncher()
+    launcher.register_instance(instance)
+    run = instance.create_run_for_job(defs.resolve_job_def("verify"), tags=this_host() | tags)
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=os.getpid())
+    instance.report_dagster_event(started, run.run_id, timestamp=began)
+    return launcher.check_run_worker_health(run).status
 
 
 def test_the_run_of_a_killed_process_whose_number_was_given_anew_is_seen(instance: dg.DagsterInstance) -> None:
-    launcher = WatchedRunLauncher()
-    launcher.register_instance(instance)
-    run = instance.create_run_for_job(defs.resolve_job_def("verify"), tags=this_host())
-    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, pid=os.getpid())
-    before = psutil.Process().create_time() - CLOCK - 5
-    instance.report_dagster_event(started, run.run_id, timestamp=before)
-    assert launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
+    assert health_of(instance, this_process(os.getpid())) is WorkerStatus.RUNNING
+    assert health_of(instance, this_process(os.getppid())) is WorkerStatus.FAILED
+
+
+@pytest.mark.parametrize("hours", [-25, 25])
+def test_a_clock_that_is_set_makes_no_live_run_a_dead_one(instance: dg.DagsterInstance, hours: int) -> None:
+    """/proc/stat's btime moves with the clock, and so does what is reckoned from it; the event's time stays."""
+    began = time.time() - hours * 3600
+    assert health_of(instance, this_process(os.getpid()), began) is WorkerStatus.RUNNING
 
 
 def test_the_resource_takes_its_data_from_the_run_or_else_from_the_environment(
@@ -281,6 +303,11 @@ def test_dagster_job_execute_works_in_a_prepared_shell_and_with_nothing_to_do_st
     status = read_status(settings)
     assert {source["status"] for source in status["sources"].values()} == {"completed"}
     assert status["index"] == {"exists": True, "valid": True}
+    with psycopg.connect(database_url) as connection:
+        query = "SELECT value FROM bootstrap_dagster.run_tags WHERE key = %s"
+        [[identity]] = connection.execute(query, [PROCESS_TAG]).fetchall()
+    assert str(identity).split()[:1] == str(identity_of(os.getpid())).split()[:1]  # of this boot
+    assert identity != identity_of(os.getpid())
     assert "Launching subprocess" in done.stderr
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert again.returncode == 0, again.stderr[-3000:]

@@ -15,6 +15,7 @@ import pytest
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.documents import inbox, removal, stages, states
 from bootstrap_assets.documents.extraction.extractor import Extractor
+from bootstrap_assets.documents.folders import LocalFolder
 from bootstrap_assets.documents.steps import EXTRACT
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import StoppedError
@@ -187,11 +188,11 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_taken_when_it_is_at
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "stat", growing)
-        intake = inbox.scan(acme.database, folder, "acme")
+        intake = inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert [refusal.reason for refusal in intake.refused] == [
         "it changed while it was read: add it again when it is complete"
     ]
-    assert inbox.scan(acme.database, folder, "acme").added == ["growing.md"]
+    assert inbox.scan(acme.database, LocalFolder(folder), "acme").added == ["growing.md"]
 
 
 def test_a_look_at_an_unchanged_inbox_reads_no_byte(
@@ -201,9 +202,9 @@ def test_a_look_at_an_unchanged_inbox_reads_no_byte(
 ) -> None:
     for number in range(200):
         (folder / f"{number}.txt").write_text(f"Clause {number}")
-    assert len(inbox.scan(acme.database, folder, "acme").added) == 200
-    monkeypatch.setattr(inbox, "_read", lambda *_: pytest.fail("a file was read"))
-    assert inbox.scan(acme.database, folder, "acme") == inbox.Intake()
+    assert len(inbox.scan(acme.database, LocalFolder(folder), "acme").added) == 200
+    monkeypatch.setattr(LocalFolder, "read", lambda *_: pytest.fail("a file was read"))
+    assert inbox.scan(acme.database, LocalFolder(folder), "acme") == inbox.Intake()
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -226,7 +227,7 @@ def test_many_files_come_in_by_few_transactions(
     for number in range(1_200):
         (folder / f"{number}.txt").write_text(f"Clause {number}")
     batches = counted(monkeypatch)
-    assert len(inbox.scan(acme.database, folder, "acme").added) == 1_200
+    assert len(inbox.scan(acme.database, LocalFolder(folder), "acme").added) == 1_200
     assert batches == [500, 500, 200]
     assert rows(acme, "SELECT count(*) FROM document_states JOIN document_files USING (document_id)") == [(1_200,)]
 
@@ -240,7 +241,7 @@ def test_files_of_much_content_do_not_wait_for_each_other_in_memory(
     batches = counted(monkeypatch)
     for name in ("a.md", "b.md", "c.md"):
         (folder / name).write_bytes(TEXT + name.encode())
-    inbox.scan(acme.database, folder, "acme")
+    inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert batches == [1, 1, 1]
 
 

@@ -1,6 +1,5 @@
 """Archives lie in a bucket, or at any other address that fsspec reaches: they are read once, by checksum."""
 
-import logging
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +9,6 @@ from typing import Any
 
 import fsspec
 import pytest
-import requests
-from moto.server import ThreadedMotoServer
 
 from bootstrap_assets import sample
 from bootstrap_assets.errors import (
@@ -25,22 +22,12 @@ from bootstrap_assets.errors import (
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.fetch import bucket, locate
 from bootstrap_assets.sources.registry import SOURCES
+from tests.fakes.object_store import empty_client, store, wrong_key  # noqa: F401
 from tests.integration.test_cli import environ, shell  # noqa: F401
 
 SOURCE = SOURCES["contract_nli"]
 NAME = "contract-nli.zip"
 OBJECT = f"s3://archives/data/contract_nli/{NAME}"
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[str]:
-    """A store of objects on the loopback interface that has S3's API; gives its address."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +38,9 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def s3(store: str, archives: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(store: str, archives: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: F811
     """The client of a bucket `archives` that holds the sample below `data`."""
-    requests.post(f"{store}/moto-api/reset", timeout=10)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+    client = empty_client(store, monkeypatch)
     client.mkdir("archives")
     for file in archives.rglob("*.zip"):
         client.pipe(f"archives/data/{file.relative_to(archives)}", file.read_bytes())
@@ -143,12 +125,9 @@ def test_hosts_may_share_what_was_read(elsewhere: Settings, tmp_path: Path, read
     assert len(readings) == 1
 
 
-def test_a_wrong_key_is_one_line(elsewhere: Settings, s3: Any, store: str) -> None:
-    requests.post(f"{store}/moto-api/reset-auth", data=b"0", timeout=10)
-    try:
+def test_a_wrong_key_is_one_line(elsewhere: Settings, s3: Any, store: str) -> None:  # noqa: F811
+    with wrong_key(store):
         error = refusal(elsewhere)
-    finally:
-        requests.post(f"{store}/moto-api/reset-auth", data=b"1000000", timeout=10)
     assert isinstance(error, ConfigurationError)
     assert str(error).startswith("s3://archives/data/contract_nli: the store refuses this key")
 

@@ -490,6 +490,13 @@ def test_env_prints_what_dagster_needs(environ: dict[str, str]) -> None:
     assert "export DAGSTER_EVENT_BATCH_SIZE=" in printed
 
 
+def test_env_says_what_an_executor_needs_and_makes_nothing(environ: dict[str, str]) -> None:
+    printed = shell("env", "--executor", "celery").stdout
+    assert "export BOOTSTRAP_EXECUTOR=celery\n" in printed
+    assert "BOOTSTRAP_DAGSTER_URL" not in printed
+    assert not (Path(environ["BOOTSTRAP_HOME"]) / "dagster").exists()
+
+
 def test_doctor_is_content_with_a_sound_installation(environ: dict[str, str]) -> None:
     result = invoke("doctor")
     assert result.exit_code == 0, result.output

@@ -12,8 +12,9 @@ from uuid import UUID
 
 import pytest
 
-from bootstrap_assets.documents import inbox, opened, removal, stages, states, tenants
+from bootstrap_assets.documents import folders, inbox, opened, removal, stages, states, tenants
 from bootstrap_assets.documents.extraction.extractor import Extractor
+from bootstrap_assets.documents.folders import LocalFolder
 from bootstrap_assets.documents.states import DocumentState
 from bootstrap_assets.documents.steps import CHUNK, CONNECT, EMBED, EXTRACT, STEPS, Step
 from bootstrap_assets.documents.work import working
@@ -309,11 +310,11 @@ def test_the_inbox_takes_new_and_changed_files_and_forgets_vanished_ones(acme: C
     (folder / "deep").mkdir(parents=True)
     for number in range(8):
         (folder / "deep" / f"{number}.md").write_bytes(TEXT + str(number).encode())
-    assert len(inbox.scan(acme.database, folder, "acme").added) == 8
-    assert inbox.scan(acme.database, folder, "acme") == inbox.Intake()
+    assert len(inbox.scan(acme.database, LocalFolder(folder), "acme").added) == 8
+    assert inbox.scan(acme.database, LocalFolder(folder), "acme") == inbox.Intake()
     (folder / "deep" / "0.md").write_bytes(TEXT)
     (folder / "deep" / "1.md").unlink()
-    intake = inbox.scan(acme.database, folder, "acme")
+    intake = inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert (intake.added, intake.removed) == (["deep/0.md"], ["deep/1.md"])
     assert len(names(acme)) == 7
 
@@ -323,12 +324,12 @@ def test_an_inbox_that_is_gone_at_once_costs_no_document(acme: Corpus, tmp_path:
     folder.mkdir()
     for number in range(10):
         (folder / f"{number}.md").write_bytes(TEXT + str(number).encode())
-    inbox.scan(acme.database, folder, "acme")
+    inbox.scan(acme.database, LocalFolder(folder), "acme")
     for path in folder.glob("*.md"):
         path.unlink()
-    assert inbox.scan(acme.database, folder, "acme").held_back == 10
+    assert inbox.scan(acme.database, LocalFolder(folder), "acme").held_back == 10
     assert len(names(acme)) == 10
-    assert len(inbox.scan(acme.database, folder, "acme", allow_deletes=True).removed) == 10
+    assert len(inbox.scan(acme.database, LocalFolder(folder), "acme", allow_deletes=True).removed) == 10
 
 
 def test_a_folder_that_cannot_be_read_costs_no_document(
@@ -337,7 +338,7 @@ def test_a_folder_that_cannot_be_read_costs_no_document(
     folder = tmp_path / "acme"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "one.md").write_bytes(TEXT)
-    inbox.scan(acme.database, folder, "acme")
+    inbox.scan(acme.database, LocalFolder(folder), "acme")
     list_folder = os.scandir
 
     def refuse(place: Any) -> Any:
@@ -346,7 +347,7 @@ def test_a_folder_that_cannot_be_read_costs_no_document(
         return list_folder(place)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    intake = inbox.scan(acme.database, folder, "acme")
+    intake = inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert (intake.held_back, len(intake.refused), names(acme)) == (1, 1, ["deep/one.md"])
 
 
@@ -357,19 +358,19 @@ def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: 
     folder.mkdir()
     (folder / "link.txt").symlink_to(secret)
     os.mkfifo(folder / "pipe.txt")
-    intake = inbox.scan(acme.database, folder, "acme")
+    intake = inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert {refusal.name for refusal in intake.refused} == {"link.txt", "pipe.txt"}
     assert names(acme) == []
 
 
 @pytest.mark.parametrize("name", ["a\nb.txt", "../../up.txt", "x" * 300 + ".txt", "a\udcffb.txt"])
 def test_a_strange_name_becomes_one_plain_line(name: str) -> None:
-    plain = inbox.clean_name(name)
-    assert len(plain) <= inbox.LONGEST + 1
+    plain = folders.clean_name(name)
+    assert len(plain) <= folders.LONGEST + 1
     assert plain.isprintable()
     assert ".." not in plain
     assert plain.endswith(".txt")
-    assert inbox.clean_name(name) == plain
+    assert folders.clean_name(name) == plain
 
 
 def test_a_tenant_that_is_not_there_is_wrong_usage(corpus: Corpus, tmp_path: Path) -> None:

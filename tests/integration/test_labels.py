@@ -25,6 +25,7 @@ from bootstrap_assets.labels.pieces import pieces_of
 from bootstrap_assets.labels.reading import Reading
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources import registry
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Teaching
 from bootstrap_assets.stopping import Stop
@@ -59,7 +60,7 @@ def load(settings: Settings) -> Callable[..., None]:
         with context.open_corpus(own) as corpus:
             for name in ("contract_nli", "cuad"):
                 source = SOURCES[name]
-                pipeline.load(corpus, source, pipeline.fetch(own, source), allow_deletes=True)
+                pipeline.load(corpus, source, locate.fetch(own, source), allow_deletes=True)
 
     return load_from
 
@@ -237,7 +238,7 @@ def test_a_fifth_source_that_says_what_it_teaches_gets_scorers(
     made_up_source.write(tmp_path, contracts)
     own = load_settings(home=tmp_path, database_url=database_url, data=str(tmp_path))
     with context.open_corpus(own) as corpus:
-        pipeline.load(corpus, source, pipeline.fetch(own, source))
+        pipeline.load(corpus, source, locate.fetch(own, source))
         [result] = training.train_all(corpus.database, [source])
         document = classify_text(corpus.database, f"{FILLER}\nThe keeper tends 99 hives of bees at all times.")
     assert result.trained == ("Bees", "Rest")

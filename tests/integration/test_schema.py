@@ -213,6 +213,7 @@ READ_BY_COLUMN = (
     *(
         "reference_text_totals",
         "bootstrap_findings",
+        "bootstrap_archives",
         "bootstrap_events",
         "bootstrap_requests",
         "bootstrap_breakers",

@@ -6,10 +6,11 @@ No container engine runs here: what cannot be checked without one, docs/scale.md
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import click
@@ -21,7 +22,7 @@ from dagster._daemon.cli import cli as dagster_daemon
 from dagster_webserver.cli import dagster_webserver
 
 from bootstrap_assets import metrics
-from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli import bootstrap, executors
 from bootstrap_assets.setting_names import OURS
 from bootstrap_assets.settings import Settings, variable_of
 from tests.cluster.celery import WORKER
@@ -132,6 +133,47 @@ def test_what_is_set_has_a_value_that_the_setting_takes() -> None:
         assert read.log_format == "json"
 
 
+def test_what_an_executor_needs_is_what_deploy_has() -> None:
+    part = executors.instance("k8s")
+    ours, coordinator = part["concurrency"]["runs"], VALUES["dagsterDaemon"]["runCoordinator"]["config"]
+    theirs = coordinator["queuedRunCoordinator"]
+    assert theirs["maxConcurrentRuns"] == ours["max_concurrent_runs"]
+    assert theirs["tagConcurrencyLimits"] == ours["tag_concurrency_limits"]
+    assert VALUES["dagsterDaemon"]["runMonitoring"]["startTimeoutSeconds"] == 300
+    assert part["run_monitoring"]["start_timeout_seconds"] == 300
+    assert part["run_launcher"]["class"] == VALUES["runLauncher"]["type"]
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    pod = part["run_launcher"]["config"]["run_k8s_config"]["pod_spec_config"]
+    assert launcher["runK8sConfig"]["podSpecConfig"]["terminationGracePeriodSeconds"] in pod.values()
+    [deployment] = VALUES["dagster-user-deployments"]["deployments"]
+    assert {"name": "bootstrap-corpus"} in deployment["envSecrets"]
+    assert part["run_launcher"]["config"]["env_secrets"] == ["bootstrap-corpus"]
+    assert executors.DAGSTER.items() <= deployment["env"].items()
+    for setting in (deployment["env"], COMPOSE["x-process"]["environment"]):
+        assert setting["BOOTSTRAP_MIGRATE"] == executors.variables("celery", Settings())["BOOTSTRAP_MIGRATE"]
+
+
+@pytest.mark.parametrize("executor", get_args(Settings.model_fields["executor"].annotation))
+def test_what_an_executor_needs_is_read_by_a_shell_and_holds_no_secret(executor: str) -> None:
+    settings = Settings(
+        database_url="postgresql://me:hidden@db/corpus",
+        celery_broker="redis://:hidden@redis/0",
+        voyage_api_key="hidden",
+    )
+    lines = list(executors.needs_of(executor, settings))
+    assert "hidden" not in "".join(lines)
+    shell = subprocess.run(
+        ["sh", "-c", "\n".join(lines) + "\nenv"], env={}, capture_output=True, text=True, check=True
+    )
+    assert f"BOOTSTRAP_EXECUTOR={executor}" in shell.stdout.splitlines()
+    _, _, text = "\n".join(line.removeprefix("#   ") for line in lines).partition("# dagster.yaml:\n")
+    assert yaml.safe_load(text) == executors.instance(executor)
+    assert ("#   BOOTSTRAP_CELERY_BROKER (set here)" in lines) == (executor == "celery")
+    assert ("export BOOTSTRAP_MIGRATE=never" in lines) == (executor in ("celery", "k8s"))
+    if executor == "celery":
+        assert " ".join(WORKER[:6]) in "\n".join(lines)
+
+
 def test_only_one_process_changes_the_schema() -> None:
     migrating = ["bootstrap", "db", "upgrade"]
     assert [name for name, one in COMPOSE["services"].items() if one.get("command") == migrating] == ["schema"]
@@ -156,6 +198,19 @@ def test_a_pod_may_do_no_more_than_it_has_to() -> None:
             assert not rights["allowPrivilegeEscalation"]
             assert {"requests", "limits"} <= container["resources"].keys()
             assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+
+
+def test_a_service_of_compose_may_do_no_more_than_it_has_to() -> None:
+    for name, service in COMPOSE["services"].items():
+        if name == "db":
+            continue  # its image begins as root, and gives its rights up
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        writable = [*service.get("volumes", ()), *service.get("tmpfs", ())]
+        assert name == "redis" or {"/tmp", "/data"} == {
+            place.split(":")[-1 if ":/" in place else 0] for place in writable
+        }
 
 
 def test_a_secret_is_named_and_never_written() -> None:

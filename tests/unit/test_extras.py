@@ -10,7 +10,12 @@ import pytest
 from bootstrap_assets.extras import EXTRAS, needs_extra
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "dagster_k8s": "dagster-k8s", "dagster_celery": "dagster-celery"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "dagster_k8s": "dagster-k8s",
+    "dagster_celery": "dagster-celery",
+    "opentelemetry": "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http",
+}
 
 
 def without(extras: str, code: str) -> "subprocess.CompletedProcess[str]":
@@ -24,10 +29,12 @@ def without(extras: str, code: str) -> "subprocess.CompletedProcess[str]":
 def test_the_modules_of_an_extra_are_what_pyproject_installs() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extra, modules in EXTRAS.items():
-        assert {line.split(">")[0] for line in declared[extra]} == {DISTRIBUTIONS.get(it, it) for it in modules}
+        assert {line.split(">")[0] for line in declared[extra]} == {
+            name for it in modules for name in DISTRIBUTIONS.get(it, it).split()
+        }
     assert declared["all"] == ["bootstrap-assets[parquet,report,labels]"]
-    assert declared["cloud"] == ["bootstrap-assets[s3,gs,az,k8s,celery]"]
-    assert EXTRAS.keys() == {"parquet", "report", "labels", "s3", "gs", "az", "k8s", "celery"}
+    assert declared["cloud"] == ["bootstrap-assets[s3,gs,az,k8s,celery,telemetry]"]
+    assert EXTRAS.keys() == {"parquet", "report", "labels", "s3", "gs", "az", "k8s", "celery", "telemetry"}
 
 
 def test_all_but_the_report_and_parquet_works_without_extras() -> None:

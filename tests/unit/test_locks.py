@@ -28,7 +28,7 @@ def test_the_lock_of_run_time_holds_every_extra_and_nothing_of_tests() -> None:
 
 def test_the_lock_of_buckets_holds_only_what_is_added() -> None:
     held = packages("requirements-cloud.lock")
-    assert names(*EXTRAS["s3"], *EXTRAS["gs"], *EXTRAS["az"], *EXTRAS["k8s"]) <= held
+    assert names(*EXTRAS["s3"], *EXTRAS["gs"], *EXTRAS["az"], *EXTRAS["k8s"], *EXTRAS["telemetry"]) <= held
     assert not held & packages("requirements.lock")
 
 

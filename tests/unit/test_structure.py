@@ -33,6 +33,7 @@ READ_THE_ENVIRONMENT = {
     "database/embedded/programs.py": "PostgreSQL's programs get the paths they are found by, and nothing else",
     "documents/extraction/child.py": "the child that reads files gets its interpreter's paths alone",
     "repositories/git.py": "git gets what it needs of it, such as proxies, and nothing else",
+    "spans.py": "which of OpenTelemetry's variables, which its SDK itself reads, name a collector",
     "web.py": "which variable names the proxy or the certificates that requests itself reads there",
 }
 """What sees the environment, and why it may."""

@@ -6,45 +6,18 @@ version as when it was read is not read again; where a store names no versions, 
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-import fsspec
-
-from bootstrap_assets.errors import (
-    ArchiveError,
-    BootstrapError,
-    ConfigurationError,
-    DownloadInterrupted,
-    explain,
-    is_transient,
-)
-from bootstrap_assets.extras import needs_extra
+from bootstrap_assets.errors import ArchiveError, DownloadInterrupted
 from bootstrap_assets.sources.fetch.checksums import ChecksumLock, LockEntry, digest, exclusive
 from bootstrap_assets.sources.fetch.http_answers import public_url
 from bootstrap_assets.sources.fetch.soundness import Unsound, check_whole
+from bootstrap_assets.sources.fetch.stores import MissingObject, explained, is_web, open_store, version_of
 from bootstrap_assets.sources.spec import Source, is_archive_name
-
-_EXTRAS = {
-    **dict.fromkeys(("s3", "s3a"), ("s3", "s3fs")),
-    **dict.fromkeys(("gs", "gcs"), ("gs", "gcsfs")),
-    **dict.fromkeys(("az", "abfs", "abfss", "adl"), ("az", "adlfs")),
-}
-"""The extra and the module of a protocol, where it needs one."""
-
-_VERSIONS = ("VersionId", "version_id", "generation", "ETag", "etag")
-"""What stores call a version of an object: S3, Azure, Google, HTTP. Size and date alone are no version."""
-
-_PASSING = frozenset(
-    "TimeoutError ConnectionError HTTPClientError ClientConnectionError ClientPayloadError IncompleteRead "
-    "ServiceRequestError ServiceResponseError TransportError".split()
-)
-"""Classes of errors that may pass, by name: those of botocore, aiohttp, azure-core and google-auth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +61,17 @@ class _Store:
         self.address = public_url(address)
         self._cache = cache
         self._lock = ChecksumLock(cache)
-        self._files, self._folder = _open(address)
+        self._files, self._folder = open_store(address)
 
     def objects(self, source: Source) -> Iterator[_Object]:
         """The source's archives, sorted by name. What cannot be listed is asked for by its official names."""
-        with _explained(self.address):
+        with explained(self.address):
             paths = self._listing()
         for path in paths or [f"{self._folder}/{remote.filename}" for remote in source.remotes]:
             try:
-                with _explained(self.address):
+                with explained(self.address):
                     yield self._look(path)
-            except _MissingObject:
+            except MissingObject:
                 if paths:
                     raise
 
@@ -115,13 +88,11 @@ class _Store:
 
     @property
     def _can_list(self) -> bool:
-        return "http" not in self._files.protocol
+        return not is_web(self._files)
 
     def _look(self, path: str) -> _Object:
         info: dict[str, Any] = self._files.info(path)
-        names = [str(info[key]) for key in _VERSIONS if info.get(key) not in (None, "", "null")]
-        strong = [name for name in names if not name.startswith("W/")]
-        return _Object(path, info.get("size"), " ".join(strong) or None)
+        return _Object(path, info.get("size"), version_of(info))
 
     def archive(self, one: _Object, *, force: bool) -> Path:
         """The object as a file here. Of two processes, the second waits for the first."""
@@ -143,7 +114,7 @@ class _Store:
     def _receive(self, one: _Object, key: str) -> Path:
         part = self._cache / f".{uuid4().hex}.part"
         try:
-            with _explained(key):
+            with explained(key):
                 self._files.get_file(one.path, str(part))
                 after = self._look(one.path)
             sha256, size = digest(part)
@@ -166,56 +137,3 @@ def _check(part: Path, one: _Object, after: _Object, size: int, key: str) -> Non
         check_whole(part, one.name)
     except Unsound as error:
         raise ArchiveError(f"{key}: the object is not whole: {error}; put a whole one there") from None
-
-
-def _open(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the folder in it."""
-    protocol = address.partition("://")[0].lower()
-    if protocol in _EXTRAS:
-        extra, module = _EXTRAS[protocol]
-        with needs_extra(extra, f"an address {protocol}://"):
-            import_module(module)
-    # The proxies of the environment are honoured by every client but this one.
-    options: dict[str, Any] = {"client_kwargs": {"trust_env": True}} if protocol in ("http", "https") else {}
-    with _explained(public_url(address)):
-        files, folder = fsspec.url_to_fs(
-            address.rstrip("/"), skip_instance_cache=True, use_listings_cache=False, **options
-        )
-    return files, folder
-
-
-class _MissingObject(ArchiveError):
-    """Nothing is at an address."""
-
-
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    """Around calls of a store's client: what it raises becomes one of our errors."""
-    try:
-        yield
-    except BootstrapError:
-        raise
-    except Exception as error:
-        raise _ours(address, error) from error
-
-
-def _ours(address: str, error: Exception) -> BootstrapError:
-    status = next((value for one in _chain(error) if isinstance(value := getattr(one, "status", None), int)), 0)
-    reason = f"HTTP {status}" if status else explain(error)
-    if isinstance(error, PermissionError) or status in (401, 403):
-        return ConfigurationError(f"{address}: the store refuses this key: {reason}")
-    if any(_may_pass(one) for one in _chain(error)) or status in (408, 429) or status >= 500:
-        return DownloadInterrupted(f"{address}: the store does not answer as it should: {reason}")
-    if isinstance(error, FileNotFoundError):
-        return _MissingObject(f"{address}: nothing is there: {reason}")
-    return ConfigurationError(f"{address}: the store cannot be read: {reason}")
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
-def _may_pass(error: BaseException) -> bool:
-    return is_transient(error) or any(kind.__name__ in _PASSING for kind in type(error).__mro__)

@@ -1,14 +1,16 @@
 """The archives of a source: bundled, downloaded, or lying in a folder, here or in a bucket."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap_assets import sample
 from bootstrap_assets.errors import ArchiveError, ConfigurationError
 from bootstrap_assets.sample import provenance
-from bootstrap_assets.settings import Settings, is_address
+from bootstrap_assets.settings import Settings, is_address, local_folder
 from bootstrap_assets.sources.fetch import bucket, download
+from bootstrap_assets.sources.fetch.http_answers import public_url
 from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
 
 
@@ -16,13 +18,14 @@ from bootstrap_assets.sources.spec import Source, describe_folder, find_archives
 class Archive:
     """A file of a source, as published: where it lies, its size in bytes and its SHA-256.
 
-    `invented`: it is not, but written by our own sample or generator.
+    `invented`: it is not, but written by our own sample or generator. `address`: where any host finds it.
     """
 
     path: Path
     size: int
     sha256: str
     invented: bool = False
+    address: str | None = None
 
 
 def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Archive]:
@@ -30,7 +33,22 @@ def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Ar
 
     `force` downloads again what has changed on the server. What a bucket raises: see `bucket.fetch`.
     """
-    return [_describe(path) for path in _locate(settings, source, force=force)]
+    addresses = _addresses(settings, source)
+    paths = _locate(settings, source, force=force)
+    return [replace(_describe(path), address=addresses(path.name)) for path in paths]
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether archives come from a place that other hosts take them from too."""
+    return settings.data == "official" or is_address(settings.data)
+
+
+def _addresses(settings: Settings, source: Source) -> Callable[[str], str | None]:
+    """What gives the address of an archive by its name, without secrets; None where no other host has it."""
+    if settings.data == "official":
+        return {remote.filename: public_url(remote.url) for remote in source.remotes}.get
+    folder = public_url(_address(settings, source)) if is_shared(settings) else None
+    return lambda name: f"{folder}/{name}" if folder else None
 
 
 def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
@@ -41,7 +59,7 @@ def _locate(settings: Settings, source: Source, *, force: bool) -> list[Path]:
         return [path for path in paths if path.parent.name == source.name]
     if is_address(settings.data):
         return bucket.fetch(_address(settings, source), source, settings.archive_folder / "objects", force=force)
-    folder = Path(settings.data.removeprefix("file://")).expanduser()
+    folder = local_folder(settings.data)
     if not folder.is_dir():
         raise ConfigurationError(f"BOOTSTRAP_DATA: there is no folder {folder}")
     archives = find_archives(folder / source.name) if (folder / source.name).is_dir() else []

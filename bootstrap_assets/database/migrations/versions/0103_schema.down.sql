@@ -20,7 +20,7 @@ DROP TABLE IF EXISTS document_extractions, document_files, document_states, boot
 DROP TABLE IF EXISTS document_labels, label_likelihoods, label_readings, label_wordings, label_scorers, label_features, label_baseline;
 DROP TABLE IF EXISTS evaluation_vectors, evaluation_baseline, reference_lexemes, reference_text_totals, reference_connections,
     reference_text_words, reference_postings, reference_segments, reference_text_changes, reference_unsettled_texts, reference_counted_texts, reference_changes, embedding_usage, embedding_usage_daily, embedding_budgets,
-    embedding_limiters, embedding_lanes, bootstrap_breakers, bootstrap_completions, bootstrap_events, bootstrap_requests, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
+    embedding_limiters, embedding_lanes, bootstrap_breakers, bootstrap_completions, bootstrap_events, bootstrap_requests, bootstrap_archives, bootstrap_findings, bootstrap_failures, bootstrap_batches, bootstrap_batching,
     bootstrap_progress, embedding_spaces, reference_records, reference_text_parts, reference_texts, reference_documents;
 DROP FUNCTION IF EXISTS bootstrap_notify, reference_pile, reference_impacts, reference_impact, reference_word_number, reference_tsvector, reference_plain, reference_unaccented, reference_separated,
     reference_batch, reference_count_texts, reference_queue_texts, reference_queue_parts, document_is_stale,

@@ -105,6 +105,18 @@ CREATE TABLE reference_connections (
 );
 CREATE INDEX reference_connections_to ON reference_connections (to_record);
 
+CREATE TABLE bootstrap_archives (
+    address       text PRIMARY KEY,
+    sha256        text NOT NULL,
+    bytes         bigint NOT NULL,
+    first_seen_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bootstrap_archives IS 'The lock of archives: what each address held when it was first used; every host is held to it.';
+COMMENT ON COLUMN bootstrap_archives.address IS 'Address of the archive, without anything secret.';
+COMMENT ON COLUMN bootstrap_archives.sha256 IS 'SHA-256 of its bytes, in hexadecimal.';
+COMMENT ON COLUMN bootstrap_archives.bytes IS 'Its size.';
+COMMENT ON COLUMN bootstrap_archives.first_seen_at IS 'When a host first used it with these bytes.';
+
 CREATE TABLE bootstrap_findings (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source      text NOT NULL,
