@@ -74,7 +74,7 @@ def load(corpus: Corpus, source: Source, archives: Sequence[Archive], *, allow_d
                         _store, staging=staging, source=source.name, fingerprint=fingerprint, allow=allow_deletes
                     )
                 )
-            transact(partial(corpus_store.analyze, loaded=result))
+            transact(partial(corpus_store.analyze, outcome=result))
         settlement.settle_some(corpus.database)
         transact(partial(stages.settle, space=corpus.space, source=source.name))
         return result
@@ -101,7 +101,7 @@ def load_documents(
                 _store_documents, space=corpus.space, staging=staging, scope=scope, allow=allow_deletes
             )
             result = corpus.database.transact(store)
-        corpus.database.transact(partial(corpus_store.analyze, loaded=result))
+        corpus.database.transact(partial(corpus_store.analyze, outcome=result))
         settlement.settle(corpus.database)
         corpus.database.transact(partial(stages.settle, space=corpus.space, source=source, bounded=True))
     return result

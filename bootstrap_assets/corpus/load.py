@@ -132,9 +132,9 @@ def store(connection: Connection, staging: Staging, scope: Scope, *, allow_delet
     return result
 
 
-def analyze(connection: Connection, loaded: Loaded) -> None:
+def analyze(connection: Connection, outcome: Loaded) -> None:
     """Tell the planner of a load that brought much: else it reads all records where some thousand are wanted."""
-    came = loaded.new + loaded.changed + loaded.deleted
+    came = outcome.new + outcome.changed + outcome.deleted
     [rows] = connection.execute(statement("analyzed_records")).fetchone() or (0,)
     if came > max(MUCH, MUCH_OF * rows):
         connection.execute(statement("analyze"))

@@ -15,6 +15,10 @@ DECLARE
     first  bytea[];
     lexemes text[];  -- of these, each with the share that has it
     shares double precision[];
+    alone  double precision;  -- the share that a word has of one section
+    above  double precision;
+    telling text[];  -- those that tell most, and how much
+    tells  double precision[];
     trust  double precision;
     widened reference_question;
     meaning reference_label;
@@ -61,12 +65,17 @@ BEGIN
     FROM unnest(plain.words, plain.weights) p (word, weight)
     LEFT JOIN unnest(lexemes, shares) s (lexeme, share) ON s.lexeme = p.word;
     feedback_weight := feedback_weight * trust;
-    WITH shared AS (
-        SELECT * FROM unnest(lexemes, shares) s (lexeme, share)
-    ), telling AS (
-        SELECT lexeme, share * ln(1 + (total - l.texts + 0.5) / (l.texts + 0.5)) AS weight
-        FROM shared JOIN reference_lexemes l USING (lexeme) WHERE l.texts <= total
-        ORDER BY weight DESC, lexeme LIMIT feedback_words
+    -- Those of one section alone, which are most, are looked up only where the rarest of them could tell enough.
+    alone := 1.0 / cardinality(first);
+    FOREACH above IN ARRAY ARRAY[1.5 * alone, 0] LOOP
+        SELECT array_agg(t.lexeme), array_agg(t.weight) INTO telling, tells FROM (
+            SELECT lexeme, s.share * ln(1 + (total - l.texts + 0.5) / (l.texts + 0.5)) AS weight
+            FROM unnest(lexemes, shares) s (lexeme, share) JOIN reference_lexemes l USING (lexeme)
+            WHERE s.share > above AND l.texts <= total ORDER BY weight DESC, lexeme LIMIT feedback_words) t;
+        EXIT WHEN tells[feedback_words] > alone * ln(1 + (total - 0.5) / 1.5);
+    END LOOP;
+    WITH telling AS (
+        SELECT * FROM unnest(telling, tells) t (lexeme, weight)
     ), own AS (
         SELECT * FROM unnest(plain.words, plain.weights) o (lexeme, weight)
     ), mixed AS (
