@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import psutil
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
@@ -168,13 +169,18 @@ def measure(url: str, asked: list[dict[str, Any]]) -> Iterator[tuple[str, int, f
 
 @contextmanager
 def corpus_of(texts: int, seed: int = 7) -> Iterator[tuple[Corpus, Language]]:
-    """A corpus of so many texts on a server of its own, which syncs to no disk; nothing of it is left."""
+    """A corpus of so many texts on a server of its own, and nothing of it is left.
+
+    The server syncs to no disk, and has a quarter of the memory for its buffers, as PostgreSQL's manual advises.
+    """
     home = Path(tempfile.mkdtemp(prefix="bootstrap-bench-"))
+    buffers = psutil.virtual_memory().total // 2**22
     try:
-        url = server.start(home)
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(server.start(home), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
+            connection.execute(f"ALTER SYSTEM SET shared_buffers = '{buffers}MB'".encode())
+        server.stop(home)
+        server.start(home)
         with open_corpus(Settings(home=home, embedder="local")) as corpus:
             language = Language.of(seed)
             fill(corpus, language, texts)
