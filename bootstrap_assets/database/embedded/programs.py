@@ -118,7 +118,7 @@ def initialize(folder: Path, account: Account | None, lock: int) -> None:
 
 def _buffers() -> int:
     """Megabytes that a server may keep of its tables: an eighth of the memory, within 128 and 1,024."""
-    return min(1024, max(128, psutil.virtual_memory().total // 2**23))
+    return min(1024, max(128, int(psutil.virtual_memory().total) // 2**23))
 
 
 def launch(
