@@ -111,6 +111,7 @@ def test_search_json_is_one_document_of_the_promised_shape(small: Corpus) -> Non
         "tenant_id",
         "attribution",
         "url",
+        "scorer",
     }
 
 

@@ -227,6 +227,7 @@ def test_no_statement_of_a_load_of_one_document_scans_the_corpus(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(corpus, contracts(2000))
+    settlement.settle(corpus.database)
     plans: dict[str, list[str]] = {}
     execute = psycopg.Connection.execute
 
