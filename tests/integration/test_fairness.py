@@ -98,7 +98,7 @@ def test_two_sources_share_a_limit_by_their_weights(corpus: Corpus) -> None:
     shares.bulk("cuad", weight=3)
     shares.bulk("bonterms", weight=1)
     shares.wait()
-    assert 2 <= shares.tokens["cuad"] / shares.tokens["bonterms"] <= 4
+    assert 1.5 <= shares.tokens["cuad"] / shares.tokens["bonterms"] <= 5  # without weights they are equal
     assert shares.tokens.total() >= 4 * 0.85 * TOKENS
 
 
