@@ -45,10 +45,10 @@ class Shares:
         self.waits: list[float] = []
         self._threads: list[threading.Thread] = []
 
-    def bulk(self, source: str, *, weight: float = 1.0, tokens: int = 500) -> None:
-        """Two threads that send a source's requests one after another."""
+    def bulk(self, source: str, *, weight: float = 1.0, tokens: int = 500, threads: int = 2) -> None:
+        """Threads that send a source's requests one after another. What nobody asks for goes to others."""
         payer = Payer(LIMITER, source, weight=weight)
-        for _ in range(2):
+        for _ in range(threads):
             self._start(partial(self._send, payer, source, tokens))
 
     def documents(self, tokens: int = 300) -> None:
@@ -95,10 +95,10 @@ def test_a_document_is_not_starved_by_a_bulk_run(corpus: Corpus) -> None:
 
 def test_two_sources_share_a_limit_by_their_weights(corpus: Corpus) -> None:
     shares = Shares(corpus, 6 * MINUTE)
-    shares.bulk("cuad", weight=3)
+    shares.bulk("cuad", weight=3, threads=6)  # so many that one asks at any time, on a loaded machine too
     shares.bulk("bonterms", weight=1)
     shares.wait()
-    assert 1.5 <= shares.tokens["cuad"] / shares.tokens["bonterms"] <= 5  # without weights they are equal
+    assert 2 <= shares.tokens["cuad"] / shares.tokens["bonterms"] <= 4
     assert shares.tokens.total() >= 4 * 0.85 * TOKENS
 
 
