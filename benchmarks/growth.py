@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import generated
 from benchmarks.figures import Figure, times
-from benchmarks.throughput import REPEAT_SHARE, child
+from benchmarks.throughput import ACCOUNT, REPEAT_SHARE, child
 from bootstrap_assets.database.connection import database_url
 from bootstrap_assets.database.embedded import server
 from bootstrap_assets.settings import load_settings
@@ -40,7 +40,7 @@ def _seconds(records: int) -> tuple[float, float]:
             "BOOTSTRAP_DATA": str(Path(folder) / "data"),
             "BOOTSTRAP_VOYAGE_DIMENSIONS": "256",
             "BOOTSTRAP_EMBED_WORKERS": "8",
-            "VOYAGE_API_KEY": "benchmark",
+            **ACCOUNT,
         }
         database_url(settings)
         try:

@@ -25,7 +25,7 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 
 from benchmarks.figures import Figure, times
-from benchmarks.language import DIMENSIONS, Language
+from benchmarks.language import Array, Language
 from bootstrap_assets import pipeline
 from bootstrap_assets.corpus import settlement
 from bootstrap_assets.database.connection import connect
@@ -34,6 +34,8 @@ from bootstrap_assets.embedding.context import Corpus, open_corpus
 from bootstrap_assets.settings import Settings
 
 SECTIONS, CLAUSES = 2, 6  # of a document; of a section
+STRAYS = 0.4
+"""Of the clauses of a section, those of another kind than it."""
 CLIENTS = (1, 8)
 QUERIES = 80
 
@@ -48,22 +50,23 @@ Row = tuple[Any, ...]
 
 
 def document(language: Language, number: int) -> tuple[str, list[Row], list[Row]]:
-    """The text of a document, its texts (hash, text, tokens) and records."""
+    """The text of a document, its texts (hash, text, tokens, vector) and records."""
     topic, whole = language.topic(), UUID(int=number + 1)
     texts: list[Row] = []
     records: list[Row] = []
     pages, start = [], 0
     for section in range(SECTIONS):
-        lengths = np.clip(language.draw.lognormal(3.8, 0.7, CLAUSES), 8, 400).astype(int)
-        clauses = [language.text(int(length), topic) for length in lengths]
+        ranks = _section(language, topic)
+        clauses = [language.text(clause) for clause in ranks]
         page = "\n".join(clauses)
         names = [page, *clauses]
         hashes = [sha256(text.encode()).digest() for text in names]
+        vectors = [language.vector(clause) for clause in (np.concatenate(ranks), *ranks)]
         for place, (text, digest) in enumerate(zip(names, hashes, strict=True)):
             begin = start if not place else start + page.index(text)
             label = f"Kind {(number + place) % 40}" if place else None
             granularity = "clause" if place else "section"
-            texts.append((digest, text, len(text) // 5 + 1))
+            texts.append((digest, text, len(text) // 5 + 1, vectors[place]))
             key = UUID(int=(number + 1) * 1_000 + section * 100 + place)
             records.append(
                 (key, whole, digest, "made_up", str(key), granularity, label, begin, begin + len(text), hashes[0])
@@ -73,6 +76,17 @@ def document(language: Language, number: int) -> tuple[str, list[Row], list[Row]
     return "\n".join(pages), texts, records
 
 
+def _section(language: Language, topic: Array) -> list[Array]:
+    """The words of its clauses, by their ranks: most of one kind."""
+    kind = language.kind()
+    lengths = np.clip(language.draw.lognormal(3.8, 0.7, CLAUSES), 8, 400).astype(int)
+    strays = language.draw.random(CLAUSES) < STRAYS
+    return [
+        language.ranks(int(length), topic, language.kind() if stray else kind)
+        for length, stray in zip(lengths, strays, strict=True)
+    ]
+
+
 def fill(corpus: Corpus, language: Language, texts: int) -> None:
     """Documents with so many texts together, their vectors and indexes."""
     count = texts // (SECTIONS * (CLAUSES + 1))
@@ -80,7 +94,7 @@ def fill(corpus: Corpus, language: Language, texts: int) -> None:
         register_vector(connection)
         for first in range(0, count, 2_000):
             some = range(first, min(count, first + 2_000))
-            _store(connection, corpus, language, [(number, *document(language, number)) for number in some])
+            _store(connection, corpus, [(number, *document(language, number)) for number in some])
             connection.commit()
     settlement.settle(corpus.database)
     pipeline.build_index(corpus)
@@ -88,7 +102,7 @@ def fill(corpus: Corpus, language: Language, texts: int) -> None:
         connection.execute("VACUUM (ANALYZE)")
 
 
-def _store(connection: Any, corpus: Corpus, language: Language, documents: list[Any]) -> None:
+def _store(connection: Any, corpus: Corpus, documents: list[Any]) -> None:
     whole = [
         (
             UUID(int=number + 1),
@@ -106,15 +120,12 @@ def _store(connection: Any, corpus: Corpus, language: Language, documents: list[
     columns = "id source source_id title raw_text licence attribution url content_hash"
     _copy(connection, sql.Identifier("reference_documents"), columns, whole)
     texts = {row[0]: row for _, _, rows, _ in documents for row in rows}
-    _copy(connection, sql.Identifier("reference_texts"), "content_hash content tokens", list(texts.values()))
+    columns = "content_hash content tokens"
+    _copy(connection, sql.Identifier("reference_texts"), columns, [row[:3] for row in texts.values()])
     columns = "id document_id content_hash source source_id granularity category char_start char_end section_hash"
     records = [row for _, _, _, rows in documents for row in rows]
     _copy(connection, sql.Identifier("reference_records"), columns, records)
-    vectors = [
-        (digest, vector, 1)
-        for _, _, rows, _ in documents
-        for digest, vector in zip(dict.fromkeys(row[0] for row in rows), language.vectors(len(rows)), strict=False)
-    ]
+    vectors = [(digest, vector, 1) for digest, _, _, vector in texts.values()]
     _copy(connection, corpus.space.vectors, "content_hash embedding tokens", vectors)
 
 
@@ -126,19 +137,18 @@ def _copy(connection: Any, table: sql.Composable, columns: str, rows: list[Row])
 
 
 def queries(connection: Any, language: Language) -> list[dict[str, Any]]:
-    """Words, questions, pasted pages and questions with a filter, in turn, each with a vector near a text's."""
-    pick = "SELECT t.content, v.embedding FROM reference_texts t JOIN reference_vectors v USING (content_hash)"
+    """Words, questions, pasted pages and questions with a filter, in turn, each with the vector of its words."""
+    pick = "SELECT content FROM reference_texts t JOIN reference_vectors v USING (content_hash)"
     rows = connection.execute(f"{pick} ORDER BY t.content_hash LIMIT %s", (QUERIES,)).fetchall()
     made = []
-    for number, (content, vector) in enumerate(rows):
-        words = content.split()
+    for number, (content,) in enumerate(rows):
+        ranks = np.array([language.rank_of[word] for word in content.split()])
         kind = number % 4
-        length = (2, 8, len(words), 8)[kind]
-        common = language.text(length // 3, np.arange(300)) if kind % 2 else ""
-        near = vector.to_numpy() + language.draw.standard_normal(DIMENSIONS) * 0.02
+        length = min(len(ranks), (2, 8, len(ranks), 8)[kind])
+        common = language.draw.integers(0, 300, length // 3 if kind % 2 else 0)
+        words = np.concatenate([language.draw.choice(ranks, length, replace=False), common])
         filters = [f"Kind {number % 40}"] if kind == 3 else None
-        text = " ".join([*language.draw.choice(words, min(length, len(words)), replace=False), common])
-        made.append({"text": text, "vector": near.astype(np.float32), "categories": filters})
+        made.append({"text": language.text(words), "vector": language.vector(words), "categories": filters})
     return made
 
 

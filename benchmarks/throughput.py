@@ -28,6 +28,12 @@ from bootstrap_assets.settings import Settings, load_settings
 
 VECTORS = "reference_vectors_voyage_voyage_4_large_1024"
 LATENCY, WORKERS, REPEAT_SHARE = 0.1, 8, 0.15
+ACCOUNT = {
+    "VOYAGE_API_KEY": "benchmark",
+    "BOOTSTRAP_VOYAGE_RPM": "1000000",
+    "BOOTSTRAP_VOYAGE_TPM": "1000000000",
+}
+"""An account whose limits nothing here comes near: how they are kept is not what is measured."""
 
 
 def measure(records: int = 24_000) -> Iterator[Figure]:
@@ -56,8 +62,8 @@ def _measure(folder: Path, url: str) -> Iterator[Figure]:
         "BOOTSTRAP_HOME": str(folder / "home"),
         "BOOTSTRAP_DATA": str(folder / "data"),
         "BOOTSTRAP_VOYAGE_BASE_URL": url,
-        "VOYAGE_API_KEY": "benchmark",
         "BOOTSTRAP_EMBED_WORKERS": str(WORKERS),
+        **ACCOUNT,
     }
     settings = load_settings(home=folder / "home")
     database_url(settings)

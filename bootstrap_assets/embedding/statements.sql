@@ -622,10 +622,12 @@ CREATE TEMP TABLE IF NOT EXISTS pg_temp.stage_vectors (
 ) ON COMMIT DELETE ROWS
 
 -- name: merge_vectors
+-- Text by text: the planner, which does not know how few they are, would read all texts for each request.
 INSERT INTO {vectors} (content_hash, embedding, tokens, pooled)
 SELECT s.content_hash, s.embedding, s.tokens, s.pooled
-FROM pg_temp.stage_vectors s JOIN reference_texts t USING (content_hash)
-FOR KEY SHARE OF t  -- a load that deletes the text waits
+FROM pg_temp.stage_vectors s CROSS JOIN LATERAL (
+    SELECT FROM reference_texts t WHERE t.content_hash = s.content_hash
+    OFFSET 0 FOR KEY SHARE) t  -- a load that deletes the text waits
 ON CONFLICT (content_hash) DO NOTHING
 
 -- name: oversized

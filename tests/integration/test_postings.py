@@ -16,6 +16,7 @@ from bootstrap_assets.search import postings
 from bootstrap_assets.search.postings import Segment, mergers
 from bootstrap_assets.sources import registry
 from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.texts.content import content_hash
 from tests.integration.test_documents import add_tenant, put, rows
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -130,6 +131,20 @@ def test_of_longer_lists_their_tops_are_read_and_the_words_that_tell_are_found(d
         chosen = [bytes(digest) for (digest,) in connection.execute(CANDIDATES, asked)]
     assert blocks > 2 * 8 * len(words)  # so most of them stay unread
     assert chosen[:5] == best[:5]
+
+
+def test_where_few_of_the_first_texts_of_a_list_pass_a_filter_it_is_read_on(database: Database) -> None:
+    short = [f"{word(0)} {word(1)} {number}" for number in range(25_000)]
+    rest = [f"{word(0)} {word(1)} {'of what all have most ' * 9} {number}" for number in range(1_100)]
+    fill(database, [*short, *rest])
+    postings.build(database)
+    with database.connection() as connection:
+        connection.execute(
+            "UPDATE reference_records SET category = CASE WHEN content_hash = ANY (%s) THEN 'Few' ELSE 'Most' END",
+            ([content_hash(text) for text in rest],),
+        )
+        asked = {"words": [word(0), word(1)], "weights": [1.0, 1.0], "category": "Few"}
+        assert differences(connection, 100, **asked) == []
 
 
 def test_the_lists_of_real_contracts_give_the_same_texts(corpus: Corpus) -> None:

@@ -321,6 +321,27 @@ def test_embedding_changed_documents_asks_of_these_alone(corpus: Corpus, monkeyp
     assert {text: tables for text, tables in plans.tables.items() if set(tables) & large} == {}
 
 
+def test_the_vectors_of_a_request_are_stored_text_by_text(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(corpus, contracts(2000))
+    with corpus.database.connection() as connection:
+        connection.execute("ANALYZE")
+    plans: list[list[str]] = []
+    execute = psycopg.Connection.execute
+
+    def explaining(self: Connection, query: Any, params: Any = None, **options: Any) -> Any:
+        text = query if isinstance(query, str) else query.as_string(self)
+        if "FROM pg_temp.stage_vectors" in text:
+            [(plan,)] = execute(self, sql.SQL("EXPLAIN (FORMAT JSON) ") + sql.SQL(text)).fetchall()
+            plans.append(list(scanned(plan[0]["Plan"])))
+        return execute(self, query, params, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "execute", explaining)
+        pipeline.embed(corpus, MADE_UP)
+    assert plans
+    assert not any(plans)
+
+
 def progress_of(corpus: Corpus) -> list[tuple[Any, ...]]:
     return rows(corpus, "SELECT status, total_records, embedded_records, error_count FROM bootstrap_progress")
 

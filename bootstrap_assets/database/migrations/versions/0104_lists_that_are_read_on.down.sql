@@ -1,0 +1,1 @@
+SELECT;  -- 0103 made the same function, of the same parameters

@@ -1,0 +1,1 @@
+\i search/functions/reference_text_candidates.sql
