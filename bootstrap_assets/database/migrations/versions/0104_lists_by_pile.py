@@ -1,4 +1,4 @@
-"""A search with a filter that few texts pass reads more of the lists of words."""
+"""A search reads so much of each pile's lists, and more where few of the texts pass its filters."""
 
 from bootstrap_assets.database.migrations import run_sql
 
@@ -12,5 +12,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing: the function has the same signature, and 0103 stays able to use it."""
+    """Nothing: the function has the same signature, and 0103 is as well served by it."""
     run_sql(__file__, "down")
