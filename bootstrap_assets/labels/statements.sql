@@ -16,7 +16,17 @@ WHERE r.source = %(source)s AND r.tenant_id IS NULL AND r.granularity = %(granul
 ORDER BY d.source_id, r.char_start, r.char_end, r.source_id
 
 -- name: read_features
-SELECT digest, arrays, corpus, splits, version, contracts, trained_at FROM label_features WHERE source = %(source)s
+SELECT digest, arrays FROM label_features WHERE source = %(source)s
+
+-- name: lock_training
+-- Held while a training is stored: others store before, or look again.
+LOCK TABLE label_features IN SHARE ROW EXCLUSIVE MODE
+
+-- name: read_state
+SELECT md5(concat_ws(' ', f.digest, f.trained_at, (
+    SELECT string_agg(concat_ws(':', s.label, s.digest, s.trained_at), ',' ORDER BY s.label)
+    FROM label_scorers s WHERE s.source = f.source)))
+FROM label_features f WHERE f.source = %(source)s
 
 -- name: write_features
 INSERT INTO label_features (source, digest, arrays, corpus, splits, version, contracts)
@@ -77,7 +87,13 @@ FROM jsonb_to_recordset(%(wordings)s) AS w (source text, label text, wording tex
     lexemes text[], weight double precision) JOIN label_scorers USING (source, label)
 
 -- name: read_scorers
-SELECT label, wording, digest, arrays, quality FROM label_scorers WHERE source = %(source)s ORDER BY label
+-- First what they see and what they are of, without a label. As one: of two statements the second might see what
+-- a training has stored since.
+SELECT NULL AS label, NULL AS wording, digest, arrays, NULL::jsonb AS quality, corpus, splits, contracts, version, trained_at
+FROM label_features WHERE source = %(source)s
+UNION ALL
+SELECT label, wording, digest, arrays, quality, NULL, NULL, NULL, NULL, NULL FROM label_scorers WHERE source = %(source)s
+ORDER BY label NULLS FIRST
 
 -- name: list_scorers
 SELECT s.source, s.label, s.wording, s.quality, f.corpus, f.splits, f.contracts, s.version, s.trained_at

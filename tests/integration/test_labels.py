@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from bootstrap_assets.labels import classification, lessons, store, training
 from bootstrap_assets.labels.classification import classify, classify_text, teachers
 from bootstrap_assets.labels.pieces import pieces_of
 from bootstrap_assets.labels.reading import Reading
+from bootstrap_assets.labels.scorers import Scorers
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources import registry
 from bootstrap_assets.sources.fetch import locate
@@ -128,6 +130,52 @@ def test_only_what_changed_is_trained_again_and_the_same_labels_give_the_same_sc
     training.train_all(database, SOURCES.values(), force=True)
     after = database.transact(lambda connection: connection.execute(rows).fetchall())
     assert [row for row in after if row[1] != "Insurance"] == [row for row in before if row[1] != "Insurance"]
+
+
+def train_of_fewer(database: Database) -> None:
+    """Another training, of a corpus that has lost a contract, and so words, since."""
+    remove = """DELETE FROM reference_documents WHERE source_id = (
+        SELECT min(source_id) FROM reference_documents WHERE source = 'cuad')"""
+    database.transact(lambda connection: connection.execute(remove))
+    training.train_all(database, SOURCES.values())
+
+
+def test_scorers_are_read_as_of_one_moment_though_a_training_is_stored_meanwhile(
+    load: Callable[..., None], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    statement, names = store.statement, iter(["read_scorers"])
+
+    def interrupted(name: str) -> object:
+        if name == "read_scorers" and next(names, None):
+            train_of_fewer(database)
+        return statement(name)
+
+    monkeypatch.setattr(store, "statement", interrupted)
+    with database.connection() as connection:
+        pair = store.read(connection, "cuad")
+    assert pair
+    sizes = {len(scorer.around) for scorer in pair[0].scorers}
+    assert sizes == {len(pair[0].features.terms) + 1}
+
+
+def test_a_training_that_another_overtook_looks_again(
+    load: Callable[..., None], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    train, others = training.train, iter([train_of_fewer])
+
+    def overtaken(*arguments: Any, **options: Any) -> Scorers:
+        scorers = train(*arguments, **options)
+        for other in others:
+            other(database)
+        return scorers
+
+    monkeypatch.setattr(training, "train", overtaken)
+    training.train_all(database, SOURCES.values())
+    with database.connection() as connection:
+        assert not any(teacher.is_outdated for teacher in teachers(connection))
 
 
 def test_a_label_that_was_renamed_loses_its_scorer_and_is_named(
