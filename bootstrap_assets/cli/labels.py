@@ -122,7 +122,8 @@ def _print(document: Mapping[str, Any], reading: Reading, wordings: Mapping[str,
             wording = wordings.get(str(row["hypothesis_id"]), f"hypothesis {row['hypothesis_id']}")
             verdict = f"{row['nli_label']}, {row['probability']:.0%}"
             _print_label(wording, verdict, row["passages"], document, reading)
-    _print_missing(document, wordings)
+    if about["confidence"] == "normal":  # else "not found" is worth nothing
+        _print_missing(document, wordings)
 
 
 def _print_label(

@@ -67,13 +67,17 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one scorer says of all pieces, of all sections, and of each piece whether it entails, if evidence."""
+    """What one scorer says of all pieces, of all sections, and of each piece whether it entails, if evidence.
+
+    `most`: the most that a probability of this text can be, less than 1 where it is in another language.
+    """
 
     teacher: Teacher
     scorer: Scorer
     probabilities: npt.NDArray[np.float64]
     sections: npt.NDArray[np.float64]
     entailments: npt.NDArray[np.float64]
+    most: float = 1.0
 
     @property
     def best(self) -> float:
@@ -145,12 +149,15 @@ def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch]) -> Iterato
     most = certainty(scorers, text)
     for column, scorer in enumerate(scorers.scorers):
         columns = (probabilities[:, column] * most, sections[:, column] * most, entailments[:, column])
-        yield Verdict(teacher, scorer, *columns)
+        yield Verdict(teacher, scorer, *columns, most)
 
 
 def certainty(scorers: Scorers, text: str) -> float:
-    """What probabilities of a text are multiplied by: less than 1 where it is in another language."""
-    return 1.0 if is_english(words_of(text)) else min(UNCERTAIN, scorers.features.share(text))
+    """What probabilities of a text are multiplied by: less than 1 in another language, 0 where it has no words."""
+    words = words_of(text)
+    if not words:
+        return 0.0
+    return 1.0 if is_english(words) else min(UNCERTAIN, scorers.features.share(text))
 
 
 def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
@@ -266,7 +273,7 @@ def _hypotheses(
 def choice_of(verdict: Verdict) -> tuple[str, float]:
     """The likeliest of the three classes, and how likely: its pieces decide, each as far as it is evidence."""
     if verdict.best < LIKELY:
-        return NliLabel.NOT_MENTIONED.value, _rounded(1 - verdict.best)
+        return NliLabel.NOT_MENTIONED.value, _rounded(verdict.most * (1 - verdict.best))
     entails = float(np.average(verdict.entailments, weights=np.maximum(verdict.probabilities, 1e-9) ** 2))
     return class_of(entails >= LIKELY), _rounded(verdict.best * max(entails, 1 - entails))
 

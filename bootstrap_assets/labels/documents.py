@@ -174,8 +174,8 @@ def _of_category(label: str, verdict: Verdict | None) -> dict[str, Any]:
 
 
 def _of_hypothesis(label: str, verdict: Verdict | None) -> dict[str, Any]:
-    choice, probability = choice_of(verdict) if verdict else (NliLabel.NOT_MENTIONED.value, None)
-    is_there = choice != NliLabel.NOT_MENTIONED.value
+    choice, probability = choice_of(verdict) if verdict else (None, None)
+    is_there = choice not in (None, NliLabel.NOT_MENTIONED.value)
     return {
         "hypothesis_id": int(label),
         "nli_label": choice,

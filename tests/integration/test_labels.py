@@ -216,16 +216,20 @@ def test_another_language_is_said_and_nothing_is_found_in_it(
     assert document["document"]["confidence"] == "low"
     assert "not in English" in " ".join(document["document"]["notes"])
     assert not any(row["found"] for row in document["categories"])
+    said = [row for row in document["hypotheses"] if row["probability"] is not None]
+    assert {row["nli_label"] for row in said} == {"NotMentioned"}
+    assert max(row["probability"] for row in said) < 0.5
 
 
-@pytest.mark.parametrize("text", ["", " \n "])
-def test_an_empty_text_has_no_passages(text: str, load: Callable[..., None], database: Database) -> None:
+@pytest.mark.parametrize("text", ["", " \n ", "1. " * 200])
+def test_a_text_without_words_has_no_passages(text: str, load: Callable[..., None], database: Database) -> None:
     load()
     training.train_all(database, SOURCES.values())
     document = classify_text(database, text)
     assert document["passages"] == []
     assert document["document"]["confidence"] == "low"
-    assert {row["nli_label"] for row in document["hypotheses"] if row["probability"]} == {"NotMentioned"}
+    said = [row for row in document["hypotheses"] if row["probability"] is not None]
+    assert {(row["nli_label"], row["probability"]) for row in said} == {("NotMentioned", 0.0)}
 
 
 def test_a_long_text_is_read_in_blocks(
@@ -326,6 +330,7 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
     assert "Governing Law" in shown
     assert LAW in shown
     assert "Not found" in shown
+    assert "Not found" not in run(bootstrap, ["classify", "-"], input="").stdout
     with ba.open(settings) as corpus:
         assert corpus.classify(CONTRACT)["hypotheses"][0]["nli_label"] == "Entailment"
 

@@ -48,6 +48,8 @@ def test_a_document_carries_its_labels_as_rows_and_as_connections(corpus: Corpus
     assert rows(corpus, there) == [("1", "Entailment", "normal"), ("Governing Law", None, "normal")]
     missing = "SELECT probability < 0.5, recall > 0.9 FROM document_labels WHERE label = 'Insurance'"
     assert rows(corpus, missing) == [(True, True)]
+    without_scorer = "SELECT DISTINCT nli_label, is_there FROM document_labels WHERE probability IS NULL"
+    assert rows(corpus, without_scorer) == [(None, False)]
     with corpus.database.connection() as connection:
         by_label = {entry.label: entry for entry in documents.of_document(connection, document)}
         likenesses = opened.read(connection, state_of(corpus, document))["connections"]
