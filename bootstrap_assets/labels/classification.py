@@ -31,6 +31,7 @@ from bootstrap_assets.labels.sections import Sections
 from bootstrap_assets.labels.store import Origin
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Source
+from bootstrap_assets.texts.passages import Passage, cut
 
 LEAST = 0.2
 """Probability from which on a piece is listed with a label."""
@@ -136,12 +137,15 @@ def classify_with(those: Sequence[Teacher], reading: Reading) -> dict[str, Any]:
 
 def verdicts_of(those: Sequence[Teacher], text: str, pieces: Sequence[Stretch]) -> list[Verdict]:
     """What each scorer of these teachers says of a text's pieces."""
-    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces)]
+    passages = cut(text)
+    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces, passages)]
 
 
-def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch]) -> Iterator[Verdict]:
+def _verdicts(
+    teacher: Teacher, text: str, pieces: Sequence[Stretch], passages: Sequence[Passage]
+) -> Iterator[Verdict]:
     scorers = teacher.scorers
-    parts = [_scored(scorers, text, some) for some in _blocks(pieces)]
+    parts = [_scored(scorers, text, some, passages) for some in _blocks(pieces)]
     nothing = np.zeros((0, len(scorers.scorers)))
     probabilities, sections, entailments = (
         np.vstack([nothing, *(part[number] for part in parts)]) for number in range(3)
@@ -164,11 +168,13 @@ def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
     yield from (pieces[start : start + AT_ONCE] for start in range(0, len(pieces), AT_ONCE))
 
 
-def _scored(scorers: Scorers, text: str, pieces: Sequence[Stretch]) -> list[npt.NDArray[np.float64]]:
+def _scored(
+    scorers: Scorers, text: str, pieces: Sequence[Stretch], passages: Sequence[Passage]
+) -> list[npt.NDArray[np.float64]]:
     """Probabilities of the pieces and of the sections that they are of, and of the pieces that they entail."""
     owner: Numbers = np.zeros(len(pieces), dtype=np.int64)
     view = scorers.features.view([text[start:end] for start, end in pieces], owner)
-    sections = Sections.of([text], [pieces])
+    sections = Sections.of_passages([passages], [pieces])
     return [scorers.probabilities(view), scorers.of_sections(view, sections), scorers.entailments(view)]
 
 

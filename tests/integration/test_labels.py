@@ -31,6 +31,7 @@ from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Teaching
 from bootstrap_assets.stopping import Stop
+from bootstrap_assets.texts.passages import cut
 from tests.integration import labelled_contracts
 
 LAW = "The laws of Norway govern the interpretation of every word in article 7."
@@ -238,10 +239,13 @@ def test_a_long_text_is_read_in_blocks(
     load()
     training.train_all(database, SOURCES.values())
     monkeypatch.setattr(classification, "AT_ONCE", 5)
+    cuts: list[str] = []
+    monkeypatch.setattr(classification, "cut", lambda text: [cuts.append(text), *cut(text)][1:])
     text = "\n".join([FILLER] * 23 + [LAW] + [FILLER] * 9)
     document = classify(database, Reading(text))
     [passage] = [it for it in document["passages"] if it["labels"][0]["category"] == "Governing Law"]
     assert text[passage["char_start"] : passage["char_end"]] == LAW
+    assert cuts == [text]
 
 
 def test_without_scorers_it_is_said_how_they_come(database: Database) -> None:
