@@ -1,6 +1,8 @@
 """Scorers in the database: plain arrays of numbers and texts (NumPy's npz), read with pickles refused."""
 
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -61,7 +63,7 @@ def unpack(content: bytes) -> Arrays:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, KeyError, EOFError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise SchemaError(
             f"a scorer cannot be read ({error}): `bootstrap labels train --force` trains it anew"
         ) from None

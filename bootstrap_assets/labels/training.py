@@ -98,7 +98,7 @@ def _look(connection: Connection, source: Source, *, force: bool) -> _Work | Non
     enough = [label for label, examples in lesson.examples.items() if has_enough(lesson, examples)]
     before = {} if force else store.digests(connection, source.name)
     due = [label for label in enough if before.get(label) != lesson.digest(label)]
-    features = store.features_of(connection, source.name, lesson.digest()) if due else None
+    features = store.features_of(connection, source.name, lesson.digest()) if due and not force else None
     return _Work(lesson, version, state, enough, due, features)
 
 

@@ -260,6 +260,27 @@ def test_what_another_put_into_the_database_is_never_unpickled() -> None:
         store.unpack(buffer.getvalue())
 
 
+@pytest.mark.parametrize(
+    "spoil", [lambda it: b"", lambda it: it[:-40], lambda it: it.replace(b"\x00", b"\x01", 9)]
+)
+def test_arrays_that_were_damaged_are_said_to_be(spoil: Callable[[bytes], bytes]) -> None:
+    content = store.pack({"coefficients": np.arange(99.0)})
+    with pytest.raises(SchemaError, match="labels train --force"):
+        store.unpack(spoil(content))
+
+
+def test_what_was_damaged_is_trained_anew_by_force(load: Callable[..., None], database: Database) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    for table in ("label_features", "label_scorers"):
+        damage = f"UPDATE {table} SET arrays = substr(arrays, 1, 2000)"
+        database.transact(lambda connection, damage=damage: connection.execute(damage))  # type: ignore[misc]
+    with pytest.raises(SchemaError, match="labels train --force"):
+        classify_text(database, CONTRACT)
+    training.train_all(database, SOURCES.values(), force=True)
+    assert classify_text(database, CONTRACT)["passages"]
+
+
 def test_a_piece_that_is_labelled_as_both_classes_has_none(load: Callable[..., None], database: Database) -> None:
     load()
     again = """INSERT INTO reference_records (id, document_id, content_hash, source, source_id, granularity,
