@@ -81,10 +81,25 @@ def test_what_other_scorers_read_is_read_anew_and_the_rest_is_left(corpus: Corpu
 def test_scorers_of_a_source_that_is_gone_read_nothing_and_end(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(corpus, "acme", "contract.txt", CONTRACT.encode())
-    monkeypatch.setattr(documents, "teachers", lambda _connection: [])
+    document = put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    for name in ("cuad", "contract_nli"):
+        monkeypatch.delitem(SOURCES, name)
     documents.process(corpus, "acme")
     assert rows(corpus, "SELECT count(*) FROM document_labels") == [(0,)]
+    assert state_of(corpus, document).stage == "complete"
+
+
+def test_documents_are_processed_and_wait_where_scorers_cannot_be_read(
+    corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    damage = "UPDATE label_features SET arrays = substr(arrays, 1, 2000)"
+    corpus.database.transact(lambda connection: connection.execute(damage))
+    documents.process(corpus, "acme")
+    assert "wait for their labels: a scorer cannot be read" in caplog.text
+    assert state_of(corpus, document).stage == "complete"
+    training.train_all(corpus.database, SOURCES.values(), force=True)
+    assert documents.read_all(corpus.database, "acme", corpus.stop) == 1
 
 
 def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
