@@ -123,8 +123,27 @@ SELECT document FROM document_extractions WHERE document_id = %(document)s AND v
 SELECT FROM document_extractions e JOIN reference_documents d ON d.id = e.document_id
 WHERE e.document_id = %(document)s AND e.version = %(version)s FOR SHARE OF e, d
 
--- name: has_scorers
-SELECT FROM label_scorers LIMIT 1
+-- name: reading_due
+-- What the reference corpus was read by and of: another text as soon as scorers, or records that were loaded, are
+-- others. A few rows, however many records there are. Nothing without scorers, or where all of it was read.
+WITH trained AS (
+    SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
+    FROM label_scorers
+), loaded AS (
+    SELECT md5(string_agg(concat_ws(':', source, total_records, parsed_digest), ',' ORDER BY source)) AS records
+    FROM bootstrap_progress WHERE source <> 'documents'
+), due AS (
+    SELECT concat_ws(' ', scorers, records) AS version FROM trained CROSS JOIN loaded WHERE scorers IS NOT NULL
+)
+SELECT version FROM due
+WHERE NOT EXISTS (SELECT FROM bootstrap_completions c WHERE c.name = 'label_readings' AND c.version = concat_ws(' ', due.version, (
+    SELECT count(*) FROM label_readings WHERE records IS NOT NULL)))
+
+-- name: reading_done
+-- With how many documents were read: of one that was removed, and came again as it was, nothing is known any more.
+INSERT INTO bootstrap_completions (name, version, run_id)
+SELECT 'label_readings', concat_ws(' ', %(version)s::text, count(*)), '' FROM label_readings WHERE records IS NOT NULL
+ON CONFLICT (name) DO UPDATE SET version = EXCLUDED.version, completed_at = now()
 
 -- name: documents_to_weigh
 -- Documents of the reference corpus that the scorers of today have not read for the search, with the records that they have.
