@@ -360,6 +360,11 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
         assert corpus.classify(CONTRACT)["hypotheses"][0]["nli_label"] == "Entailment"
 
 
+SPOIL = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
+    (SELECT jsonb_object_agg(key, value::float / 2) FROM jsonb_each(quality -> 'scores')))
+    WHERE source = 'cuad'"""
+
+
 def test_scorers_that_order_worse_than_the_baseline_are_told_from_noise(
     load: Callable[..., None], database: Database
 ) -> None:
@@ -367,14 +372,27 @@ def test_scorers_that_order_worse_than_the_baseline_are_told_from_noise(
     training.train_all(database, SOURCES.values())
     assert database.transact(judge).measured_at is None
     assert database.transact(judge).falls == ()
-    spoil = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
-        (SELECT jsonb_object_agg(key, value::float / 2) FROM jsonb_each(quality -> 'scores')))
-        WHERE source = 'cuad'"""
-    database.transact(lambda connection: connection.execute(spoil))
+    database.transact(lambda connection: connection.execute(SPOIL))
     [fall] = database.transact(judge).falls
     assert (fall.task, fall.metric) == ("cuad", "mAP")
     database.transact(lambda connection: judge(connection, accept=True))
     assert database.transact(judge).falls == ()
+
+
+def test_scorers_of_a_source_that_the_baseline_has_nothing_of_join_it(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    first = database.transact(judge)
+    lose = "UPDATE label_baseline SET scores = scores - 'cuad', measured_at = measured_at - interval '1 day'"
+    database.transact(lambda connection: connection.execute(lose))
+    since = database.transact(judge).measured_at
+    database.transact(lambda connection: connection.execute(SPOIL))
+    judgement = database.transact(judge)
+    assert [fall.task for fall in judgement.falls] == ["cuad"]
+    assert first.measured_at is None
+    assert judgement.measured_at == since
 
 
 def test_known_questions_are_ranked_by_what_other_contracts_taught(
