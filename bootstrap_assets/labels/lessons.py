@@ -81,7 +81,7 @@ class Lesson:
         )
 
     def digest(self, label: str | None = None) -> str:
-        """Another text as soon as the texts, or the examples of a label, are others, or another code learns."""
+        """Another text as soon as texts, a label's examples or wording are others, or another code learns."""
         digest = hashlib.sha256(f"{VERSION}\x1f{self.source}\x1f{label}".encode())
         for contract in self.contracts:
             digest.update(f"{contract.source_id}\x1f{contract.split}\x1f{contract.pieces}\x1f".encode())
@@ -89,6 +89,7 @@ class Lesson:
         if label is not None:
             examples = self.examples[label]
             digest.update(f"{examples.pieces.tolist()}{sorted(examples.classes.items())}".encode())
+            digest.update(b"" if examples.wording == label else examples.wording.encode())
         return digest.hexdigest()[:24]
 
 

@@ -196,6 +196,19 @@ def test_a_label_that_was_renamed_loses_its_scorer_and_is_named(
     assert [row["category"] for row in document["categories"] if row["found"]] == ["Choice Of Law"]
 
 
+def test_a_hypothesis_that_was_worded_anew_is_listed_as_it_is_now(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    reword = "UPDATE reference_records SET hypothesis = 'Honey is not for sale.' WHERE hypothesis_id = 1"
+    database.transact(lambda connection: connection.execute(reword))
+    [_, nli] = training.train_all(database, SOURCES.values())
+    wordings = {entry.label: entry.wording for entry in database.transact(store.listing)}
+    assert wordings["1"] == "Honey is not for sale."
+    assert nli.trained == ("1",)
+
+
 def test_what_invented_contracts_taught_is_said_to_be_a_show(
     load: Callable[..., None], database: Database
 ) -> None:
