@@ -72,7 +72,8 @@ def list_scorers(as_json: bool) -> None:
         quality = entry.quality
         shares = (quality["recall"], quality["precision"], fmean(quality["scores"].values()))
         numbers = (f"{quality['contracts']:,}", f"{quality['pieces']:,}")
-        rows.add_row(entry.source, escape(_short(entry.wording, 60)), *numbers, *map(_share, shares))
+        name = entry.label if entry.wording == entry.label else f"{entry.label}. {entry.wording}"
+        rows.add_row(entry.source, escape(_short(name, 60)), *numbers, *map(_share, shares))
     print_table(rows)
     if not entries:
         out.print("nothing has been learnt from labels yet: `bootstrap labels train` does it")

@@ -358,7 +358,9 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
         *(("contract_nli", label) for label in "12"),
         *(("cuad", label) for label in ("Governing Law", "Insurance")),
     ]
-    assert "Governing Law" in run(bootstrap, ["labels", "list"]).stdout
+    listed = run(bootstrap, ["labels", "list"]).stdout
+    assert "Governing Law" in listed
+    assert "2. The receiver shall give" in listed
     file = tmp_path / "contract.txt"
     file.write_text(CONTRACT)
     answer = json.loads(run(bootstrap, ["classify", str(file), "--json"]).stdout)
