@@ -23,6 +23,7 @@ from bootstrap_assets.labels.reading import Reading
 from bootstrap_assets.labels.training import train_all
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.texts.content import clean_text
 
 PURPOSE = "what the labels know"
 EXCERPT = 160
@@ -102,9 +103,14 @@ def classify(file: Path, as_json: bool) -> None:
 def _read(file: Path, seconds: float) -> Reading:
     if str(file) == "-":
         return files.read_stream(sys.stdin.buffer, "stdin", seconds=seconds)
-    if not file.is_file():
+    if file.is_dir():
+        raise ConfigurationError(f"{file} is a folder: `classify` reads one file")
+    if not file.exists():
         raise ConfigurationError(f"there is no file {file}")
-    return files.read(file, seconds=seconds)
+    if file.is_file() and clean_text(str(file)) == str(file):
+        return files.read(file, seconds=seconds)
+    with file.open("rb") as stream:  # a pipe, or a name that cannot be passed on as it is
+        return files.read_stream(stream, clean_text(file.name), seconds=seconds)
 
 
 def _print(document: Mapping[str, Any], reading: Reading, wordings: Mapping[str, str]) -> None:

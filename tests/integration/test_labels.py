@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +380,27 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
 SPOIL = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
     (SELECT jsonb_object_agg(key, value::float / 2) FROM jsonb_each(quality -> 'scores')))
     WHERE source = 'cuad'"""
+
+
+def test_a_pipe_and_a_file_whose_name_is_no_text_are_read_and_a_folder_is_named(
+    load: Callable[..., None], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    assert settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
+    run = CliRunner().invoke
+    run(bootstrap, ["labels", "train"])
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
+    odd.write_text(CONTRACT)
+    answer = run(bootstrap, ["classify", str(odd), "--json"])
+    assert json.loads(answer.stdout)["document"]["name"] == "caf\ufffd.txt", answer.exception
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(pipe.write_text, CONTRACT)
+        assert LAW in run(bootstrap, ["classify", str(pipe)]).stdout
+    assert "is a folder" in str(run(bootstrap, ["classify", str(tmp_path)]).exception)
 
 
 def test_scorers_that_order_worse_than_the_baseline_are_told_from_noise(
