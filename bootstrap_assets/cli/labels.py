@@ -93,11 +93,19 @@ def classify(file: Path, as_json: bool) -> None:
         database.transact(schema.require_current)
         reading = _read(file, settings.document_seconds)
         document = read_labels(database, reading)
-        wordings = {(it.source, it.label): it.wording for it in database.transact(store.listing)}
+        wordings = wordings_of(database.transact(store.listing))
     if as_json:
         print_json(document)
     else:
-        _print(document, reading, {label: wording for (_, label), wording in wordings.items()})
+        _print(document, reading, wordings)
+
+
+def wordings_of(entries: Sequence[store.Entry]) -> dict[str, str]:
+    """How labels are worded; without those that two sources word apart, as the same number of two hypotheses."""
+    several: dict[str, set[str]] = {}
+    for entry in entries:
+        several.setdefault(entry.label, set()).add(entry.wording)
+    return {label: wordings.pop() for label, wordings in several.items() if len(wordings) == 1}
 
 
 def _read(file: Path, seconds: float) -> Reading:

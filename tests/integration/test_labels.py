@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 import bootstrap_assets as ba
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli import labels as commands
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError, SchemaError
@@ -313,8 +315,6 @@ def test_a_piece_that_is_labelled_as_both_classes_has_none(load: Callable[..., N
 def test_a_fifth_source_that_says_what_it_teaches_gets_scorers(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     from bootstrap_assets.corpus.records import Granularity
     from tests import made_up_source
 
@@ -335,6 +335,16 @@ def test_a_fifth_source_that_says_what_it_teaches_gets_scorers(
         document = classify_text(corpus.database, f"{FILLER}\nThe keeper tends 99 hives of bees at all times.")
     assert result.trained == ("Bees", "Rest")
     assert {row["category"] for row in document["categories"] if row["found"]} == {"Bees", "Rest"}
+
+
+def test_a_number_that_two_sources_word_apart_is_shown_as_a_number(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    [first, second, *_] = database.transact(store.listing)
+    other = replace(first, source="made_up", wording="Bees are kept.")
+    assert commands.wordings_of([first, second, other]) == {second.label: second.wording}
 
 
 def test_a_tenants_documents_teach_nothing(load: Callable[..., None], database: Database) -> None:
