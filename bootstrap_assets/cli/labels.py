@@ -76,6 +76,9 @@ def list_scorers(as_json: bool) -> None:
         name = entry.label if entry.wording == entry.label else f"{entry.label}. {entry.wording}"
         rows.add_row(entry.source, escape(_short(name, 60)), *numbers, *map(_share, shares))
     print_table(rows)
+    for source, remark in {entry.source: entry.quality.get("remark") for entry in entries}.items():
+        if remark:
+            out.print(f"[yellow]{source} learnt from what is {remark}: its scorers are a show, and no more[/]")
     if not entries:
         out.print("nothing has been learnt from labels yet: `bootstrap labels train` does it")
 

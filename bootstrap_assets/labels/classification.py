@@ -48,16 +48,17 @@ UNCERTAIN = 0.45
 
 @dataclass(frozen=True)
 class Teacher:
-    """A source that teaches labels, its scorers, their origin, and whether its records changed since.
-
-    `remark`: what to say of a source that holds invented documents, else empty.
-    """
+    """A source that teaches labels, its scorers, their origin, and whether its records changed since."""
 
     source: Source
     scorers: Scorers
     origin: Origin
     is_outdated: bool
-    remark: str
+
+    @property
+    def remark(self) -> str:
+        """What to say of the contracts that taught where some are invented, else empty."""
+        return max((scorer.quality.remark for scorer in self.scorers.scorers), default="")
 
     @property
     def kind(self) -> Label:
@@ -99,12 +100,12 @@ class Verdict:
 
 def teachers(connection: Connection) -> list[Teacher]:
     """All sources that have scorers. ConfigurationError where none has."""
-    those, remarks = [], overview.invented(connection)
+    those = []
     for source in SOURCES.values():
         if source.teaching and (pair := store.read(connection, source.name)):
             scorers, origin = pair
             is_outdated = origin.corpus != overview.records_version(connection, source.name)
-            those.append(Teacher(source, scorers, origin, is_outdated, remarks.get(source.name, "")))
+            those.append(Teacher(source, scorers, origin, is_outdated))
     if not those:
         raise ConfigurationError("nothing has been learnt from labels yet: `bootstrap labels train` does it")
     return those
@@ -203,7 +204,7 @@ def _notes(those: Sequence[Teacher], words: Sequence[str]) -> Iterator[str]:
     for teacher in those:
         name = teacher.source.title
         if teacher.remark:
-            yield f"The records of {name} are {teacher.remark}: its scorers show how this works, and no more."
+            yield f"The scorers of {name} learnt from what is {teacher.remark}: they are a show, and no more."
         if teacher.is_outdated:
             yield f"{name} has changed since its scorers were trained: `bootstrap labels train` trains them anew."
         if teacher.origin.version != VERSION:

@@ -214,14 +214,22 @@ def test_a_hypothesis_that_was_worded_anew_is_listed_as_it_is_now(
 
 
 def test_what_invented_contracts_taught_is_said_to_be_a_show(
-    load: Callable[..., None], database: Database
+    load: Callable[..., None], database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load()
     mark = "UPDATE reference_documents SET metadata = metadata || '{\"invented\": true}' WHERE source = 'cuad'"
     database.transact(lambda connection: connection.execute(mark))
     training.train_all(database, SOURCES.values())
     [note] = classify_text(database, CONTRACT)["document"]["notes"]
-    assert note.startswith("The records of CUAD v1 are sample, invented")
+    assert note.startswith("The scorers of CUAD v1 learnt from what is sample, invented")
+    assert settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
+    assert "cuad learnt from what is sample, invented" in CliRunner().invoke(bootstrap, ["labels", "list"]).stdout
+    real = "UPDATE reference_documents SET metadata = metadata - 'invented'"
+    database.transact(lambda connection: connection.execute(real))
+    assert classify_text(database, CONTRACT)["document"]["notes"] == [note]
+    training.train_all(database, SOURCES.values())
+    assert classify_text(database, CONTRACT)["document"]["notes"] == []
 
 
 def test_another_language_is_said_and_nothing_is_found_in_it(
