@@ -129,6 +129,21 @@ def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
     assert "Of what scorers say with a probability" in trust
 
 
+def test_of_a_document_in_another_language_nothing_is_said_to_be_missing(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    german = "Die Parteien vereinbaren, dass dieser Vertrag norwegischem Recht unterliegt. " * 5
+    put(corpus, "acme", "vertrag.txt", german.encode())
+    documents.process(corpus, "acme")
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.database.url)
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(corpus.settings.home))
+    shown = CliRunner().invoke(bootstrap, ["documents", "show", "vertrag.txt"]).stdout
+    reading = _page(corpus, "acme").partition("What vertrag.txt holds")[2].partition("</section>")[0]
+    for text in (shown, reading):
+        assert "It is not in English" in text
+        assert "Not found" not in text
+
+
 def _page(corpus: Corpus, tenant: str | None = None) -> str:
     return corpus.database.transact(
         lambda connection: page.render(page.gather(connection, "a test", tenant=tenant))
