@@ -100,7 +100,7 @@ def measured(what: str) -> Iterator[None]:
 def classified(scorers: Scorers, contracts: int, text: str, what: str) -> None:
     """Classify a text by scorers of CUAD's categories."""
     origin = Origin("generated", (), contracts, VERSION, datetime.now(UTC))
-    teacher = Teacher(SOURCES["cuad"], scorers, origin, False, "")
+    teacher = Teacher(SOURCES["cuad"], scorers, origin, False)
     with measured(what):
         classify_with([teacher], Reading(text))
 

@@ -100,7 +100,7 @@ def print_contents(contents: Sequence[Entry]) -> None:
     for entry in contents:
         if entry.is_there:
             _print_entry(entry)
-    missing = [entry for entry in contents if not entry.is_there]
+    missing = [entry for entry in contents if not entry.is_there and entry.confidence == "normal"]
     if missing:
         out.print(f"\n[bold]Not found[/]  [dim]{WORTH}[/]", soft_wrap=True)
     for entry in missing:

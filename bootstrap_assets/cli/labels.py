@@ -23,6 +23,7 @@ from bootstrap_assets.labels.reading import Reading
 from bootstrap_assets.labels.training import train_all
 from bootstrap_assets.settings import load_settings
 from bootstrap_assets.sources.registry import SOURCES
+from bootstrap_assets.texts.content import clean_text
 
 PURPOSE = "what the labels know"
 EXCERPT = 160
@@ -72,8 +73,12 @@ def list_scorers(as_json: bool) -> None:
         quality = entry.quality
         shares = (quality["recall"], quality["precision"], fmean(quality["scores"].values()))
         numbers = (f"{quality['contracts']:,}", f"{quality['pieces']:,}")
-        rows.add_row(entry.source, escape(_short(entry.wording, 60)), *numbers, *map(_share, shares))
+        name = entry.label if entry.wording == entry.label else f"{entry.label}. {entry.wording}"
+        rows.add_row(entry.source, escape(_short(name, 60)), *numbers, *map(_share, shares))
     print_table(rows)
+    for source, remark in {entry.source: entry.quality.get("remark") for entry in entries}.items():
+        if remark:
+            out.print(f"[yellow]{source} learnt from what is {remark}: its scorers are a show, and no more[/]")
     if not entries:
         out.print("nothing has been learnt from labels yet: `bootstrap labels train` does it")
 
@@ -91,19 +96,32 @@ def classify(file: Path, as_json: bool) -> None:
         database.transact(schema.require_current)
         reading = _read(file, settings.document_seconds)
         document = read_labels(database, reading)
-        wordings = {(it.source, it.label): it.wording for it in database.transact(store.listing)}
+        wordings = wordings_of(database.transact(store.listing))
     if as_json:
         print_json(document)
     else:
-        _print(document, reading, {label: wording for (_, label), wording in wordings.items()})
+        _print(document, reading, wordings)
+
+
+def wordings_of(entries: Sequence[store.Entry]) -> dict[str, str]:
+    """How labels are worded; without those that two sources word apart, as the same number of two hypotheses."""
+    several: dict[str, set[str]] = {}
+    for entry in entries:
+        several.setdefault(entry.label, set()).add(entry.wording)
+    return {label: wordings.pop() for label, wordings in several.items() if len(wordings) == 1}
 
 
 def _read(file: Path, seconds: float) -> Reading:
     if str(file) == "-":
         return files.read_stream(sys.stdin.buffer, "stdin", seconds=seconds)
-    if not file.is_file():
+    if file.is_dir():
+        raise ConfigurationError(f"{file} is a folder: `classify` reads one file")
+    if not file.exists():
         raise ConfigurationError(f"there is no file {file}")
-    return files.read(file, seconds=seconds)
+    if file.is_file() and clean_text(str(file)) == str(file):
+        return files.read(file, seconds=seconds)
+    with file.open("rb") as stream:  # a pipe, or a name that cannot be passed on as it is
+        return files.read_stream(stream, clean_text(file.name), seconds=seconds)
 
 
 def _print(document: Mapping[str, Any], reading: Reading, wordings: Mapping[str, str]) -> None:
@@ -122,7 +140,8 @@ def _print(document: Mapping[str, Any], reading: Reading, wordings: Mapping[str,
             wording = wordings.get(str(row["hypothesis_id"]), f"hypothesis {row['hypothesis_id']}")
             verdict = f"{row['nli_label']}, {row['probability']:.0%}"
             _print_label(wording, verdict, row["passages"], document, reading)
-    _print_missing(document, wordings)
+    if about["confidence"] == "normal":  # else "not found" is worth nothing
+        _print_missing(document, wordings)
 
 
 def _print_label(

@@ -1,6 +1,6 @@
 """The scorers of labels against a baseline: whether they order contracts that they were not trained on as well."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +29,10 @@ class Judgement:
 
 
 def judge(connection: Connection, *, accept: bool = False) -> Judgement:
-    """Compare the scorers with the baseline; they become it where there is none, or `accept` says so."""
+    """Compare the scorers with the baseline; they become it where there is none, or `accept` says so.
+
+    Those of a source that has no contract and label in common with it, such as one that came later, join it.
+    """
     scores: dict[str, dict[str, dict[str, float]]] = {}
     for entry in store.listing(connection):
         scores.setdefault(entry.source, {})[entry.label] = dict(entry.quality["scores"])
@@ -39,20 +42,28 @@ def judge(connection: Connection, *, accept: bool = False) -> Judgement:
     number = sum(map(len, scores.values()))
     if row is None:
         return Judgement(None, (), number)
-    falls = [_fall(source, labels, row[0].get(source, {})) for source, labels in scores.items()]
+    pairs = {source: _pairs(labels, row[0].get(source, {})) for source, labels in scores.items()}
+    apart = {source: scores[source] for source, several in pairs.items() if not several}
+    if apart and not accept:
+        connection.execute(statement("join_label_baseline"), {"scores": Jsonb(apart)})
+    falls = [_fall(source, several) for source, several in pairs.items()]
     return Judgement(row[1], tuple(fall for fall in falls if fall), number)
 
 
-def _fall(
-    source: str, labels: Mapping[str, Mapping[str, float]], before: Mapping[str, Mapping[str, float]]
-) -> Fall | None:
-    """A fall of the mean over the questions that both have; too few contracts are not judged."""
-    pairs = [
+def _pairs(
+    labels: Mapping[str, Mapping[str, float]], before: Mapping[str, Mapping[str, float]]
+) -> list[tuple[str, float, float]]:
+    """The questions that both have: of which contract, how it was answered before, and now."""
+    return [
         (contract, before[label][contract], score)
         for label, by_contract in labels.items()
         for contract, score in by_contract.items()
         if contract in before.get(label, {})
     ]
+
+
+def _fall(source: str, pairs: Sequence[tuple[str, float, float]]) -> Fall | None:
+    """A fall of the mean over the questions that both have; too few contracts are not judged."""
     if len({contract for contract, _, _ in pairs}) < FEWEST:
         return None
     old, new = (np.array([pair[place] for pair in pairs]) for place in (1, 2))

@@ -177,3 +177,6 @@ SELECT scores, measured_at FROM label_baseline
 -- name: set_label_baseline
 INSERT INTO label_baseline (scores) VALUES (%(scores)s)
 ON CONFLICT (one) DO UPDATE SET scores = EXCLUDED.scores, measured_at = now()
+
+-- name: join_label_baseline
+UPDATE label_baseline SET scores = scores || %(scores)s

@@ -105,8 +105,8 @@ class Weights:
 
         Of many pieces without the label every eighth is taken, unless it scores as some piece with the label does.
         """
-        if not right.any():
-            return cls(np.ones(1), FLOOR)
+        if right.all() or not right.any():
+            return cls(np.ones(1), -FLOOR if right.any() else FLOOR)
         is_near = columns[:, 0] >= np.quantile(columns[right, 0], 0.05)
         step = 8 if len(right) > MANY else 1
         rows = np.flatnonzero(right | is_near | (np.arange(len(right)) % step == 0))

@@ -31,6 +31,7 @@ from bootstrap_assets.labels.sections import Sections
 from bootstrap_assets.labels.store import Origin
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Source
+from bootstrap_assets.texts.passages import Passage, cut
 
 LEAST = 0.2
 """Probability from which on a piece is listed with a label."""
@@ -47,16 +48,17 @@ UNCERTAIN = 0.45
 
 @dataclass(frozen=True)
 class Teacher:
-    """A source that teaches labels, its scorers, their origin, and whether its records changed since.
-
-    `remark`: what to say of a source that holds invented documents, else empty.
-    """
+    """A source that teaches labels, its scorers, their origin, and whether its records changed since."""
 
     source: Source
     scorers: Scorers
     origin: Origin
     is_outdated: bool
-    remark: str
+
+    @property
+    def remark(self) -> str:
+        """What to say of the contracts that taught where some are invented, else empty."""
+        return max((scorer.quality.remark for scorer in self.scorers.scorers), default="")
 
     @property
     def kind(self) -> Label:
@@ -67,13 +69,17 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one scorer says of all pieces, of all sections, and of each piece whether it entails, if evidence."""
+    """What one scorer says of all pieces, of all sections, and of each piece whether it entails, if evidence.
+
+    `most`: the most that a probability of this text can be, less than 1 where it is in another language.
+    """
 
     teacher: Teacher
     scorer: Scorer
     probabilities: npt.NDArray[np.float64]
     sections: npt.NDArray[np.float64]
     entailments: npt.NDArray[np.float64]
+    most: float = 1.0
 
     @property
     def best(self) -> float:
@@ -94,12 +100,12 @@ class Verdict:
 
 def teachers(connection: Connection) -> list[Teacher]:
     """All sources that have scorers. ConfigurationError where none has."""
-    those, remarks = [], overview.invented(connection)
+    those = []
     for source in SOURCES.values():
         if source.teaching and (pair := store.read(connection, source.name)):
             scorers, origin = pair
             is_outdated = origin.corpus != overview.records_version(connection, source.name)
-            those.append(Teacher(source, scorers, origin, is_outdated, remarks.get(source.name, "")))
+            those.append(Teacher(source, scorers, origin, is_outdated))
     if not those:
         raise ConfigurationError("nothing has been learnt from labels yet: `bootstrap labels train` does it")
     return those
@@ -132,12 +138,15 @@ def classify_with(those: Sequence[Teacher], reading: Reading) -> dict[str, Any]:
 
 def verdicts_of(those: Sequence[Teacher], text: str, pieces: Sequence[Stretch]) -> list[Verdict]:
     """What each scorer of these teachers says of a text's pieces."""
-    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces)]
+    passages = cut(text)
+    return [verdict for teacher in those for verdict in _verdicts(teacher, text, pieces, passages)]
 
 
-def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch]) -> Iterator[Verdict]:
+def _verdicts(
+    teacher: Teacher, text: str, pieces: Sequence[Stretch], passages: Sequence[Passage]
+) -> Iterator[Verdict]:
     scorers = teacher.scorers
-    parts = [_scored(scorers, text, some) for some in _blocks(pieces)]
+    parts = [_scored(scorers, text, some, passages) for some in _blocks(pieces)]
     nothing = np.zeros((0, len(scorers.scorers)))
     probabilities, sections, entailments = (
         np.vstack([nothing, *(part[number] for part in parts)]) for number in range(3)
@@ -145,23 +154,28 @@ def _verdicts(teacher: Teacher, text: str, pieces: Sequence[Stretch]) -> Iterato
     most = certainty(scorers, text)
     for column, scorer in enumerate(scorers.scorers):
         columns = (probabilities[:, column] * most, sections[:, column] * most, entailments[:, column])
-        yield Verdict(teacher, scorer, *columns)
+        yield Verdict(teacher, scorer, *columns, most)
 
 
 def certainty(scorers: Scorers, text: str) -> float:
-    """What probabilities of a text are multiplied by: less than 1 where it is in another language."""
-    return 1.0 if is_english(words_of(text)) else min(UNCERTAIN, scorers.features.share(text))
+    """What probabilities of a text are multiplied by: less than 1 in another language, 0 where it has no words."""
+    words = words_of(text)
+    if not words:
+        return 0.0
+    return 1.0 if is_english(words) else min(UNCERTAIN, scorers.features.share(text))
 
 
 def _blocks(pieces: Sequence[Stretch]) -> Iterator[Sequence[Stretch]]:
     yield from (pieces[start : start + AT_ONCE] for start in range(0, len(pieces), AT_ONCE))
 
 
-def _scored(scorers: Scorers, text: str, pieces: Sequence[Stretch]) -> list[npt.NDArray[np.float64]]:
+def _scored(
+    scorers: Scorers, text: str, pieces: Sequence[Stretch], passages: Sequence[Passage]
+) -> list[npt.NDArray[np.float64]]:
     """Probabilities of the pieces and of the sections that they are of, and of the pieces that they entail."""
     owner: Numbers = np.zeros(len(pieces), dtype=np.int64)
     view = scorers.features.view([text[start:end] for start, end in pieces], owner)
-    sections = Sections.of([text], [pieces])
+    sections = Sections.of_passages([passages], [pieces])
     return [scorers.probabilities(view), scorers.of_sections(view, sections), scorers.entailments(view)]
 
 
@@ -190,7 +204,7 @@ def _notes(those: Sequence[Teacher], words: Sequence[str]) -> Iterator[str]:
     for teacher in those:
         name = teacher.source.title
         if teacher.remark:
-            yield f"The records of {name} are {teacher.remark}: its scorers show how this works, and no more."
+            yield f"The scorers of {name} learnt from what is {teacher.remark}: they are a show, and no more."
         if teacher.is_outdated:
             yield f"{name} has changed since its scorers were trained: `bootstrap labels train` trains them anew."
         if teacher.origin.version != VERSION:
@@ -266,7 +280,7 @@ def _hypotheses(
 def choice_of(verdict: Verdict) -> tuple[str, float]:
     """The likeliest of the three classes, and how likely: its pieces decide, each as far as it is evidence."""
     if verdict.best < LIKELY:
-        return NliLabel.NOT_MENTIONED.value, _rounded(1 - verdict.best)
+        return NliLabel.NOT_MENTIONED.value, _rounded(verdict.most * (1 - verdict.best))
     entails = float(np.average(verdict.entailments, weights=np.maximum(verdict.probabilities, 1e-9) ** 2))
     return class_of(entails >= LIKELY), _rounded(verdict.best * max(entails, 1 - entails))
 

@@ -22,7 +22,7 @@ from bootstrap_assets.documents import stages
 from bootstrap_assets.documents.extraction.model import from_json
 from bootstrap_assets.documents.stages import Processed
 from bootstrap_assets.embedding.context import Corpus
-from bootstrap_assets.errors import MissingExtraError, StoppedError
+from bootstrap_assets.errors import ConfigurationError, SchemaError, StoppedError
 from bootstrap_assets.labels import likelihoods
 from bootstrap_assets.labels.classification import (
     Teacher,
@@ -88,17 +88,18 @@ def process(corpus: Corpus, tenant: str) -> dict[str, Processed]:
 def read_all(database: Database, tenant: str, stop: Stop) -> int:
     """Read a tenant's documents that these scorers have not read; returns how many. Without scorers none.
 
-    Where the extra `labels` is not installed they wait for a machine that has it. StoppedError once `stop` is set.
+    Where the extra `labels` is not installed they wait for a machine that has it, and where scorers cannot be
+    read, or are of no source of ours, for others. StoppedError once `stop` is set.
     """
     count = 0
     try:
         while work := database.transact(partial(_lacking, tenant=tenant)):
             those = database.transact(teachers)
-            some = sum(_read(database, those, each) for each in _until(stop, work)) if those else 0
+            some = sum(_read(database, those, each) for each in _until(stop, work))
             count += some
-            if not some:  # no source of these scorers is ours any more, or all were replaced: the next call
+            if not some:  # all were replaced: the next call
                 break
-    except MissingExtraError as error:
+    except (ConfigurationError, SchemaError) as error:
         _log.warning("documents of %s wait for their labels: %s", tenant, error)
     return count
 
@@ -174,8 +175,8 @@ def _of_category(label: str, verdict: Verdict | None) -> dict[str, Any]:
 
 
 def _of_hypothesis(label: str, verdict: Verdict | None) -> dict[str, Any]:
-    choice, probability = choice_of(verdict) if verdict else (NliLabel.NOT_MENTIONED.value, None)
-    is_there = choice != NliLabel.NOT_MENTIONED.value
+    choice, probability = choice_of(verdict) if verdict else (None, None)
+    is_there = choice not in (None, NliLabel.NOT_MENTIONED.value)
     return {
         "hypothesis_id": int(label),
         "nli_label": choice,

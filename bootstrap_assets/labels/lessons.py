@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
+from bootstrap_assets.corpus import overview
 from bootstrap_assets.corpus.records import NliLabel
 from bootstrap_assets.database.connection import Connection
 from bootstrap_assets.database.statements import statements_of
@@ -52,7 +53,10 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A source's contracts and labels; `owner` has the number of each piece's contract."""
+    """A source's contracts and labels; `owner` has the number of each piece's contract.
+
+    `remark`: what to say of contracts that are invented, else empty.
+    """
 
     source: str
     kind: Label
@@ -60,6 +64,7 @@ class Lesson:
     texts: Sequence[str]
     owner: Numbers
     examples: Mapping[str, Examples]
+    remark: str = ""
 
     @property
     def splits(self) -> list[str]:
@@ -81,14 +86,15 @@ class Lesson:
         )
 
     def digest(self, label: str | None = None) -> str:
-        """Another text as soon as the texts, or the examples of a label, are others, or another code learns."""
-        digest = hashlib.sha256(f"{VERSION}\x1f{self.source}\x1f{label}".encode())
+        """Another text as soon as texts, a label's examples or wording are others, or another code learns."""
+        digest = hashlib.sha256(f"{VERSION}\x1f{self.source}\x1f{label}{self.remark}".encode())
         for contract in self.contracts:
             digest.update(f"{contract.source_id}\x1f{contract.split}\x1f{contract.pieces}\x1f".encode())
         digest.update("\x1f".join(self.texts).encode())
         if label is not None:
             examples = self.examples[label]
             digest.update(f"{examples.pieces.tolist()}{sorted(examples.classes.items())}".encode())
+            digest.update(b"" if examples.wording == label else examples.wording.encode())
         return digest.hexdigest()[:24]
 
 
@@ -107,7 +113,10 @@ def read(connection: Connection, source: Source) -> Lesson | None:
         contract_of(*row) for row in connection.execute(statement("contracts_of_lesson"), parameters).fetchall()
     ]
     rows = connection.execute(statement("labels_of_lesson"), parameters).fetchall()
-    return lesson_of(source.name, source.teaching.label, contracts, rows) if contracts else None
+    if not contracts:
+        return None
+    lesson = lesson_of(source.name, source.teaching.label, contracts, rows)
+    return replace(lesson, remark=overview.invented(connection).get(source.name, ""))
 
 
 def contract_of(

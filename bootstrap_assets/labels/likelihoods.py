@@ -58,15 +58,19 @@ class _Work:
 def read_new(database: Database, stop: Stop) -> int:
     """`read_all` after a load, where there are scorers; returns how many documents were read.
 
-    Without the extra `labels`, or where scorers are of another version, texts wait: a load does not fail for it.
+    Records are looked at only where some were loaded, or scorers trained, since. Without the extra `labels`, or
+    where scorers are of another version, texts wait: a load does not fail for it.
     """
-    if not database.transact(lambda connection: connection.execute(statement("has_scorers")).rowcount):
+    due = database.transact(lambda connection: connection.execute(statement("reading_due")).fetchone())
+    if due is None:
         return 0
     try:
-        return read_all(database, stop)
+        count = read_all(database, stop)
     except (MissingExtraError, SchemaError) as error:
         _log.warning("texts wait for what scorers say of them: %s", error)
         return 0
+    database.transact(lambda connection: connection.execute(statement("reading_done"), {"version": due[0]}))
+    return count
 
 
 def read_all(database: Database, stop: Stop) -> int:

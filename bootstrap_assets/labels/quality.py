@@ -18,7 +18,8 @@ class Quality:
 
     `recall`: of the contracts that have the label, the share in which it is said to be there. `precision`: of
     those where it is said, the share that has it; None where it is said of none. `scores`: by contract that has
-    it, the average precision of its pieces' order.
+    it, the average precision of its pieces' order. `remark`: what to say of these contracts where some are
+    invented, else empty.
     """
 
     contracts: int
@@ -27,6 +28,7 @@ class Quality:
     recall: float
     precision: float | None
     scores: Mapping[str, float] = field(repr=False)
+    remark: str = ""
 
     @property
     def mean(self) -> float:
@@ -50,6 +52,7 @@ def quality_of(
         recall=both / len(has),
         precision=both / len(is_there) if len(is_there) else None,
         scores=dict(_by_contract(lesson, probabilities, right, has)),
+        remark=lesson.remark,
     )
 
 

@@ -27,7 +27,7 @@ from bootstrap_assets.labels.calibration import (
 from bootstrap_assets.labels.features import Arrays
 from bootstrap_assets.labels.lessons import Lesson, Numbers
 from bootstrap_assets.labels.pieces import Stretch
-from bootstrap_assets.texts.passages import cut
+from bootstrap_assets.texts.passages import Passage, cut
 
 PENALTY = 0.1
 """`C` of the regression, of signs of one scale; .02 and .5 are within noise of it."""
@@ -50,7 +50,12 @@ class Sections:
     @classmethod
     def of(cls, texts: Sequence[str], pieces: Sequence[Sequence[Stretch]]) -> "Sections":
         """The sections of texts, each with its pieces in order; what shares nothing with a piece is left out."""
-        rows = [row for number, some in enumerate(pieces) for row in _rows(number, texts[number], some)]
+        return cls.of_passages([cut(text) for text in texts], pieces)
+
+    @classmethod
+    def of_passages(cls, passages: Sequence[Sequence[Passage]], pieces: Sequence[Sequence[Stretch]]) -> "Sections":
+        """`of` texts that were cut before."""
+        rows = [row for number, some in enumerate(pieces) for row in _rows(number, passages[number], some)]
         shifts = np.cumsum([0, *(len(some) for some in pieces)])
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return cls(table[:, 1] + shifts[table[:, 0]], table[:, 2] + shifts[table[:, 0]], table[:, 0])
@@ -73,9 +78,9 @@ class Sections:
         return np.column_stack([self.first, self.end]).ravel()
 
 
-def _rows(number: int, text: str, pieces: Sequence[Stretch]) -> Iterable[tuple[int, int, int]]:
+def _rows(number: int, passages: Sequence[Passage], pieces: Sequence[Stretch]) -> Iterable[tuple[int, int, int]]:
     starts, ends = np.array(pieces, dtype=np.int64).reshape(-1, 2).T
-    for passage in cut(text):
+    for passage in passages:
         first, end = np.searchsorted(ends, passage.start, "right"), np.searchsorted(starts, passage.end)
         if first < end:
             yield number, int(first), int(end)

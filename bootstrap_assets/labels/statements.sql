@@ -16,7 +16,17 @@ WHERE r.source = %(source)s AND r.tenant_id IS NULL AND r.granularity = %(granul
 ORDER BY d.source_id, r.char_start, r.char_end, r.source_id
 
 -- name: read_features
-SELECT digest, arrays, corpus, splits, version, contracts, trained_at FROM label_features WHERE source = %(source)s
+SELECT digest, arrays FROM label_features WHERE source = %(source)s
+
+-- name: lock_training
+-- Held while a training is stored: others store before, or look again.
+LOCK TABLE label_features IN SHARE ROW EXCLUSIVE MODE
+
+-- name: read_state
+SELECT md5(concat_ws(' ', f.digest, f.trained_at, (
+    SELECT string_agg(concat_ws(':', s.label, s.digest, s.trained_at), ',' ORDER BY s.label)
+    FROM label_scorers s WHERE s.source = f.source)))
+FROM label_features f WHERE f.source = %(source)s
 
 -- name: write_features
 INSERT INTO label_features (source, digest, arrays, corpus, splits, version, contracts)
@@ -77,7 +87,13 @@ FROM jsonb_to_recordset(%(wordings)s) AS w (source text, label text, wording tex
     lexemes text[], weight double precision) JOIN label_scorers USING (source, label)
 
 -- name: read_scorers
-SELECT label, wording, digest, arrays, quality FROM label_scorers WHERE source = %(source)s ORDER BY label
+-- First what they see and what they are of, without a label. As one: of two statements the second might see what
+-- a training has stored since.
+SELECT NULL AS label, NULL AS wording, digest, arrays, NULL::jsonb AS quality, corpus, splits, contracts, version, trained_at
+FROM label_features WHERE source = %(source)s
+UNION ALL
+SELECT label, wording, digest, arrays, quality, NULL, NULL, NULL, NULL, NULL FROM label_scorers WHERE source = %(source)s
+ORDER BY label NULLS FIRST
 
 -- name: list_scorers
 SELECT s.source, s.label, s.wording, s.quality, f.corpus, f.splits, f.contracts, s.version, s.trained_at
@@ -107,8 +123,27 @@ SELECT document FROM document_extractions WHERE document_id = %(document)s AND v
 SELECT FROM document_extractions e JOIN reference_documents d ON d.id = e.document_id
 WHERE e.document_id = %(document)s AND e.version = %(version)s FOR SHARE OF e, d
 
--- name: has_scorers
-SELECT FROM label_scorers LIMIT 1
+-- name: reading_due
+-- What the reference corpus was read by and of: another text as soon as scorers, or records that were loaded, are
+-- others. A few rows, however many records there are. Nothing without scorers, or where all of it was read.
+WITH trained AS (
+    SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
+    FROM label_scorers
+), loaded AS (
+    SELECT md5(string_agg(concat_ws(':', source, total_records, parsed_digest), ',' ORDER BY source)) AS records
+    FROM bootstrap_progress WHERE source <> 'documents'
+), due AS (
+    SELECT concat_ws(' ', scorers, records) AS version FROM trained CROSS JOIN loaded WHERE scorers IS NOT NULL
+)
+SELECT version FROM due
+WHERE NOT EXISTS (SELECT FROM bootstrap_completions c WHERE c.name = 'label_readings' AND c.version = concat_ws(' ', due.version, (
+    SELECT count(*) FROM label_readings WHERE records IS NOT NULL)))
+
+-- name: reading_done
+-- With how many documents were read: of one that was removed, and came again as it was, nothing is known any more.
+INSERT INTO bootstrap_completions (name, version, run_id)
+SELECT 'label_readings', concat_ws(' ', %(version)s::text, count(*)), '' FROM label_readings WHERE records IS NOT NULL
+ON CONFLICT (name) DO UPDATE SET version = EXCLUDED.version, completed_at = now()
 
 -- name: documents_to_weigh
 -- Documents of the reference corpus that the scorers of today have not read for the search, with the records that they have.

@@ -1,6 +1,8 @@
 """Scorers in the database: plain arrays of numbers and texts (NumPy's npz), read with pickles refused."""
 
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -61,7 +63,7 @@ def unpack(content: bytes) -> Arrays:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, KeyError, EOFError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise SchemaError(
             f"a scorer cannot be read ({error}): `bootstrap labels train --force` trains it anew"
         ) from None
@@ -69,14 +71,13 @@ def unpack(content: bytes) -> Arrays:
 
 def read(connection: Connection, source: str) -> tuple[Scorers, Origin] | None:
     """The scorers of a source and what they were trained on; None where there are none."""
-    row = connection.execute(statement("read_features"), {"source": source}).fetchone()
-    if row is None:
-        return None
-    _, arrays, corpus, splits, version, contracts, at = row
     rows = connection.execute(statement("read_scorers"), {"source": source}).fetchall()
-    scorers = [_scorer(*fields) for fields in rows]
+    if not rows:
+        return None
+    (_, _, _, arrays, _, corpus, splits, *others), *rest = rows
+    scorers = [_scorer(*fields[:5]) for fields in rest]
     features = Features.from_arrays(unpack(arrays))
-    return Scorers(source, features, scorers), Origin(corpus, tuple(splits), contracts, version, at)
+    return Scorers(source, features, scorers), Origin(corpus, tuple(splits), *others)
 
 
 def _scorer(label: str, wording: str, digest: str, content: bytes, quality: Mapping[str, Any]) -> Scorer:
@@ -105,6 +106,17 @@ def features_of(connection: Connection, source: str, digest: str) -> Features | 
     """The features that were trained on the texts of this digest, None where those are of others."""
     row = connection.execute(statement("read_features"), {"source": source}).fetchone()
     return Features.from_arrays(unpack(row[1])) if row and row[0] == digest else None
+
+
+def state(connection: Connection, source: str) -> str | None:
+    """Another text as soon as a training stored scorers of a source; None where there are none."""
+    row = connection.execute(statement("read_state"), {"source": source}).fetchone()
+    return str(row[0]) if row else None
+
+
+def lock(connection: Connection) -> None:
+    """Until the transaction ends no other training stores anything."""
+    connection.execute(statement("lock_training"))
 
 
 def digests(connection: Connection, source: str) -> dict[str, str]:

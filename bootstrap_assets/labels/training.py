@@ -55,7 +55,7 @@ def train_all(
 
 
 def _train(database: Database, source: Source, *, force: bool, stop: Stop) -> Trained | None:
-    """Read, train, and store: no transaction is open while it trains."""
+    """Read, train, and store: no transaction is open while it trains. Where another stored meanwhile, again."""
     started = time.monotonic()
     work = database.transact(partial(_look, source=source, force=force))
     if work is None:
@@ -63,6 +63,8 @@ def _train(database: Database, source: Source, *, force: bool, stop: Stop) -> Tr
         return None
     scorers = train(work.lesson, work.features, only=work.due, stop=stop) if work.due else None
     vanished = database.transact(partial(_store, source=source, work=work, scorers=scorers))
+    if vanished is None:
+        return _train(database, source, force=force, stop=stop)
     return Trained(
         source=source.name,
         trained=tuple(work.due),
@@ -75,27 +77,36 @@ def _train(database: Database, source: Source, *, force: bool, stop: Stop) -> Tr
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A lesson, of which version of the source's records, the labels with enough examples, and those to train."""
+    """A lesson, of which version of the source's records, the labels with enough examples, and those to train.
+
+    `state`: of the scorers that were stored when it was read.
+    """
 
     lesson: Lesson
     version: str
+    state: str | None
     enough: list[str]
     due: list[str]
     features: Features | None
 
 
 def _look(connection: Connection, source: Source, *, force: bool) -> _Work | None:
+    state, version = store.state(connection, source.name), overview.records_version(connection, source.name)
     lesson = lessons.read(connection, source)
     if lesson is None:
         return None
     enough = [label for label, examples in lesson.examples.items() if has_enough(lesson, examples)]
     before = {} if force else store.digests(connection, source.name)
     due = [label for label in enough if before.get(label) != lesson.digest(label)]
-    features = store.features_of(connection, source.name, lesson.digest()) if due else None
-    return _Work(lesson, overview.records_version(connection, source.name), enough, due, features)
+    features = store.features_of(connection, source.name, lesson.digest()) if due and not force else None
+    return _Work(lesson, version, state, enough, due, features)
 
 
-def _store(connection: Connection, *, source: Source, work: _Work, scorers: Scorers | None) -> list[str]:
+def _store(connection: Connection, *, source: Source, work: _Work, scorers: Scorers | None) -> list[str] | None:
+    """The labels that vanished; None, and nothing is stored, where another training has stored since the look."""
+    store.lock(connection)
+    if store.state(connection, source.name) != work.state:
+        return None
     vanished = store.keep_only(connection, work.lesson.source, work.enough)
     if scorers:
         store.write(connection, work.lesson, scorers)

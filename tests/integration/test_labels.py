@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from click.testing import CliRunner
 import bootstrap_assets as ba
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.cli import labels as commands
 from bootstrap_assets.database.connection import Database
 from bootstrap_assets.embedding import context
 from bootstrap_assets.errors import ConfigurationError, SchemaError
@@ -23,12 +28,14 @@ from bootstrap_assets.labels import classification, lessons, store, training
 from bootstrap_assets.labels.classification import classify, classify_text, teachers
 from bootstrap_assets.labels.pieces import pieces_of
 from bootstrap_assets.labels.reading import Reading
+from bootstrap_assets.labels.scorers import Scorers
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources import registry
 from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Label, Teaching
 from bootstrap_assets.stopping import Stop
+from bootstrap_assets.texts.passages import cut
 from tests.integration import labelled_contracts
 
 LAW = "The laws of Norway govern the interpretation of every word in article 7."
@@ -130,6 +137,52 @@ def test_only_what_changed_is_trained_again_and_the_same_labels_give_the_same_sc
     assert [row for row in after if row[1] != "Insurance"] == [row for row in before if row[1] != "Insurance"]
 
 
+def train_of_fewer(database: Database) -> None:
+    """Another training, of a corpus that has lost a contract, and so words, since."""
+    remove = """DELETE FROM reference_documents WHERE source_id = (
+        SELECT min(source_id) FROM reference_documents WHERE source = 'cuad')"""
+    database.transact(lambda connection: connection.execute(remove))
+    training.train_all(database, SOURCES.values())
+
+
+def test_scorers_are_read_as_of_one_moment_though_a_training_is_stored_meanwhile(
+    load: Callable[..., None], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    statement, names = store.statement, iter(["read_scorers"])
+
+    def interrupted(name: str) -> object:
+        if name == "read_scorers" and next(names, None):
+            train_of_fewer(database)
+        return statement(name)
+
+    monkeypatch.setattr(store, "statement", interrupted)
+    with database.connection() as connection:
+        pair = store.read(connection, "cuad")
+    assert pair
+    sizes = {len(scorer.around) for scorer in pair[0].scorers}
+    assert sizes == {len(pair[0].features.terms) + 1}
+
+
+def test_a_training_that_another_overtook_looks_again(
+    load: Callable[..., None], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    train, others = training.train, iter([train_of_fewer])
+
+    def overtaken(*arguments: Any, **options: Any) -> Scorers:
+        scorers = train(*arguments, **options)
+        for other in others:
+            other(database)
+        return scorers
+
+    monkeypatch.setattr(training, "train", overtaken)
+    training.train_all(database, SOURCES.values())
+    with database.connection() as connection:
+        assert not any(teacher.is_outdated for teacher in teachers(connection))
+
+
 def test_a_label_that_was_renamed_loses_its_scorer_and_is_named(
     load: Callable[..., None], database: Database
 ) -> None:
@@ -147,15 +200,36 @@ def test_a_label_that_was_renamed_loses_its_scorer_and_is_named(
     assert [row["category"] for row in document["categories"] if row["found"]] == ["Choice Of Law"]
 
 
-def test_what_invented_contracts_taught_is_said_to_be_a_show(
+def test_a_hypothesis_that_was_worded_anew_is_listed_as_it_is_now(
     load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    reword = "UPDATE reference_records SET hypothesis = 'Honey is not for sale.' WHERE hypothesis_id = 1"
+    database.transact(lambda connection: connection.execute(reword))
+    [_, nli] = training.train_all(database, SOURCES.values())
+    wordings = {entry.label: entry.wording for entry in database.transact(store.listing)}
+    assert wordings["1"] == "Honey is not for sale."
+    assert nli.trained == ("1",)
+
+
+def test_what_invented_contracts_taught_is_said_to_be_a_show(
+    load: Callable[..., None], database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load()
     mark = "UPDATE reference_documents SET metadata = metadata || '{\"invented\": true}' WHERE source = 'cuad'"
     database.transact(lambda connection: connection.execute(mark))
     training.train_all(database, SOURCES.values())
     [note] = classify_text(database, CONTRACT)["document"]["notes"]
-    assert note.startswith("The records of CUAD v1 are sample, invented")
+    assert note.startswith("The scorers of CUAD v1 learnt from what is sample, invented")
+    assert settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
+    assert "cuad learnt from what is sample, invented" in CliRunner().invoke(bootstrap, ["labels", "list"]).stdout
+    real = "UPDATE reference_documents SET metadata = metadata - 'invented'"
+    database.transact(lambda connection: connection.execute(real))
+    assert classify_text(database, CONTRACT)["document"]["notes"] == [note]
+    training.train_all(database, SOURCES.values())
+    assert classify_text(database, CONTRACT)["document"]["notes"] == []
 
 
 def test_another_language_is_said_and_nothing_is_found_in_it(
@@ -168,16 +242,20 @@ def test_another_language_is_said_and_nothing_is_found_in_it(
     assert document["document"]["confidence"] == "low"
     assert "not in English" in " ".join(document["document"]["notes"])
     assert not any(row["found"] for row in document["categories"])
+    said = [row for row in document["hypotheses"] if row["probability"] is not None]
+    assert {row["nli_label"] for row in said} == {"NotMentioned"}
+    assert max(row["probability"] for row in said) < 0.5
 
 
-@pytest.mark.parametrize("text", ["", " \n "])
-def test_an_empty_text_has_no_passages(text: str, load: Callable[..., None], database: Database) -> None:
+@pytest.mark.parametrize("text", ["", " \n ", "1. " * 200])
+def test_a_text_without_words_has_no_passages(text: str, load: Callable[..., None], database: Database) -> None:
     load()
     training.train_all(database, SOURCES.values())
     document = classify_text(database, text)
     assert document["passages"] == []
     assert document["document"]["confidence"] == "low"
-    assert {row["nli_label"] for row in document["hypotheses"] if row["probability"]} == {"NotMentioned"}
+    said = [row for row in document["hypotheses"] if row["probability"] is not None]
+    assert {(row["nli_label"], row["probability"]) for row in said} == {("NotMentioned", 0.0)}
 
 
 def test_a_long_text_is_read_in_blocks(
@@ -186,10 +264,13 @@ def test_a_long_text_is_read_in_blocks(
     load()
     training.train_all(database, SOURCES.values())
     monkeypatch.setattr(classification, "AT_ONCE", 5)
+    cuts: list[str] = []
+    monkeypatch.setattr(classification, "cut", lambda text: [cuts.append(text), *cut(text)][1:])
     text = "\n".join([FILLER] * 23 + [LAW] + [FILLER] * 9)
     document = classify(database, Reading(text))
     [passage] = [it for it in document["passages"] if it["labels"][0]["category"] == "Governing Law"]
     assert text[passage["char_start"] : passage["char_end"]] == LAW
+    assert cuts == [text]
 
 
 def test_without_scorers_it_is_said_how_they_come(database: Database) -> None:
@@ -202,6 +283,27 @@ def test_what_another_put_into_the_database_is_never_unpickled() -> None:
     np.savez(buffer, coefficients=np.array([object()], dtype=object), allow_pickle=True)
     with pytest.raises(SchemaError, match="cannot be read"):
         store.unpack(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda it: b"", lambda it: it[:-40], lambda it: it.replace(b"\x00", b"\x01", 9)]
+)
+def test_arrays_that_were_damaged_are_said_to_be(spoil: Callable[[bytes], bytes]) -> None:
+    content = store.pack({"coefficients": np.arange(99.0)})
+    with pytest.raises(SchemaError, match="labels train --force"):
+        store.unpack(spoil(content))
+
+
+def test_what_was_damaged_is_trained_anew_by_force(load: Callable[..., None], database: Database) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    for table in ("label_features", "label_scorers"):
+        damage = f"UPDATE {table} SET arrays = substr(arrays, 1, 2000)"
+        database.transact(lambda connection, damage=damage: connection.execute(damage))  # type: ignore[misc]
+    with pytest.raises(SchemaError, match="labels train --force"):
+        classify_text(database, CONTRACT)
+    training.train_all(database, SOURCES.values(), force=True)
+    assert classify_text(database, CONTRACT)["passages"]
 
 
 def test_a_piece_that_is_labelled_as_both_classes_has_none(load: Callable[..., None], database: Database) -> None:
@@ -221,8 +323,6 @@ def test_a_piece_that_is_labelled_as_both_classes_has_none(load: Callable[..., N
 def test_a_fifth_source_that_says_what_it_teaches_gets_scorers(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     from bootstrap_assets.corpus.records import Granularity
     from tests import made_up_source
 
@@ -243,6 +343,16 @@ def test_a_fifth_source_that_says_what_it_teaches_gets_scorers(
         document = classify_text(corpus.database, f"{FILLER}\nThe keeper tends 99 hives of bees at all times.")
     assert result.trained == ("Bees", "Rest")
     assert {row["category"] for row in document["categories"] if row["found"]} == {"Bees", "Rest"}
+
+
+def test_a_number_that_two_sources_word_apart_is_shown_as_a_number(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    [first, second, *_] = database.transact(store.listing)
+    other = replace(first, source="made_up", wording="Bees are kept.")
+    assert commands.wordings_of([first, second, other]) == {second.label: second.wording}
 
 
 def test_a_tenants_documents_teach_nothing(load: Callable[..., None], database: Database) -> None:
@@ -268,7 +378,9 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
         *(("contract_nli", label) for label in "12"),
         *(("cuad", label) for label in ("Governing Law", "Insurance")),
     ]
-    assert "Governing Law" in run(bootstrap, ["labels", "list"]).stdout
+    listed = run(bootstrap, ["labels", "list"]).stdout
+    assert "Governing Law" in listed
+    assert "2. The receiver shall give" in listed
     file = tmp_path / "contract.txt"
     file.write_text(CONTRACT)
     answer = json.loads(run(bootstrap, ["classify", str(file), "--json"]).stdout)
@@ -278,8 +390,35 @@ def test_the_commands_train_list_and_classify_a_file_and_standard_input(
     assert "Governing Law" in shown
     assert LAW in shown
     assert "Not found" in shown
+    assert "Not found" not in run(bootstrap, ["classify", "-"], input="").stdout
     with ba.open(settings) as corpus:
         assert corpus.classify(CONTRACT)["hypotheses"][0]["nli_label"] == "Entailment"
+
+
+SPOIL = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
+    (SELECT jsonb_object_agg(key, value::float / 2) FROM jsonb_each(quality -> 'scores')))
+    WHERE source = 'cuad'"""
+
+
+def test_a_pipe_and_a_file_whose_name_is_no_text_are_read_and_a_folder_is_named(
+    load: Callable[..., None], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load()
+    assert settings.database_url
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
+    run = CliRunner().invoke
+    run(bootstrap, ["labels", "train"])
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
+    odd.write_text(CONTRACT)
+    answer = run(bootstrap, ["classify", str(odd), "--json"])
+    assert json.loads(answer.stdout)["document"]["name"] == "caf\ufffd.txt", answer.exception
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(pipe.write_text, CONTRACT)
+        assert LAW in run(bootstrap, ["classify", str(pipe)]).stdout
+    assert "is a folder" in str(run(bootstrap, ["classify", str(tmp_path)]).exception)
 
 
 def test_scorers_that_order_worse_than_the_baseline_are_told_from_noise(
@@ -289,14 +428,27 @@ def test_scorers_that_order_worse_than_the_baseline_are_told_from_noise(
     training.train_all(database, SOURCES.values())
     assert database.transact(judge).measured_at is None
     assert database.transact(judge).falls == ()
-    spoil = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
-        (SELECT jsonb_object_agg(key, value::float / 2) FROM jsonb_each(quality -> 'scores')))
-        WHERE source = 'cuad'"""
-    database.transact(lambda connection: connection.execute(spoil))
+    database.transact(lambda connection: connection.execute(SPOIL))
     [fall] = database.transact(judge).falls
     assert (fall.task, fall.metric) == ("cuad", "mAP")
     database.transact(lambda connection: judge(connection, accept=True))
     assert database.transact(judge).falls == ()
+
+
+def test_scorers_of_a_source_that_the_baseline_has_nothing_of_join_it(
+    load: Callable[..., None], database: Database
+) -> None:
+    load()
+    training.train_all(database, SOURCES.values())
+    first = database.transact(judge)
+    lose = "UPDATE label_baseline SET scores = scores - 'cuad', measured_at = measured_at - interval '1 day'"
+    database.transact(lambda connection: connection.execute(lose))
+    since = database.transact(judge).measured_at
+    database.transact(lambda connection: connection.execute(SPOIL))
+    judgement = database.transact(judge)
+    assert [fall.task for fall in judgement.falls] == ["cuad"]
+    assert first.measured_at is None
+    assert judgement.measured_at == since
 
 
 def test_known_questions_are_ranked_by_what_other_contracts_taught(

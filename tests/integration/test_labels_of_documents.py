@@ -48,6 +48,8 @@ def test_a_document_carries_its_labels_as_rows_and_as_connections(corpus: Corpus
     assert rows(corpus, there) == [("1", "Entailment", "normal"), ("Governing Law", None, "normal")]
     missing = "SELECT probability < 0.5, recall > 0.9 FROM document_labels WHERE label = 'Insurance'"
     assert rows(corpus, missing) == [(True, True)]
+    without_scorer = "SELECT DISTINCT nli_label, is_there FROM document_labels WHERE probability IS NULL"
+    assert rows(corpus, without_scorer) == [(None, False)]
     with corpus.database.connection() as connection:
         by_label = {entry.label: entry for entry in documents.of_document(connection, document)}
         likenesses = opened.read(connection, state_of(corpus, document))["connections"]
@@ -79,10 +81,25 @@ def test_what_other_scorers_read_is_read_anew_and_the_rest_is_left(corpus: Corpu
 def test_scorers_of_a_source_that_is_gone_read_nothing_and_end(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(corpus, "acme", "contract.txt", CONTRACT.encode())
-    monkeypatch.setattr(documents, "teachers", lambda _connection: [])
+    document = put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    for name in ("cuad", "contract_nli"):
+        monkeypatch.delitem(SOURCES, name)
     documents.process(corpus, "acme")
     assert rows(corpus, "SELECT count(*) FROM document_labels") == [(0,)]
+    assert state_of(corpus, document).stage == "complete"
+
+
+def test_documents_are_processed_and_wait_where_scorers_cannot_be_read(
+    corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    damage = "UPDATE label_features SET arrays = substr(arrays, 1, 2000)"
+    corpus.database.transact(lambda connection: connection.execute(damage))
+    documents.process(corpus, "acme")
+    assert "wait for their labels: a scorer cannot be read" in caplog.text
+    assert state_of(corpus, document).stage == "complete"
+    training.train_all(corpus.database, SOURCES.values(), force=True)
+    assert documents.read_all(corpus.database, "acme", corpus.stop) == 1
 
 
 def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
@@ -110,6 +127,21 @@ def test_what_is_shown_and_printed_says_what_is_there_and_what_is_missing(
     trust = without.partition("What the labels know")[2].partition("</section>")[0]
     assert "CUAD v1" in trust
     assert "Of what scorers say with a probability" in trust
+
+
+def test_of_a_document_in_another_language_nothing_is_said_to_be_missing(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    german = "Die Parteien vereinbaren, dass dieser Vertrag norwegischem Recht unterliegt. " * 5
+    put(corpus, "acme", "vertrag.txt", german.encode())
+    documents.process(corpus, "acme")
+    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", corpus.database.url)
+    monkeypatch.setenv("BOOTSTRAP_HOME", str(corpus.settings.home))
+    shown = CliRunner().invoke(bootstrap, ["documents", "show", "vertrag.txt"]).stdout
+    reading = _page(corpus, "acme").partition("What vertrag.txt holds")[2].partition("</section>")[0]
+    for text in (shown, reading):
+        assert "It is not in English" in text
+        assert "Not found" not in text
 
 
 def _page(corpus: Corpus, tenant: str | None = None) -> str:

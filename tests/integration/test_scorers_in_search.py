@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +21,7 @@ from bootstrap_assets.labels import documents, likelihoods, store, training
 from bootstrap_assets.report import page
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking, search
 from bootstrap_assets.settings import Settings, load_settings
+from bootstrap_assets.sources.fetch import locate
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.stopping import Stop
 from tests.integration import labelled_contracts
@@ -128,6 +130,42 @@ def test_what_scorers_have_read_is_not_read_again_and_what_changed_is(corpus: Co
     [(documents_there,)] = rows(corpus, "SELECT count(*) FROM reference_documents")
     training.train_all(corpus.database, SOURCES.values(), force=True)
     assert rows(corpus, "SELECT count(*), count(DISTINCT scorers) FROM label_readings") == [(documents_there, 1)]
+
+
+def test_records_are_looked_at_where_some_were_loaded_or_scorers_trained_since(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    statement = likelihoods.statement
+
+    def noted(name: str) -> Any:
+        names.append(name)
+        return statement(name)
+
+    monkeypatch.setattr(likelihoods, "statement", noted)
+
+    def read() -> tuple[int, bool]:
+        names.clear()
+        return likelihoods.read_new(corpus.database, Stop()), "documents_to_weigh" in names
+
+    assert [read(), read()] == [(0, True), (0, False)]
+    training.train_all(corpus.database, SOURCES.values(), force=True)
+    assert [read(), read()] == [(0, True), (0, False)]
+    more = load_settings(
+        home=corpus.settings.home,
+        database_url=corpus.database.url,
+        data=str(labelled_contracts.write(tmp_path, 13)),
+    )
+    pipeline.load(corpus, SOURCES["cuad"], locate.fetch(more, SOURCES["cuad"]))
+    assert [read(), read()] == [(1, True), (0, False)]
+    execute(
+        corpus, "DELETE FROM label_readings WHERE document_id = (SELECT document_id FROM label_readings LIMIT 1)"
+    )
+    assert [read(), read()] == [(1, True), (0, False)]
+    add_tenant(corpus, "acme")
+    put(corpus, "acme", "contract.txt", CONTRACT.encode())
+    documents.process(corpus, "acme")
+    assert read() == (0, False)
 
 
 def test_a_label_that_was_renamed_is_asked_for_by_its_name_as_soon_as_scorers_are_trained(corpus: Corpus) -> None:

@@ -1,11 +1,17 @@
 """What scorers see of a contract, and how what they say is put right."""
 
+from uuid import uuid4
+
 import numpy as np
 import pytest
 
 from bootstrap_assets.labels.calibration import BINS, Reliability, cross_checked
 from bootstrap_assets.labels.features import Features, stretches_of
+from bootstrap_assets.labels.lessons import Contract, lesson_of
+from bootstrap_assets.labels.pieces import pieces_of
+from bootstrap_assets.labels.scorers import train
 from bootstrap_assets.report.labels import steps_of
+from bootstrap_assets.sources.spec import Label
 
 
 @pytest.mark.parametrize(
@@ -57,3 +63,21 @@ def test_what_is_said_too_surely_is_put_right_by_what_other_labels_show() -> Non
 def test_what_no_other_label_shows_is_left_as_it_is() -> None:
     lone = Reliability.of(np.repeat(0.91, 10), np.zeros(10, dtype=np.bool_))
     assert cross_checked([lone]).counts[int(0.91 * BINS)] == 10
+
+
+@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("kind", [Label.CATEGORY, Label.HYPOTHESIS])
+def test_a_label_that_every_piece_has_or_every_piece_but_one_is_learnt(
+    count: int, others: int, kind: Label
+) -> None:
+    texts = [f"The laws of Norway govern article {number}." for number in range(count)]
+    texts[:others] = [f"{texts[0]}\nNobody keeps the bees of the other party."] * others
+    contracts = [
+        Contract(uuid4(), str(number), None, text, tuple(pieces_of(text))) for number, text in enumerate(texts)
+    ]
+    rows = [(it.id, "Law", 1, "It is Norway's.", "Entailment", *it.pieces[0]) for it in contracts]
+    lesson = lesson_of("made_up", kind, contracts, rows)
+    scorers = train(lesson)
+    probabilities = scorers.probabilities(scorers.features.view(lesson.texts, lesson.owner))[:, 0]
+    assert probabilities[lesson.examples["Law" if kind is Label.CATEGORY else "1"].pieces].min() > 0.5

@@ -102,7 +102,7 @@ def test_a_category_is_there_where_a_section_of_a_contract_says_so_and_its_likel
     source: str, sections: list[float], best: float, pieces: list[int]
 ) -> None:
     origin = Origin("", (), 1, VERSION, datetime.now(UTC))
-    teacher = Teacher(SOURCES[source], Scorers(source, Features.of(["a word"]), []), origin, False, "")
+    teacher = Teacher(SOURCES[source], Scorers(source, Features.of(["a word"]), []), origin, False)
     nothing, reliability = np.zeros(1, dtype=np.float32), Reliability.together([])
     quality = Quality(1, 1, 0, 1.0, None, {})
     scorer = Scorer("1", "", "", nothing, nothing, Weights(np.ones(1), 0.0), reliability, quality)
