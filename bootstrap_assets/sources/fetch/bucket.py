@@ -48,6 +48,16 @@ def fetch(address: str, source: Source, cache: Path, *, force: bool = False) -> 
     return archives
 
 
+def at_hand(address: str, source: Source, cache: Path) -> list[Path] | None:
+    """The archives as `fetch` gives them, where none has to be read for that; else None. Lists what is there."""
+    store, paths = _Store(address, cache), list[Path]()
+    for one in store.objects(source):
+        if (path := store.at_hand(one)) is None:
+            return None
+        paths.append(path)
+    return paths or None
+
+
 def names(address: str, source: Source) -> list[str]:
     """The file names of a source's archives at the address of a folder; none of them is read."""
     store = _Store(address, Path())
@@ -97,9 +107,16 @@ class _Store:
     def archive(self, one: _Object, *, force: bool) -> Path:
         """The object as a file here. Of two processes, the second waits for the first."""
         self._cache.mkdir(parents=True, exist_ok=True)
-        key = f"{self.address}/{one.name}"
+        key = self._key(one)
         with exclusive(self._cache / f".{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock"):
             return (None if force else self._cached(one, key)) or self._receive(one, key)
+
+    def at_hand(self, one: _Object) -> Path | None:
+        """The object as the file that is here; None where it was not read in this version."""
+        return self._cached(one, self._key(one))
+
+    def _key(self, one: _Object) -> str:
+        return f"{self.address}/{one.name}"
 
     def _cached(self, one: _Object, key: str) -> Path | None:
         entry = self._lock.get(key)
