@@ -52,14 +52,16 @@ class RemoteFolder:
 
     def read(self, file: File) -> Arrival | Refusal:
         """One object: refused where it is too large or cannot be read. DownloadInterrupted where that may pass."""
-        if file.size > LARGEST:
-            return Refusal(file.name, f"it has more than {LARGEST >> 20} MB")
+        if file.size and file.size > LARGEST:
+            return _too_large(file)
         try:
             with explained(f"{self.address}/{file.name}"):
                 content = self._files.cat_file(file.path)
         except PermanentError as error:
             return Refusal(file.name, f"it cannot be read: {error}")
-        if len(content) != file.size:
+        if len(content) > LARGEST:
+            return _too_large(file)
+        if file.size not in (None, len(content)):
             return Refusal(file.name, "it changed while it was read: the next look takes it")
         return Arrival(file.name, content, file.signature or "")
 
@@ -95,6 +97,10 @@ class RemoteFolder:
         name = path.removeprefix(f"{self._path}/")
         name = unquote(name) if is_web(self._files) else name
         time = next((str(entry[key]) for key in _TIMES if entry.get(key)), None)
-        version, size = version_of(entry), int(entry.get("size") or 0)
-        signature = f"{size}-{version or time}" if version or time else None
+        version, size = version_of(entry), entry.get("size")
+        signature = f"{size or 0}-{version or time}" if version or time else None
         return File(path, clean_name(name), size, signature)
+
+
+def _too_large(file: File) -> Refusal:
+    return Refusal(file.name, f"it has more than {LARGEST >> 20} MB")

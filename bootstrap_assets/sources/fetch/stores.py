@@ -1,5 +1,6 @@
 """Stores of objects, and whatever else fsspec reaches: opened by an address, with their errors made ours."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -62,6 +63,10 @@ def open_store(address: str) -> tuple[Any, str]:
     return files, folder
 
 
+_SECRET = re.compile(r"(?<=://)[^/\s]*@|\?[\w-]+=\S*")
+"""What of an address in a client's message may be secret: user and password, a query."""
+
+
 class MissingObject(ArchiveError):
     """Nothing is at an address."""
 
@@ -79,7 +84,7 @@ def explained(address: str) -> Iterator[None]:
 
 def _ours(address: str, error: Exception) -> BootstrapError:
     status = next((value for one in _chain(error) if isinstance(value := getattr(one, "status", None), int)), 0)
-    reason = f"HTTP {status}" if status else explain(error)
+    reason = f"HTTP {status}" if status else _SECRET.sub("", explain(error))
     if isinstance(error, PermissionError) or status in (401, 403):
         return ConfigurationError(f"{address}: the store refuses this key: {reason}")
     if any(_may_pass(one) for one in _chain(error)) or status in (408, 429) or status >= 500:
