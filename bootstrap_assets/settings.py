@@ -1,7 +1,6 @@
 """The only place that reads the environment. Every setting is listed in the README's table."""
 
 import os
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -218,18 +217,14 @@ class Settings(BaseSettings):
         return {"commonaccord": {"patterns": patterns}}
 
 
-_HERE = re.compile("(?:file|local)://", re.IGNORECASE)
-"""Fsspec's names for the file system of this machine."""
-
-
 def is_address(data: str) -> bool:
     """Whether BOOTSTRAP_DATA names a folder of another machine. One by file:// (or local://) is here."""
-    return "://" in data and not _HERE.match(data)
+    return "://" in data and not data.lower().startswith(("file://", "local://"))
 
 
 def local_folder(data: str) -> Path:
     """The folder of this machine that a path or an address file:// names."""
-    return Path(_HERE.sub("", data)).expanduser()
+    return Path(data.partition("://")[2] or data).expanduser()
 
 
 def load_settings(**overrides: object) -> Settings:
