@@ -41,13 +41,21 @@ AT_ONCE, BYTES_AT_ONCE = 500, 8 << 20
 
 @dataclass(slots=True)
 class Intake:
-    """What became of what came in, by name."""
+    """What became of what came in, by name. `is_whole`: no part of the folder was barred from being listed."""
 
     added: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     held_back: int = 0
+    is_whole: bool = True
+
+    def why_held_back(self, tenant: str) -> str:
+        """Why documents stay whose files were not seen, and what forgets them."""
+        if not self.is_whole:
+            return "not seen, for a part of the folder cannot be listed: their documents stay"
+        command = f"`bootstrap documents scan --tenant {tenant} --allow-deletes`"
+        return f"vanished at once, more than a fifth: their documents stay, {command} forgets them"
 
 
 def add(database: Database, tenant: str, paths: Sequence[Path]) -> Intake:
@@ -107,6 +115,7 @@ def scan(
 
     _take(database, tenant, arrivals(), "inbox", intake)
     intake.refused += folder.refusals
+    intake.is_whole = not folder.refusals
     vanished = sorted(before.keys() - present)
     too_many = not folder.is_whole or len(vanished) > max(FEW, GUARD * len(before))
     if folder.refusals or (too_many and not allow_deletes):

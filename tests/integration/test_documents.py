@@ -349,6 +349,8 @@ def test_a_folder_that_cannot_be_read_costs_no_document(
     monkeypatch.setattr(os, "scandir", refuse)
     intake = inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert (intake.held_back, len(intake.refused), names(acme)) == (1, 1, ["deep/one.md"])
+    assert "cannot be listed" in intake.why_held_back("acme")
+    assert "--allow-deletes" not in intake.why_held_back("acme")
 
 
 def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: Path) -> None:
