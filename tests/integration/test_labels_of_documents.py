@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
-from bootstrap_assets.documents import opened
+from bootstrap_assets.documents import opened, stages
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.labels import documents, training
@@ -73,6 +74,31 @@ def test_what_other_scorers_read_is_read_anew_and_the_rest_is_left(corpus: Corpu
     documents.process(corpus, "acme")
     there = "SELECT label FROM document_labels WHERE is_there"
     assert rows(corpus, there) == [("1",)]
+
+
+def test_what_is_read_already_is_passed_over_at_little_cost(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "AT_ONCE", 2)
+    for number in range(5):
+        put(corpus, "acme", f"{number}.txt", f"{CONTRACT} {number}".encode())
+    stages.process(corpus, "acme")
+    assert documents.read_all(corpus.database, "acme", corpus.stop) == 5
+    parameters = {"tenant": "acme", "after": documents._FIRST, "most": 100}
+    with corpus.database.connection() as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")
+        query = b"EXPLAIN (ANALYZE, FORMAT JSON) " + documents.statement("documents_to_read").as_bytes()
+        [([plan],)] = connection.execute(query, parameters).fetchall()
+    nodes = list(nodes_of(plan["Plan"]))
+    assert [node["Actual Loops"] for node in nodes if node["Node Type"] == "Aggregate"] == [1]
+    [of_labels] = [node for node in nodes if node.get("Relation Name") == "document_labels"]
+    assert (of_labels["Actual Loops"], of_labels["Actual Rows"]) == (5, 1)
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes_of(part)
 
 
 @pytest.mark.timeout(60)
