@@ -99,7 +99,8 @@ def scan(
 
     Where more than a fifth vanished at once, or the folder could not be seen as a whole, nothing is forgotten
     (`held_back` says how many): one that is not mounted looks like an empty one. After some `seconds` no more is
-    taken in: the next look goes on. What a bucket raises (no key, no bucket, no answer): see `stores.explained`.
+    taken in or forgotten: the next look goes on. What a bucket raises (no key, no bucket, no answer): see
+    `stores.explained`.
     """
     with database.connection() as connection:
         tenants.require(connection, tenant)
@@ -122,6 +123,8 @@ def scan(
         intake.held_back = len(vanished)
         return intake
     for name in vanished:
+        if time.monotonic() >= until:
+            break
         remove(database, states.id_of(tenant, name))
         intake.removed.append(name)
     return intake

@@ -319,6 +319,18 @@ def test_the_inbox_takes_new_and_changed_files_and_forgets_vanished_ones(acme: C
     assert len(names(acme)) == 7
 
 
+def test_a_look_that_has_no_time_left_forgets_nothing_more_and_the_next_one_goes_on(
+    acme: Corpus, tmp_path: Path
+) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.md").write_bytes(TEXT + str(number).encode())
+    inbox.scan(acme.database, LocalFolder(tmp_path), "acme")
+    for number in range(3):
+        (tmp_path / f"{number}.md").unlink()
+    assert inbox.scan(acme.database, LocalFolder(tmp_path), "acme", seconds=0).removed == []
+    assert inbox.scan(acme.database, LocalFolder(tmp_path), "acme").removed == ["0.md", "1.md", "2.md"]
+
+
 def test_an_inbox_that_is_gone_at_once_costs_no_document(acme: Corpus, tmp_path: Path) -> None:
     folder = tmp_path / "acme"
     folder.mkdir()
