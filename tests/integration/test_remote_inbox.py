@@ -1,6 +1,8 @@
 """Tenants' documents come from a bucket: taken as from a folder, and an error of the store forgets nothing."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -157,6 +159,26 @@ def test_a_store_that_names_neither_version_nor_time_is_read_each_time(
         assert scan(corpus, "memory://docs").unchanged == ["a.md"]
     finally:
         files.rm("/docs", recursive=True)
+
+
+def test_a_store_that_never_answers_is_asked_a_few_times_only(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bootstrap_assets.sources.fetch.stores.WAIT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "key")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(DownloadInterrupted, match="does not answer as it should"):
+            scan(corpus)
+        silent.settimeout(0.1)
+        connections = []
+        with suppress(TimeoutError):
+            while True:
+                connections.append(silent.accept()[0])
+        assert len(connections) == 4
+        for connection in connections:
+            connection.close()
 
 
 @pytest.fixture
