@@ -23,7 +23,7 @@ from bootstrap_assets.documents.folders import (
 from bootstrap_assets.documents.remote_folder import RemoteInbox
 from bootstrap_assets.documents.removal import remove
 from bootstrap_assets.documents.states import Arrival
-from bootstrap_assets.errors import ArchiveError
+from bootstrap_assets.errors import ArchiveError, DownloadInterrupted
 from bootstrap_assets.settings import is_address, local_folder
 from bootstrap_assets.sources.fetch.archive import Archive, open_archive
 
@@ -135,13 +135,17 @@ def _take(
 ) -> None:
     """Take in what is no refusal, many in a transaction: each has its price, however small a file is."""
     batch: dict[str, Arrival] = {}
-    for entry in entries:
-        if isinstance(entry, Refusal):
-            intake.refused.append(entry)
-            continue
-        if entry.name in batch or _is_full(batch):
-            _put(database, tenant, batch, origin, intake)
-        batch[entry.name] = entry
+    try:
+        for entry in entries:
+            if isinstance(entry, Refusal):
+                intake.refused.append(entry)
+                continue
+            if entry.name in batch or _is_full(batch):
+                _put(database, tenant, batch, origin, intake)
+            batch[entry.name] = entry
+    except DownloadInterrupted:
+        _put(database, tenant, batch, origin, intake)  # what was read is kept
+        raise
     _put(database, tenant, batch, origin, intake)
 
 

@@ -6,12 +6,16 @@ from urllib.parse import unquote
 
 from bootstrap_assets.documents.folders import LARGEST, File, Refusal, clean_name
 from bootstrap_assets.documents.states import Arrival
-from bootstrap_assets.errors import PermanentError
+from bootstrap_assets.errors import DownloadInterrupted, PermanentError
 from bootstrap_assets.sources.fetch.http_answers import public_url
 from bootstrap_assets.sources.fetch.stores import explained, is_web, open_store, version_of
 
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 """What file systems call the time of an object's last change: S3, Azure, Google, folders, fsspec's memory."""
+
+
+PATIENCE = 3
+"""Objects that a store may fail to give in one look: one that it never gives costs no other."""
 
 
 class RemoteInbox:
@@ -41,6 +45,7 @@ class RemoteFolder:
         self._files, self._path, self.address = files, path, address
         self.refusals: list[Refusal] = []
         self.is_whole = False
+        self._interruptions = 0
 
     def files(self) -> Iterator[File]:
         """The objects below it. Raises ConfigurationError, ArchiveError or DownloadInterrupted (may pass)."""
@@ -51,7 +56,10 @@ class RemoteFolder:
             yield self._describe(entry)
 
     def read(self, file: File) -> Arrival | Refusal:
-        """One object: refused where it is too large or cannot be read. DownloadInterrupted where that may pass."""
+        """One object: refused where it is too large or cannot be read.
+
+        DownloadInterrupted where that may pass and PATIENCE objects were refused for it already.
+        """
         if file.size and file.size > LARGEST:
             return _too_large(file)
         try:
@@ -59,6 +67,11 @@ class RemoteFolder:
                 content = self._files.cat_file(file.path)
         except PermanentError as error:
             return Refusal(file.name, f"it cannot be read: {error}")
+        except DownloadInterrupted as error:
+            self._interruptions += 1
+            if self._interruptions > PATIENCE:
+                raise
+            return Refusal(file.name, f"it cannot be read now: {error}")
         if len(content) > LARGEST:
             return _too_large(file)
         if file.size not in (None, len(content)):

@@ -147,6 +147,28 @@ def test_one_object_that_cannot_be_read_costs_no_other(
     assert LARGEST > 100 << 20
 
 
+def test_objects_that_the_store_fails_to_give_cost_no_other_and_its_end_no_object_that_was_read(
+    corpus: Corpus, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cat_file, bad = type(s3).cat_file, ["/2.md"]
+
+    def failing(self: Any, path: str) -> bytes:
+        if path.endswith(tuple(bad)):
+            raise ConnectionResetError("reset")
+        return cat_file(self, path)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(type(s3), "cat_file", failing)
+    intake = scan(corpus)
+    assert [refusal.name for refusal in intake.refused] == ["2.md"]
+    assert (len(intake.added), len(names(corpus))) == (9, 9)
+    for number in range(5):
+        s3.pipe(f"{PLACE}/new/{number}.md", TEXT + b"new" + bytes([48 + number]))
+    bad[:] = ["/2.md", "/new/1.md", "/new/2.md", "/new/3.md", "/new/4.md"]
+    with pytest.raises(DownloadInterrupted):
+        scan(corpus)
+    assert "new/0.md" in names(corpus)
+
+
 def test_a_store_that_names_neither_version_nor_time_is_read_each_time(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
