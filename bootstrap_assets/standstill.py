@@ -45,9 +45,10 @@ def is_reached(settings: Settings, sources: Sequence[Source]) -> bool:
 def is_complete(settings: Settings, sources: Sequence[Source]) -> bool:
     """Whether the corpus is what a run of some sources would make it, whatever Dagster knows.
 
-    An archive that this host would have to download is for the run, which holds it to the database's lock.
+    An archive that this host would have to download is for the run, which holds it to the database's lock. So is a
+    folder of archives that cannot be read, of which the run tells.
     """
-    with suppress(BootstrapError), connect(existing_database_url(settings)) as connection:
+    with suppress(BootstrapError, OSError), connect(existing_database_url(settings)) as connection:
         if schema.current(connection) == schema.head():
             space = _complete_space(connection, settings)
             at_hand = partial(locate.at_hand, settings)

@@ -107,6 +107,9 @@ def test_whether_a_run_is_needed_is_told_without_a_download_and_by_the_lock(
     assert standstill.is_complete(one, [SOURCE])
     assert not standstill.is_complete(two, [SOURCE])
     assert not (two.archive_folder / "objects").exists()
+    (corpus.settings.root / "no folder").touch()
+    three = one.model_copy(update={"archives": corpus.settings.root / "no folder"})
+    assert not standstill.is_complete(three, [SOURCE])
     with corpus.database.connection() as connection:
         connection.execute("UPDATE bootstrap_archives SET sha256 = repeat('0', 64)")
     assert not standstill.is_complete(one, [SOURCE])
