@@ -218,13 +218,13 @@ class Settings(BaseSettings):
 
 
 def is_address(data: str) -> bool:
-    """Whether BOOTSTRAP_DATA names a folder of another machine. One by file:// is here."""
-    return "://" in data and not data.startswith("file://")
+    """Whether BOOTSTRAP_DATA names a folder of another machine. One by file:// (or local://) is here."""
+    return "://" in data and not data.lower().startswith(("file://", "local://"))
 
 
 def local_folder(data: str) -> Path:
     """The folder of this machine that a path or an address file:// names."""
-    return Path(data.removeprefix("file://")).expanduser()
+    return Path(data.partition("://")[2] or data).expanduser()
 
 
 def load_settings(**overrides: object) -> Settings:

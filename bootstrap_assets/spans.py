@@ -5,6 +5,7 @@ is one of those within it too: a request says of which run, source and correlati
 the name of their class: what they say may quote a text.
 """
 
+import atexit
 import logging
 import os
 import socket
@@ -24,10 +25,11 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Variables of OpenTelemetry's that name a collector; its SDK reads these and its others."""
 
 FLUSH = 3.0
-"""Seconds that a run waits at its end, at most, for its spans to be sent."""
+"""Seconds that a run waits at its end, at most, for its spans to be sent; none where the collector is away."""
 
 _log = logging.getLogger(__name__)
 _attributes: ContextVar[dict[str, Any]] = ContextVar("attributes", default={})  # noqa: B039 - never changed
+_away = threading.Event()  # set while the collector does not answer
 _trace: ContextVar[int | None] = ContextVar("trace", default=None)
 
 
@@ -108,10 +110,23 @@ def with_batches(call: Callable[[OfBatch], None], source: str) -> Callable[[OfBa
 
 
 def _flush() -> None:
-    """Send what there is. OpenTelemetry's own limit of time does not hold where a collector is away."""
+    """Send what there is. OpenTelemetry's own limit of time does not hold where a collector is away.
+
+    It is waited for once in a process: until it has answered, spans go when OpenTelemetry's own thread sends them.
+    """
+    if _away.is_set():
+        return
     sending = threading.Thread(target=_provider().force_flush, name="spans", daemon=True)
     sending.start()
     sending.join(FLUSH)
+    if sending.is_alive():
+        _away.set()
+
+
+def _end(provider: Any) -> None:
+    """At the end of the process: send the rest, but not to a collector that is away, which takes ten seconds."""
+    if not _away.is_set():
+        provider.shutdown()
 
 
 def _ignore(**_attributes: Any) -> None:
@@ -149,19 +164,26 @@ def _make_provider() -> Any:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
     class OfRun(RandomIdGenerator):
         def generate_trace_id(self) -> int:
             return _trace.get() or super().generate_trace_id()
 
+    class Sending(OTLPSpanExporter):
+        def export(self, spans: Any) -> SpanExportResult:
+            result = super().export(spans)
+            (_away.clear if result is SpanExportResult.SUCCESS else _away.set)()
+            return result
+
     has_name = "OTEL_SERVICE_NAME" in os.environ or "service.name" in os.environ.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
     )
     resource = Resource.create({} if has_name else {"service.name": "bootstrap-assets"})
-    provider = TracerProvider(resource=resource, id_generator=OfRun())
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider = TracerProvider(resource=resource, id_generator=OfRun(), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(Sending()))
+    atexit.register(_end, provider)
     return provider
 
 

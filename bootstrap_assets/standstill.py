@@ -6,8 +6,9 @@ of must have left just this, or its asset graph would not show what is there.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from bootstrap_assets.corpus import load as corpus_store
 from bootstrap_assets.corpus import overview, settlement
@@ -20,7 +21,8 @@ from bootstrap_assets.errors import BootstrapError, NoCorpusError
 from bootstrap_assets.operations import completions
 from bootstrap_assets.search import index
 from bootstrap_assets.settings import Settings
-from bootstrap_assets.sources.fetch import locate
+from bootstrap_assets.sources.fetch import locate, shared_lock
+from bootstrap_assets.sources.fetch.locate import Archive
 from bootstrap_assets.sources.reading import fingerprint_of, options_of
 from bootstrap_assets.sources.spec import Source
 
@@ -41,11 +43,16 @@ def is_reached(settings: Settings, sources: Sequence[Source]) -> bool:
 
 
 def is_complete(settings: Settings, sources: Sequence[Source]) -> bool:
-    """Whether the corpus is what a run of some sources would make it, whatever Dagster knows."""
-    with suppress(BootstrapError), connect(existing_database_url(settings)) as connection:
+    """Whether the corpus is what a run of some sources would make it, whatever Dagster knows.
+
+    An archive that this host would have to download is for the run, which holds it to the database's lock. So is a
+    folder of archives that cannot be read, of which the run tells.
+    """
+    with suppress(BootstrapError, OSError), connect(existing_database_url(settings)) as connection:
         if schema.current(connection) == schema.head():
             space = _complete_space(connection, settings)
-            return space is not None and _versions(connection, settings, sources, space) is not None
+            at_hand = partial(locate.at_hand, settings)
+            return space is not None and _versions(connection, settings, sources, space, at_hand) is not None
     return False
 
 
@@ -53,7 +60,8 @@ def record(settings: Settings, sources: Sequence[Source], run_id: str) -> None:
     """Note what a run of some sources left; nothing where it left something to do."""
     with connect(existing_database_url(settings)) as connection:
         space = _complete_space(connection, settings)
-        versions = _versions(connection, settings, sources, space) if space else None
+        fetch = partial(locate.fetch, settings)
+        versions = _versions(connection, settings, sources, space, fetch) if space else None
         if versions:
             completions.record(connection, run_id, versions)
 
@@ -62,7 +70,7 @@ def _is_recorded(connection: Connection, settings: Settings, sources: Sequence[S
     entries = completions.versions(connection)
     if not entries.keys() >= {INDEX, *(source.name for source in sources)}:
         return False
-    versions = _versions(connection, settings, sources, space)
+    versions = _versions(connection, settings, sources, space, partial(locate.fetch, settings))
     return versions is not None and versions.items() <= entries.items()
 
 
@@ -80,13 +88,22 @@ def _complete_space(connection: Connection, settings: Settings) -> Space | None:
 
 
 def _versions(
-    connection: Connection, settings: Settings, sources: Sequence[Source], space: Space
+    connection: Connection,
+    settings: Settings,
+    sources: Sequence[Source],
+    space: Space,
+    archives_of: Callable[[Source], Sequence[Archive] | None],
 ) -> dict[str, str] | None:
-    """The version of what each source and the index hold; None where a source is not what its archives say."""
+    """The version of what each source and the index hold.
+
+    None where a source is not what its archives say, has none, or has others than the hosts of this database use.
+    """
     common = [space.id, space.name, settings.batches]
     versions = {INDEX: _version([*common, completeness.coverage_version(connection, space)])}
     for source in sources:
-        archives = locate.fetch(settings, source)
+        archives = archives_of(source)
+        if archives is None or not shared_lock.agrees(connection, archives):
+            return None
         fingerprint = fingerprint_of(source, options_of(settings, source), archives)
         is_loaded = corpus_store.is_loaded(connection, source.name, fingerprint)
         if not is_loaded or completeness.errors(connection, space, source.name).letters:

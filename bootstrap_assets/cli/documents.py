@@ -249,8 +249,7 @@ def _tell(tenant: str, intake: Intake, *, as_json: bool) -> None:
     else:
         output.print_intake(intake)
     if intake.held_back:
-        why = "vanished at once, more than a fifth: their documents stay, --allow-deletes forgets them"
-        errors.print(f"{intake.held_back:,} {why}", soft_wrap=True)
+        errors.print(f"{intake.held_back:,} {escape(intake.why_held_back(tenant))}", soft_wrap=True)
     sys.exit(WITH_FAILURES if intake.refused or intake.held_back else 0)
 
 

@@ -29,7 +29,7 @@ from bootstrap_assets.embedding.choose import choose_embedder
 from bootstrap_assets.embedding.gate import limiter_of
 from bootstrap_assets.embedding.status import server_time, sources_since
 from bootstrap_assets.errors import BootstrapError, BudgetError, ConfigurationError
-from bootstrap_assets.settings import Settings, is_address, load_settings
+from bootstrap_assets.settings import Settings, is_address, load_settings, local_folder
 from bootstrap_assets.sources.registry import SOURCES, get_source
 from bootstrap_assets.status import read_status
 
@@ -86,7 +86,7 @@ def settings_for(data: str | None) -> Settings:
     """The settings with what --data says; ConfigurationError where there is no such folder."""
     settings = load_settings(**({"data": _absolute(data)} if data else {}))
     is_elsewhere = settings.data in ("sample", "official") or is_address(settings.data)
-    if not is_elsewhere and not Path(settings.data.removeprefix("file://")).expanduser().is_dir():
+    if not is_elsewhere and not local_folder(settings.data).is_dir():
         raise ConfigurationError(f"{'--data' if data else 'BOOTSTRAP_DATA'}: there is no folder {settings.data}")
     return settings
 

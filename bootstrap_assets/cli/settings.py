@@ -12,6 +12,7 @@ from bootstrap_assets.database import connection_string
 from bootstrap_assets.database.connection import describe
 from bootstrap_assets.errors import ConfigurationError
 from bootstrap_assets.settings import Settings, load_settings, origin_of, variable_of
+from bootstrap_assets.sources.fetch.http_answers import public_url
 
 HIDDEN = "(set, not shown)"
 """What stands for a secret."""
@@ -24,7 +25,8 @@ def settings_(as_json: bool) -> None:
 
     The default, the environment, or the file that BOOTSTRAP_ENV_FILE names.
 
-    Secrets are never shown: of a connection string host, port and database, of a webhook its host.
+    Secrets are never shown: of a connection string host, port and database, of a webhook its host, of another
+    address all but user, password and query.
     """
     rows = rows_of(load_settings())
     if as_json:
@@ -59,6 +61,8 @@ def _value(name: str, value: Any) -> Any:
         return HIDDEN
     if name == "failure_webhook" and value:
         return f"{urlsplit(value).scheme}://{urlsplit(value).hostname}/…"
+    if isinstance(value, str) and "://" in value:
+        return public_url(value)
     return value if isinstance(value, int | float | None) else str(value)
 
 

@@ -83,10 +83,8 @@ def _take_in(
     for refusal in intake.refused:
         context.log.warning(f"{tenant.name}: {refusal.name}: {refusal.reason}")
     if intake.held_back:
-        context.log.warning(
-            f"{tenant.name}: {intake.held_back} files vanished at once from {folder.address}: they stay. "
-            f"`bootstrap documents scan --tenant {tenant.name} --allow-deletes` forgets them"
-        )
+        why = intake.why_held_back(tenant.name)
+        context.log.warning(f"{tenant.name}: {folder.address}: {intake.held_back} files {why}")
 
 
 def _runs(

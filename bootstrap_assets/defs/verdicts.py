@@ -59,14 +59,11 @@ def _comparison(lost: checks.Lost, *, anew: bool) -> str:
 
 def loaded_archives(corpus: Corpus, source: Source) -> list[Archive]:
     """The archives at hand where they are those that the records were parsed from, else none."""
-    settings, folder = corpus.settings, corpus.settings.archive_folder / source.name
     fingerprint = corpus.database.transact(partial(checks.loaded_from, source=source.name))
     if fingerprint is None:
         return []
-    if settings.data == "official" and not all((folder / remote.filename).exists() for remote in source.remotes):
-        return []  # they would be downloaded
     try:
-        archives = locate.fetch(settings, source)
+        archives = locate.at_hand(corpus.settings, source) or []
     except (PermanentError, DownloadInterrupted):  # no such folder, nothing in it, a damaged file
         return []
     return archives if reading.fingerprint_of(source, _options(corpus, source), archives) == fingerprint else []

@@ -31,14 +31,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file in a folder: its path for whoever reads it, its name as a document, and its size in bytes.
+    """A file in a folder: its path for whoever reads it, its name as a document, its size in bytes if it is known.
 
     `signature` is another one when it changed; None where the folder cannot tell: then it is read each time.
     """
 
     path: str
     name: str
-    size: int
+    size: int | None
     signature: str | None
 
 
@@ -95,8 +95,11 @@ class LocalFolder:
         return read_file(Path(file.path), file.name, root=self._path)
 
     def _describe(self, path: Path) -> File:
-        status = path.lstat()
         name = clean_name(path.relative_to(self._path).as_posix())
+        try:
+            status = path.stat()  # of a link, what it leads to: that is what is read
+        except OSError:  # a link to nothing or to itself, or gone since the folder was listed
+            return File(str(path), name, None, None)
         return File(str(path), name, status.st_size, _signature(status))
 
     def _report(self, error: OSError) -> None:
@@ -117,6 +120,8 @@ def read_file(path: Path, name: str, *, root: Path | None = None) -> Arrival | R
             return _content(file, name, before, path)
     except OSError as error:
         return Refusal(name, f"it cannot be read: {error.strerror}")
+    except RuntimeError:  # what pathlib raises for it
+        return Refusal(name, "it is a link to itself")
 
 
 def _content(file: IO[bytes], name: str, before: os.stat_result, path: Path) -> Arrival | Refusal:

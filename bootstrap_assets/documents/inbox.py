@@ -23,7 +23,7 @@ from bootstrap_assets.documents.folders import (
 from bootstrap_assets.documents.remote_folder import RemoteInbox
 from bootstrap_assets.documents.removal import remove
 from bootstrap_assets.documents.states import Arrival
-from bootstrap_assets.errors import ArchiveError
+from bootstrap_assets.errors import ArchiveError, DownloadInterrupted
 from bootstrap_assets.settings import is_address, local_folder
 from bootstrap_assets.sources.fetch.archive import Archive, open_archive
 
@@ -41,13 +41,21 @@ AT_ONCE, BYTES_AT_ONCE = 500, 8 << 20
 
 @dataclass(slots=True)
 class Intake:
-    """What became of what came in, by name."""
+    """What became of what came in, by name. `is_whole`: no part of the folder was barred from being listed."""
 
     added: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     held_back: int = 0
+    is_whole: bool = True
+
+    def why_held_back(self, tenant: str) -> str:
+        """Why documents stay whose files were not seen, and what forgets them."""
+        if not self.is_whole:
+            return "not seen, for a part of the folder cannot be listed: their documents stay"
+        command = f"`bootstrap documents scan --tenant {tenant} --allow-deletes`"
+        return f"vanished at once, more than a fifth: their documents stay, {command} forgets them"
 
 
 def add(database: Database, tenant: str, paths: Sequence[Path]) -> Intake:
@@ -91,7 +99,8 @@ def scan(
 
     Where more than a fifth vanished at once, or the folder could not be seen as a whole, nothing is forgotten
     (`held_back` says how many): one that is not mounted looks like an empty one. After some `seconds` no more is
-    taken in: the next look goes on. What a bucket raises (no key, no bucket, no answer): see `stores.explained`.
+    taken in or forgotten: the next look goes on. What a bucket raises (no key, no bucket, no answer): see
+    `stores.explained`.
     """
     with database.connection() as connection:
         tenants.require(connection, tenant)
@@ -107,12 +116,15 @@ def scan(
 
     _take(database, tenant, arrivals(), "inbox", intake)
     intake.refused += folder.refusals
+    intake.is_whole = not folder.refusals
     vanished = sorted(before.keys() - present)
     too_many = not folder.is_whole or len(vanished) > max(FEW, GUARD * len(before))
     if folder.refusals or (too_many and not allow_deletes):
         intake.held_back = len(vanished)
         return intake
     for name in vanished:
+        if time.monotonic() >= until:
+            break
         remove(database, states.id_of(tenant, name))
         intake.removed.append(name)
     return intake
@@ -123,13 +135,17 @@ def _take(
 ) -> None:
     """Take in what is no refusal, many in a transaction: each has its price, however small a file is."""
     batch: dict[str, Arrival] = {}
-    for entry in entries:
-        if isinstance(entry, Refusal):
-            intake.refused.append(entry)
-            continue
-        if entry.name in batch or _is_full(batch):
-            _put(database, tenant, batch, origin, intake)
-        batch[entry.name] = entry
+    try:
+        for entry in entries:
+            if isinstance(entry, Refusal):
+                intake.refused.append(entry)
+                continue
+            if entry.name in batch or _is_full(batch):
+                _put(database, tenant, batch, origin, intake)
+            batch[entry.name] = entry
+    except DownloadInterrupted:
+        _put(database, tenant, batch, origin, intake)  # what was read is kept
+        raise
     _put(database, tenant, batch, origin, intake)
 
 

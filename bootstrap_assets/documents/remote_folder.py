@@ -6,12 +6,16 @@ from urllib.parse import unquote
 
 from bootstrap_assets.documents.folders import LARGEST, File, Refusal, clean_name
 from bootstrap_assets.documents.states import Arrival
-from bootstrap_assets.errors import PermanentError
+from bootstrap_assets.errors import DownloadInterrupted, PermanentError
 from bootstrap_assets.sources.fetch.http_answers import public_url
 from bootstrap_assets.sources.fetch.stores import explained, is_web, open_store, version_of
 
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 """What file systems call the time of an object's last change: S3, Azure, Google, folders, fsspec's memory."""
+
+
+PATIENCE = 3
+"""Objects that a store may fail to give in one look: one that it never gives costs no other."""
 
 
 class RemoteInbox:
@@ -41,6 +45,7 @@ class RemoteFolder:
         self._files, self._path, self.address = files, path, address
         self.refusals: list[Refusal] = []
         self.is_whole = False
+        self._interruptions = 0
 
     def files(self) -> Iterator[File]:
         """The objects below it. Raises ConfigurationError, ArchiveError or DownloadInterrupted (may pass)."""
@@ -51,15 +56,25 @@ class RemoteFolder:
             yield self._describe(entry)
 
     def read(self, file: File) -> Arrival | Refusal:
-        """One object: refused where it is too large or cannot be read. DownloadInterrupted where that may pass."""
-        if file.size > LARGEST:
-            return Refusal(file.name, f"it has more than {LARGEST >> 20} MB")
+        """One object: refused where it is too large or cannot be read.
+
+        DownloadInterrupted where that may pass and PATIENCE objects were refused for it already.
+        """
+        if file.size and file.size > LARGEST:
+            return _too_large(file)
         try:
             with explained(f"{self.address}/{file.name}"):
                 content = self._files.cat_file(file.path)
         except PermanentError as error:
             return Refusal(file.name, f"it cannot be read: {error}")
-        if len(content) != file.size:
+        except DownloadInterrupted as error:
+            self._interruptions += 1
+            if self._interruptions > PATIENCE:
+                raise
+            return Refusal(file.name, f"it cannot be read now: {error}")
+        if len(content) > LARGEST:
+            return _too_large(file)
+        if file.size not in (None, len(content)):
             return Refusal(file.name, "it changed while it was read: the next look takes it")
         return Arrival(file.name, content, file.signature or "")
 
@@ -95,6 +110,10 @@ class RemoteFolder:
         name = path.removeprefix(f"{self._path}/")
         name = unquote(name) if is_web(self._files) else name
         time = next((str(entry[key]) for key in _TIMES if entry.get(key)), None)
-        version, size = version_of(entry), int(entry.get("size") or 0)
-        signature = f"{size}-{version or time}" if version or time else None
+        version, size = version_of(entry), entry.get("size")
+        signature = f"{size or 0}-{version or time}" if version or time else None
         return File(path, clean_name(name), size, signature)
+
+
+def _too_large(file: File) -> Refusal:
+    return Refusal(file.name, f"it has more than {LARGEST >> 20} MB")

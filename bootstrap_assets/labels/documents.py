@@ -51,6 +51,9 @@ KIND = "label"
 AT_ONCE = 100
 """Documents that are looked up together."""
 
+_FIRST = UUID(int=0)
+"""Before every document's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -91,9 +94,10 @@ def read_all(database: Database, tenant: str, stop: Stop) -> int:
     Where the extra `labels` is not installed they wait for a machine that has it, and where scorers cannot be
     read, or are of no source of ours, for others. StoppedError once `stop` is set.
     """
-    count = 0
+    count, last = 0, _FIRST
     try:
-        while work := database.transact(partial(_lacking, tenant=tenant)):
+        while work := database.transact(partial(_lacking, tenant=tenant, after=last)):
+            last = work[-1].document
             those = database.transact(teachers)
             some = sum(_read(database, those, each) for each in _until(stop, work))
             count += some
@@ -117,9 +121,10 @@ def of_document(connection: Connection, document: UUID) -> list[Entry]:
         return cursor.execute(statement("read_labels"), {"document": document}).fetchall()
 
 
-def _lacking(connection: Connection, tenant: str) -> list[_Work]:
-    rows = connection.execute(statement("documents_to_read"), {"tenant": tenant, "most": AT_ONCE})
-    return [_Work(*row) for row in rows]
+def _lacking(connection: Connection, tenant: str, after: UUID) -> list[_Work]:
+    """What is to be read, in the order of ids, after one of them."""
+    parameters = {"tenant": tenant, "after": after, "most": AT_ONCE}
+    return [_Work(*row) for row in connection.execute(statement("documents_to_read"), parameters)]
 
 
 def _read(database: Database, those: Sequence[Teacher], work: _Work) -> int:

@@ -103,16 +103,18 @@ FROM label_scorers s JOIN label_features f USING (source) ORDER BY s.source, s.l
 -- Tenants' documents: documents.py.
 
 -- name: documents_to_read
--- Complete documents of a tenant that the scorers of today have not read as they are.
-WITH trained AS (
+-- Complete documents of a tenant that the scorers of today have not read as they are, from one on. All rows of labels
+-- of a document were written at once: any one of them says what read it.
+WITH trained AS MATERIALIZED (
     SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
     FROM label_scorers)
-SELECT d.document_id, e.version, t.scorers
-FROM trained t CROSS JOIN document_states d JOIN document_extractions e USING (document_id)
-JOIN reference_documents r ON r.id = d.document_id
-WHERE d.tenant_id = %(tenant)s AND d.stage = 'complete' AND d.version = e.version AND t.scorers IS NOT NULL
-  AND NOT EXISTS (SELECT FROM document_labels l
-                  WHERE l.document_id = d.document_id AND l.version = e.version AND l.scorers = t.scorers)
+SELECT d.document_id, d.version, t.scorers
+FROM trained t CROSS JOIN document_states d
+WHERE d.tenant_id = %(tenant)s AND d.stage = 'complete' AND t.scorers IS NOT NULL AND d.document_id > %(after)s
+  AND (SELECT (l.version, l.scorers) = (d.version, t.scorers) FROM document_labels l
+       WHERE l.document_id = d.document_id LIMIT 1) IS NOT TRUE
+  AND EXISTS (SELECT FROM document_extractions e WHERE e.document_id = d.document_id AND e.version = d.version)
+  AND EXISTS (SELECT FROM reference_documents r WHERE r.id = d.document_id)
 ORDER BY d.document_id LIMIT %(most)s
 
 -- name: extraction_to_read

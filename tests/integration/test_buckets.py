@@ -98,6 +98,15 @@ def test_an_unchanged_object_is_not_read_again(elsewhere: Settings, readings: li
     assert readings == [OBJECT] * 2
 
 
+def test_an_object_s_name_is_no_way_out_of_the_folder_of_archives(
+    elsewhere: Settings, s3: Any, archives: Path
+) -> None:
+    s3.rm(OBJECT)
+    s3.pipe(OBJECT.replace(NAME, "a%2F..%2F..%2Fb.zip"), (archives / "contract_nli" / NAME).read_bytes())
+    [one] = locate.fetch(elsewhere, SOURCE)
+    assert one.path == elsewhere.archive_folder / "objects" / one.sha256 / "a%2F..%2F..%2Fb.zip"
+
+
 def test_a_changed_object_is_read_anew_and_what_is_here_by_its_checksum_stays(
     elsewhere: Settings, s3: Any, archives: Path
 ) -> None:

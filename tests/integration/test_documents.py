@@ -319,6 +319,18 @@ def test_the_inbox_takes_new_and_changed_files_and_forgets_vanished_ones(acme: C
     assert len(names(acme)) == 7
 
 
+def test_a_look_that_has_no_time_left_forgets_nothing_more_and_the_next_one_goes_on(
+    acme: Corpus, tmp_path: Path
+) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.md").write_bytes(TEXT + str(number).encode())
+    inbox.scan(acme.database, LocalFolder(tmp_path), "acme")
+    for number in range(3):
+        (tmp_path / f"{number}.md").unlink()
+    assert inbox.scan(acme.database, LocalFolder(tmp_path), "acme", seconds=0).removed == []
+    assert inbox.scan(acme.database, LocalFolder(tmp_path), "acme").removed == ["0.md", "1.md", "2.md"]
+
+
 def test_an_inbox_that_is_gone_at_once_costs_no_document(acme: Corpus, tmp_path: Path) -> None:
     folder = tmp_path / "acme"
     folder.mkdir()
@@ -349,6 +361,8 @@ def test_a_folder_that_cannot_be_read_costs_no_document(
     monkeypatch.setattr(os, "scandir", refuse)
     intake = inbox.scan(acme.database, LocalFolder(folder), "acme")
     assert (intake.held_back, len(intake.refused), names(acme)) == (1, 1, ["deep/one.md"])
+    assert "cannot be listed" in intake.why_held_back("acme")
+    assert "--allow-deletes" not in intake.why_held_back("acme")
 
 
 def test_a_link_out_of_the_inbox_and_a_pipe_are_refused(acme: Corpus, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
-from bootstrap_assets.documents import opened
+from bootstrap_assets.documents import opened, stages
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.labels import documents, training
@@ -75,6 +77,32 @@ def test_what_other_scorers_read_is_read_anew_and_the_rest_is_left(corpus: Corpu
     documents.process(corpus, "acme")
     there = "SELECT label FROM document_labels WHERE is_there"
     assert rows(corpus, there) == [("1",)]
+
+
+def test_what_is_to_be_read_is_looked_up_without_beginning_at_the_first_document_again(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[UUID] = []
+
+    def read(_database: Any, _those: Any, work: Any) -> int:
+        assert work.document not in seen
+        seen.append(work.document)
+        return 1
+
+    monkeypatch.setattr(documents, "AT_ONCE", 2)
+    monkeypatch.setattr(documents, "_read", read)
+    every = {put(corpus, "acme", f"{number}.txt", f"{CONTRACT} {number}".encode()) for number in range(5)}
+    stages.process(corpus, "acme")
+    assert documents.read_all(corpus.database, "acme", corpus.stop) == 5
+    assert set(seen) == every
+
+
+def test_the_version_of_the_scorers_is_made_once_however_many_documents_there_are(corpus: Corpus) -> None:
+    parameters = {"tenant": "acme", "after": documents._FIRST, "most": 100}
+    with corpus.database.connection() as connection:
+        query = b"EXPLAIN " + documents.statement("documents_to_read").as_bytes()
+        plan = [line for [line] in connection.execute(query, parameters)]
+    assert [line for line in plan if "CTE trained" in line]
 
 
 @pytest.mark.timeout(60)

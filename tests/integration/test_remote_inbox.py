@@ -1,5 +1,12 @@
 """Tenants' documents come from a bucket: taken as from a folder, and an error of the store forgets nothing."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import dagster as dg
@@ -16,6 +23,7 @@ from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ArchiveError, BootstrapError, ConfigurationError, DownloadInterrupted
 from tests.dagster.test_documents import environ, instance, jobs, tick  # noqa: F401
 from tests.fakes.object_store import empty_client, store, wrong_key  # noqa: F401
+from tests.integration.test_buckets import Page
 from tests.integration.test_documents import TEXT, add_tenant, names
 
 PLACE = "docs/inbox/acme"
@@ -139,6 +147,28 @@ def test_one_object_that_cannot_be_read_costs_no_other(
     assert LARGEST > 100 << 20
 
 
+def test_objects_that_the_store_fails_to_give_cost_no_other_and_its_end_no_object_that_was_read(
+    corpus: Corpus, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cat_file, bad = type(s3).cat_file, ["/2.md"]
+
+    def failing(self: Any, path: str) -> bytes:
+        if path.endswith(tuple(bad)):
+            raise ConnectionResetError("reset")
+        return cat_file(self, path)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(type(s3), "cat_file", failing)
+    intake = scan(corpus)
+    assert [refusal.name for refusal in intake.refused] == ["2.md"]
+    assert (len(intake.added), len(names(corpus))) == (9, 9)
+    for number in range(5):
+        s3.pipe(f"{PLACE}/new/{number}.md", TEXT + b"new" + bytes([48 + number]))
+    bad[:] = ["/2.md", "/new/1.md", "/new/2.md", "/new/3.md", "/new/4.md"]
+    with pytest.raises(DownloadInterrupted):
+        scan(corpus)
+    assert "new/0.md" in names(corpus)
+
+
 def test_a_store_that_names_neither_version_nor_time_is_read_each_time(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +181,56 @@ def test_a_store_that_names_neither_version_nor_time_is_read_each_time(
         assert scan(corpus, "memory://docs").unchanged == ["a.md"]
     finally:
         files.rm("/docs", recursive=True)
+
+
+def test_a_store_that_never_answers_is_asked_a_few_times_only(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bootstrap_assets.sources.fetch.stores.WAIT", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "key")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(DownloadInterrupted, match="does not answer as it should"):
+            scan(corpus)
+        silent.settimeout(0.1)
+        connections = []
+        with suppress(TimeoutError):
+            while True:
+                connections.append(silent.accept()[0])
+        assert len(connections) == 4
+        for connection in connections:
+            connection.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address, with a password in it, of a web server that lists its folders and says no file's size there."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    (tmp_path / "site" / "acme").mkdir(parents=True)
+    (tmp_path / "site" / "acme" / "a b.md").write_bytes(TEXT)
+    (tmp_path / "site" / "acme" / "gone.md").symlink_to("nowhere")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Page, directory=str(tmp_path / "site"))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://user:secret@127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_web_server_s_files_are_taken_though_its_listing_says_no_size(
+    corpus: Corpus, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert scan(corpus, site).added == ["a b.md"]
+    monkeypatch.setattr("bootstrap_assets.documents.remote_folder.LARGEST", len(TEXT) - 1)
+    assert "a b.md" in {refusal.name for refusal in scan(corpus, site).refused}
+
+
+def test_no_message_of_a_store_s_client_shows_the_password_of_its_address(corpus: Corpus, site: str) -> None:
+    [refused] = scan(corpus, site).refused
+    assert refused.name == "gone.md"
+    assert "nothing is there" in refused.reason
+    with pytest.raises(ArchiveError, match="nothing is there") as caught:
+        inbox.scan(corpus.database, inbox.opening(f"{site}/none")("acme"), "acme")
+    assert "secret" not in f"{refused.reason} {caught.value}"
 
 
 def test_a_folder_may_be_named_by_its_address(corpus: Corpus, tmp_path: Any) -> None:

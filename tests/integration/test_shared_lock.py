@@ -12,11 +12,11 @@ import dagster as dg
 import fsspec
 import pytest
 
-from bootstrap_assets import sample
+from bootstrap_assets import pipeline, sample, standstill
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.errors import ChecksumError
 from bootstrap_assets.settings import load_settings
-from bootstrap_assets.sources.fetch import shared_lock
+from bootstrap_assets.sources.fetch import locate, shared_lock
 from bootstrap_assets.sources.registry import SOURCES
 from bootstrap_assets.sources.spec import Remote, Source
 from tests.dagster.test_job import environ, instance, run  # noqa: F401
@@ -90,6 +90,31 @@ def test_an_object_that_changed_between_two_hosts_is_refused_until_it_is_accepte
     assert lock(corpus) == [(PLACE, second, len(versions[1]))]
 
 
+@pytest.mark.usefixtures("place")
+def test_whether_a_run_is_needed_is_told_without_a_download_and_by_the_lock(
+    corpus: Corpus, versions: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bootstrap_assets.sources.fetch.bucket.version_of", lambda info: str(info["created"]))
+    one, two = (
+        load_settings(
+            **corpus.settings.model_dump() | {"home": corpus.settings.root / host, "data": "memory://archives"}
+        )
+        for host in ("one", "two")
+    )
+    pipeline.load(corpus, SOURCE, shared_lock.fetch(corpus.database, one, SOURCE))
+    pipeline.embed(corpus, SOURCE)
+    pipeline.build_index(corpus)
+    assert standstill.is_complete(one, [SOURCE])
+    assert not standstill.is_complete(two, [SOURCE])
+    assert not (two.archive_folder / "objects").exists()
+    (corpus.settings.root / "no folder").touch()
+    three = one.model_copy(update={"archives": corpus.settings.root / "no folder"})
+    assert not standstill.is_complete(three, [SOURCE])
+    with corpus.database.connection() as connection:
+        connection.execute("UPDATE bootstrap_archives SET sha256 = repeat('0', 64)")
+    assert not standstill.is_complete(one, [SOURCE])
+
+
 @pytest.fixture
 def official(versions: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
     """The source, published by a server on the loopback interface."""
@@ -122,6 +147,13 @@ def test_a_new_host_that_is_sent_another_version_than_the_others_refuses_it(
     (tmp_path / "site" / NAME).write_bytes(versions[1])
     with pytest.raises(ChecksumError, match="changed"):
         fetch(corpus, "two", official, "official")
+
+
+def test_only_an_official_archive_that_is_here_is_at_hand(corpus: Corpus, official: Source) -> None:
+    settings = load_settings(home=corpus.settings.root / "one", data="official")
+    assert locate.at_hand(settings, official) is None
+    assert not settings.archive_folder.exists()
+    assert locate.fetch(settings, official) == locate.at_hand(settings, official)
 
 
 def test_archives_of_this_machine_alone_are_under_no_lock(

@@ -1,6 +1,7 @@
 """Spans are sent where OpenTelemetry's variables name a collector, and say what was done for whom."""
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -76,6 +77,7 @@ def spanned(one: Any, service: str) -> Span:
 def provider() -> Iterator[None]:
     """What makes spans is made by the variables of this test."""
     spans._provider.cache_clear()
+    spans._away.clear()
     yield
     if provider := spans._provider():
         provider.shutdown()
@@ -183,3 +185,22 @@ def test_a_collector_that_is_away_holds_no_run_up_for_long(
     with spans.run(RUN, None):
         load(corpus, contracts(1))
     assert time.monotonic() - since < spans.FLUSH + 2
+
+
+def test_a_collector_that_is_away_is_waited_for_once_in_a_process() -> None:
+    code = "from bootstrap_assets import spans\nfor _ in range(4):\n    with spans.run('a run', None): pass"
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    since = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], env=os.environ | collector, check=True)
+    assert spans.FLUSH < time.monotonic() - since < spans.FLUSH + 4
+
+
+def test_once_the_collector_answers_it_is_waited_for_again(received: list[Span]) -> None:
+    spans._away.set()
+    with spans.run(RUN, None):
+        pass
+    assert received == []
+    spans._provider().force_flush()
+    with spans.run(RUN, None):
+        pass
+    assert len(received) == 2

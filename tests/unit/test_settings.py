@@ -133,6 +133,13 @@ def test_each_setting_names_its_origin(file: Path, monkeypatch: pytest.MonkeyPat
     assert origins["data"] == "default"
 
 
+def test_of_an_address_no_password_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOTSTRAP_DATA", "https://user:secret@host/archives?token=secret")
+    monkeypatch.setenv("BOOTSTRAP_INBOX", "s3://bucket/inbox")
+    values = {row["name"]: row["value"] for row in rows_of(load_settings())}
+    assert (values["data"], values["inbox"]) == ("https://host/archives", "s3://bucket/inbox")
+
+
 def test_a_slip_in_the_file_is_told_and_so_is_a_file_that_is_not_there(file: Path) -> None:
     file.write_text("BOOTSTRAP_BATCHS=16\n")
     with pytest.raises(ConfigurationError, match="did you mean BOOTSTRAP_BATCHES"):

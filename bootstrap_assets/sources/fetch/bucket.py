@@ -22,16 +22,12 @@ from bootstrap_assets.sources.spec import Source, is_archive_name
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """What a store says of an object: its path there, its size in bytes, and its version, if it has one."""
+    """What a store says of an object: its path there, file name, size in bytes, and version, if it has one."""
 
     path: str
+    name: str
     size: int | None
     version: str | None
-
-    @property
-    def name(self) -> str:
-        """The file name."""
-        return unquote(self.path.rpartition("/")[2])
 
 
 def fetch(address: str, source: Source, cache: Path, *, force: bool = False) -> list[Path]:
@@ -46,6 +42,16 @@ def fetch(address: str, source: Source, cache: Path, *, force: bool = False) -> 
         names = ", ".join(remote.filename for remote in source.remotes)
         raise ArchiveError(f"{source.name}: no archive in {store.address}; put {names} there")
     return archives
+
+
+def at_hand(address: str, source: Source, cache: Path) -> list[Path] | None:
+    """The archives as `fetch` gives them, where none has to be read for that; else None. Lists what is there."""
+    store, paths = _Store(address, cache), list[Path]()
+    for one in store.objects(source):
+        if (path := store.at_hand(one)) is None:
+            return None
+        paths.append(path)
+    return paths or None
 
 
 def names(address: str, source: Source) -> list[str]:
@@ -84,7 +90,12 @@ class _Store:
             return []
         paths = [entry["name"] for entry in entries if entry["type"] == "file"]
         here = [path for path in paths if path.rpartition("/")[0].lstrip("/") == self._folder.lstrip("/")]
-        return sorted(path for path in here if is_archive_name(unquote(path.rpartition("/")[2])))
+        return sorted(path for path in here if is_archive_name(self._name(path)))
+
+    def _name(self, path: str) -> str:
+        """The file name; on a web server it is quoted, and may have a slash in it all the same."""
+        end = path.rpartition("/")[2]
+        return unquote(end).rpartition("/")[2] if is_web(self._files) else end
 
     @property
     def _can_list(self) -> bool:
@@ -92,14 +103,21 @@ class _Store:
 
     def _look(self, path: str) -> _Object:
         info: dict[str, Any] = self._files.info(path)
-        return _Object(path, info.get("size"), version_of(info))
+        return _Object(path, self._name(path), info.get("size"), version_of(info))
 
     def archive(self, one: _Object, *, force: bool) -> Path:
         """The object as a file here. Of two processes, the second waits for the first."""
         self._cache.mkdir(parents=True, exist_ok=True)
-        key = f"{self.address}/{one.name}"
+        key = self._key(one)
         with exclusive(self._cache / f".{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock"):
             return (None if force else self._cached(one, key)) or self._receive(one, key)
+
+    def at_hand(self, one: _Object) -> Path | None:
+        """The object as the file that is here; None where it was not read in this version."""
+        return self._cached(one, self._key(one))
+
+    def _key(self, one: _Object) -> str:
+        return f"{self.address}/{one.name}"
 
     def _cached(self, one: _Object, key: str) -> Path | None:
         entry = self._lock.get(key)

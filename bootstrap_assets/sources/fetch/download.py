@@ -60,6 +60,14 @@ def fetch(
         return download.refresh() if force else download.from_cache() or download.fresh()
 
 
+def at_hand(remote: Remote, folder: Path, *, lock: ChecksumLock) -> Fetched | None:
+    """An archive that is in a folder, as `fetch` gives it; None where it would be downloaded."""
+    if not (folder / remote.filename).exists():
+        return None
+    with exclusive(folder / f".{remote.filename}.lock"):
+        return _Download(remote, folder, lock, (CONNECT_TIMEOUT, READ_TIMEOUT), None).from_cache()
+
+
 def newer_version(
     remote: Remote, *, lock: ChecksumLock, timeout: tuple[float, float] = (10.0, 30.0)
 ) -> str | None:

@@ -1,7 +1,7 @@
 """The archives of a source: bundled, downloaded, or lying in a folder, here or in a bucket."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,14 +33,31 @@ def fetch(settings: Settings, source: Source, *, force: bool = False) -> list[Ar
 
     `force` downloads again what has changed on the server. What a bucket raises: see `bucket.fetch`.
     """
-    addresses = _addresses(settings, source)
-    paths = _locate(settings, source, force=force)
-    return [replace(_describe(path), address=addresses(path.name)) for path in paths]
+    return _described(settings, source, _locate(settings, source, force=force))
+
+
+def at_hand(settings: Settings, source: Source) -> list[Archive] | None:
+    """The archives as `fetch` gives them where nothing has to come from another machine for that; else None."""
+    if settings.data == "official":
+        folder = settings.archive_folder / source.name
+        lock = download.ChecksumLock(folder)
+        there = [one.path for remote in source.remotes if (one := download.at_hand(remote, folder, lock=lock))]
+        paths = there if len(there) == len(source.remotes) else None
+    elif is_address(settings.data):
+        paths = bucket.at_hand(_address(settings, source), source, settings.archive_folder / "objects")
+    else:
+        paths = _locate(settings, source, force=False)
+    return None if paths is None else _described(settings, source, paths)
 
 
 def is_shared(settings: Settings) -> bool:
     """Whether archives come from a place that other hosts take them from too."""
     return settings.data == "official" or is_address(settings.data)
+
+
+def _described(settings: Settings, source: Source, paths: Sequence[Path]) -> list[Archive]:
+    addresses = _addresses(settings, source)
+    return [replace(_describe(path), address=addresses(path.name)) for path in paths]
 
 
 def _addresses(settings: Settings, source: Source) -> Callable[[str], str | None]:

@@ -30,6 +30,13 @@ def fetch(database: Database, settings: Settings, source: Source, *, force: bool
     return archives
 
 
+def agrees(connection: Connection, archives: Sequence[Archive]) -> bool:
+    """Whether archives are those that the other hosts of this database use; nothing is recorded."""
+    checksums = {archive.address: archive.sha256 for archive in archives if archive.address}
+    rows = connection.execute(statement("locked_archives"), {"addresses": list(checksums)})
+    return all(checksums[address] == sha256 for address, sha256, _size, _since in rows)
+
+
 def hold(connection: Connection, archives: Sequence[Archive], source: str, *, accept: bool = False) -> None:
     """Record the checksums of archives that are used for the first time, and hold the others to theirs.
 

@@ -1,5 +1,6 @@
 """Stores of objects, and whatever else fsspec reaches: opened by an address, with their errors made ours."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,6 +25,14 @@ _EXTRAS = {
     **dict.fromkeys(("az", "abfs", "abfss", "adl"), ("az", "adlfs")),
 }
 """The extra and the module of a protocol, where it needs one."""
+
+_S3 = ("s3", "s3a")
+
+WAIT = 10
+"""Seconds that a store of S3's may be silent. It is asked four times: less than the minute of a sensor's look.
+
+By its clients' own defaults, 25 attempts of 15 seconds each, a store that never answers holds a look for minutes.
+"""
 
 _VERSIONS = ("VersionId", "version_id", "generation", "ETag", "etag")
 """What stores call a version of an object: S3, Azure, Google, HTTP. Size and date alone are no version."""
@@ -53,13 +62,26 @@ def open_store(address: str) -> tuple[Any, str]:
         extra, module = _EXTRAS[protocol]
         with needs_extra(extra, f"an address {protocol}://"):
             import_module(module)
-    # The proxies of the environment are honoured by every client but this one.
-    options: dict[str, Any] = {"client_kwargs": {"trust_env": True}} if protocol in ("http", "https") else {}
     with explained(public_url(address)):
         files, folder = fsspec.url_to_fs(
-            address.rstrip("/"), skip_instance_cache=True, use_listings_cache=False, **options
+            address.rstrip("/"), skip_instance_cache=True, use_listings_cache=False, **_options(protocol)
         )
+    if protocol in _S3:
+        files.retries = 2
     return files, folder
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """What a client is told beyond its own defaults."""
+    if protocol in ("http", "https"):  # the proxies of the environment are honoured by every client but this one
+        return {"client_kwargs": {"trust_env": True}}
+    if protocol in _S3:
+        return {"config_kwargs": {"read_timeout": WAIT, "retries": {"total_max_attempts": 2}}}
+    return {}
+
+
+_SECRET = re.compile(r"(?<=://)[^/\s]*@|\?[\w-]+=\S*")
+"""What of an address in a client's message may be secret: user and password, a query."""
 
 
 class MissingObject(ArchiveError):
@@ -79,7 +101,7 @@ def explained(address: str) -> Iterator[None]:
 
 def _ours(address: str, error: Exception) -> BootstrapError:
     status = next((value for one in _chain(error) if isinstance(value := getattr(one, "status", None), int)), 0)
-    reason = f"HTTP {status}" if status else explain(error)
+    reason = f"HTTP {status}" if status else _SECRET.sub("", explain(error))
     if isinstance(error, PermissionError) or status in (401, 403):
         return ConfigurationError(f"{address}: the store refuses this key: {reason}")
     if any(_may_pass(one) for one in _chain(error)) or status in (408, 429) or status >= 500:
