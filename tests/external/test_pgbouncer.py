@@ -125,6 +125,15 @@ def keep_busy(url: str, done: threading.Event) -> None:
 
 
 @needs_pgbouncer
+@pytest.mark.parametrize("mode", ["by_session", "by_transaction"])
+def test_the_report_is_written_through_a_pool(mode: str, request: pytest.FixtureRequest, home: Path) -> None:
+    url = request.getfixturevalue(mode).url("corpus", "contracts")
+    result = shell(url, home, "report", "--out", str(home / "report.html"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "sample" in (home / "report.html").read_text("utf-8")
+
+
+@needs_pgbouncer
 def test_a_search_works_through_a_pool_of_transactions(by_transaction: External, home: Path) -> None:
     """Again and again, over more connections than one: psycopg would prepare its statements."""
     url = by_transaction.url("corpus", "contracts")
