@@ -240,7 +240,7 @@ def describe(url: str) -> str:
 
 
 def look_at_one_moment(connection: Connection) -> None:
-    """Make the transaction read-only, with one snapshot of the database to its end. What was done in it is lost."""
+    """Make the transaction read-only, with one snapshot of the database to its end. What it did is lost."""
     connection.rollback()  # through a proxy's pool our schema was asked for, and the snapshot taken
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     keep_to_our_schema(connection, local=True)
