@@ -36,18 +36,23 @@ CREATE OR REPLACE FUNCTION reference_text_candidates(
 $$"""
 
 
-def recall(url: str, queries: Sequence[dict[str, Any]]) -> float:
-    """The share of the exact first ten that the hybrid search has among its own."""
+def recall(url: str, queries: Sequence[dict[str, Any]], candidates: int = 100) -> float:
+    """The share of the exact first ten that the hybrid search has among its own; so many candidates for both."""
     with connect(url) as connection:
         register_vector(connection)
-        found = [_hits(connection, query) for query in queries]
+        found = [_hits(connection, query, candidates) for query in queries]
         for function in (ALL_VECTORS, ALL_TEXTS):
             connection.execute(function.encode())
-        exact = [_hits(connection, query) for query in queries]
+        exact = [_hits(connection, query, candidates) for query in queries]
         connection.rollback()
     return sum(len(a & b) for a, b in zip(found, exact, strict=True)) / sum(map(len, exact))
 
 
-def _hits(connection: psycopg.Connection[Any], query: dict[str, Any]) -> set[bytes]:
+def _hits(connection: psycopg.Connection[Any], query: dict[str, Any], candidates: int) -> set[bytes]:
+    return {row[0] for row in connection.execute(hybrid(candidates).encode(), query)}
+
+
+def hybrid(candidates: int) -> str:
+    """The hybrid search for the hashes of its hits, with so many candidates of each kind."""
     search = SEARCHES["hybrid"].replace("SELECT rank", "SELECT content_hash")
-    return {row[0] for row in connection.execute(search.encode(), query)}
+    return search.replace(", categories", f", candidates => {candidates}, categories")

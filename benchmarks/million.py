@@ -1,5 +1,6 @@
 """A million texts: searches, what of the exact answer they find, and one changed document, against 24,000."""
 
+import statistics
 from collections.abc import Iterator
 
 from pgvector.psycopg import register_vector
@@ -22,8 +23,11 @@ def measure(small: int = SMALL, large: int = LARGE) -> Iterator[Figure]:
         with connect(corpus.database.url) as connection:
             register_vector(connection)
             queries = search.queries(connection, language)
-        share = exact.recall(corpus.database.url, queries[:COMPARED])
-        yield Figure("hybrid, of the exact first ten", 100 * share, "%")
+        for candidates in (100, 400):
+            share = exact.recall(corpus.database.url, queries[:COMPARED], candidates)
+            yield Figure(f"hybrid, {candidates} candidates, of the exact first ten", 100 * share, "%")
+        took = search.client(corpus.database.url, exact.hybrid(400), queries, 0)
+        yield Figure("hybrid, 400 candidates, 1 client, p50", statistics.median(took), "ms")
         after = one_document.measure(corpus)
     changed = sum(after[part] for part in ("load", "embed"))
     yield Figure("one changed document, loaded and embedded", changed, "ms")

@@ -7,8 +7,9 @@ CREATE OR REPLACE FUNCTION reference_text_candidates(
     -- million texts, and finds what has the words that tell; what is among the best by many words that tell little may be
     -- missed.
 DECLARE
-    most    integer := greatest(100, 5 * cardinality(words));  -- of 200 places each
-    widest  CONSTANT integer := 5 * most;
+    base    CONSTANT integer := greatest(100, 5 * cardinality(words));  -- of 200 places each, for a hundred candidates
+    widest  CONSTANT integer := 5 * base;
+    most    integer := least(widest, base * greatest(1, candidates / 100));
     asked   CONSTANT sparsevec := reference_asked(words, weights);
     tenant  CONSTANT text := nullif(current_setting('bootstrap.tenant', true), '');
     kinds   CONSTANT text[] := CASE WHEN (filters).granularities = '{section}' THEN ARRAY['/section']
