@@ -133,7 +133,7 @@ WITH trained AS (
     FROM label_scorers
 ), loaded AS (
     SELECT md5(string_agg(concat_ws(':', source, total_records, parsed_digest), ',' ORDER BY source)) AS records
-    FROM bootstrap_progress WHERE source <> 'documents'
+    FROM bootstrap_progress WHERE source NOT IN ('documents', 'repositories')
 ), due AS (
     SELECT concat_ws(' ', scorers, records) AS version FROM trained CROSS JOIN loaded WHERE scorers IS NOT NULL
 )
@@ -149,12 +149,13 @@ ON CONFLICT (name) DO UPDATE SET version = EXCLUDED.version, completed_at = now(
 
 -- name: documents_to_weigh
 -- Documents of the reference corpus that the scorers of today have not read for the search, with the records that they have.
+-- Files of repositories are no contracts.
 WITH trained AS (
     SELECT md5(string_agg(concat_ws(':', source, label, digest, version, trained_at), ',' ORDER BY source, label)) AS scorers
     FROM label_scorers
 ), stored AS (
     SELECT r.document_id, bit_xor(hashtextextended(concat_ws(':', encode(r.content_hash, 'hex'), r.char_start, r.char_end), 0)) AS records
-    FROM reference_records r WHERE r.tenant_id IS NULL GROUP BY 1)
+    FROM reference_records r WHERE r.tenant_id IS NULL AND r.source <> 'repositories' GROUP BY 1)
 SELECT s.document_id, t.scorers, s.records
 FROM trained t CROSS JOIN stored s LEFT JOIN label_readings g USING (document_id)
 WHERE t.scorers IS NOT NULL AND (g.scorers, g.records) IS DISTINCT FROM (t.scorers, s.records)

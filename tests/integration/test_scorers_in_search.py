@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from bootstrap_assets import pipeline
 from bootstrap_assets.cli import bootstrap
+from bootstrap_assets.corpus import records as corpus_records
+from bootstrap_assets.corpus.records import Granularity, ParsedDocument, Record
 from bootstrap_assets.embedding import context
 from bootstrap_assets.embedding.context import Corpus
 from bootstrap_assets.evaluation import answers, label_lists, labels
@@ -19,6 +21,7 @@ from bootstrap_assets.evaluation.evaluation import evaluate, last_evaluation
 from bootstrap_assets.evaluation.questions import Questions
 from bootstrap_assets.labels import documents, likelihoods, store, training
 from bootstrap_assets.report import page
+from bootstrap_assets.repositories import records
 from bootstrap_assets.search.query import Filters, Hit, Mode, Ranking, search
 from bootstrap_assets.settings import Settings, load_settings
 from bootstrap_assets.sources.fetch import locate
@@ -166,6 +169,20 @@ def test_records_are_looked_at_where_some_were_loaded_or_scorers_trained_since(
     put(corpus, "acme", "contract.txt", CONTRACT.encode())
     documents.process(corpus, "acme")
     assert read() == (0, False)
+
+
+def test_files_of_repositories_are_not_read_as_contracts(corpus: Corpus) -> None:
+    file = made_up_document(records.SOURCE, "project/notes.md", CONTRACT)
+    pipeline.load_documents(corpus, records.SOURCE, [file])
+    assert likelihoods.read_all(corpus.database, Stop()) == 0
+    pipeline.load_documents(corpus, "another", [made_up_document("another", "notes.md", CONTRACT)])
+    assert likelihoods.read_all(corpus.database, Stop()) == 1
+
+
+def made_up_document(source: str, name: str, text: str) -> ParsedDocument:
+    document = corpus_records.Document(source, name, name, text, "", "", "")
+    whole = Record(source, name, document.id, Granularity.SECTION, text, 0, len(text))
+    return ParsedDocument(document, (whole,))
 
 
 def test_a_label_that_was_renamed_is_asked_for_by_its_name_as_soon_as_scorers_are_trained(corpus: Corpus) -> None:
