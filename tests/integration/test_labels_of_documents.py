@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import pytest
