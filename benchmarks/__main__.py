@@ -1,5 +1,5 @@
 """The speed figures: `make bench` (some minutes), or some parts of it, `python -m benchmarks throughput search`;
-`make bench-full` (two hours) has the parts `growth` and `million`.
+`make bench-full` (40 minutes) has the parts `growth` and `million`.
 
 Each is a multiple of a limit that was measured in the same run, where there is one. Prints a table, and keeps it
 in benchmarks/results with the day, the commit and the machine; `--markdown` prints the newest as
