@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 import bootstrap_assets as ba
 from bootstrap_assets import pipeline
@@ -297,9 +297,9 @@ def test_arrays_that_were_damaged_are_said_to_be(spoil: Callable[[bytes], bytes]
 def test_what_was_damaged_is_trained_anew_by_force(load: Callable[..., None], database: Database) -> None:
     load()
     training.train_all(database, SOURCES.values())
-    for table in ("label_features", "label_scorers"):
-        damage = f"UPDATE {table} SET arrays = substr(arrays, 1, 2000)"
-        database.transact(lambda connection, damage=damage: connection.execute(damage))  # type: ignore[misc]
+    with database.connection() as connection:
+        for table in ("label_features", "label_scorers"):
+            connection.execute(f"UPDATE {table} SET arrays = substr(arrays, 1, 2000)".encode())
     with pytest.raises(SchemaError, match="labels train --force"):
         classify_text(database, CONTRACT)
     training.train_all(database, SOURCES.values(), force=True)
@@ -363,14 +363,19 @@ def test_a_tenants_documents_teach_nothing(load: Callable[..., None], database: 
     assert [result.source for result in training.train_all(database, SOURCES.values())] == ["contract_nli"]
 
 
-def test_the_commands_train_list_and_classify_a_file_and_standard_input(
-    load: Callable[..., None], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load()
+@pytest.fixture
+def run(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Commands, on this corpus."""
     assert settings.database_url
     monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
-    run = CliRunner().invoke
+    return CliRunner().invoke
+
+
+def test_the_commands_train_list_and_classify_a_file_and_standard_input(
+    load: Callable[..., None], settings: Settings, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    load()
     trained = run(bootstrap, ["labels", "train"])
     assert "cuad: 2 trained" in trained.stdout, trained.output
     scorers = json.loads(run(bootstrap, ["labels", "list", "--json"]).stdout)["scorers"]
@@ -401,13 +406,9 @@ SPOIL = """UPDATE label_scorers SET quality = jsonb_set(quality, '{scores}',
 
 
 def test_a_pipe_and_a_file_whose_name_is_no_text_are_read_and_a_folder_is_named(
-    load: Callable[..., None], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load: Callable[..., None], tmp_path: Path, run: Callable[..., Result]
 ) -> None:
     load()
-    assert settings.database_url
-    monkeypatch.setenv("BOOTSTRAP_DATABASE_URL", settings.database_url.get_secret_value())
-    monkeypatch.setenv("BOOTSTRAP_HOME", str(tmp_path))
-    run = CliRunner().invoke
     run(bootstrap, ["labels", "train"])
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
     odd.write_text(CONTRACT)

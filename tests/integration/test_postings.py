@@ -147,6 +147,19 @@ def test_where_few_of_the_first_texts_of_a_list_pass_a_filter_it_is_read_on(data
         assert differences(connection, 100, **asked) == []
 
 
+def test_who_asks_for_more_candidates_has_more_of_the_lists_read(database: Database) -> None:
+    short = [f"{word(0)} {number}" for number in range(21_000)]
+    best = [
+        f"{word(0)} {word(1)} {number} of more words" for number in range(300)
+    ]  # each word adds less, both add more
+    fill(database, [*short, *best])
+    postings.build(database)
+    asked = {"words": [word(0), word(1)], "weights": [1.0, 1.0]}
+    with database.connection() as connection:
+        assert len(differences(connection, 100, **asked)) == 100
+        assert differences(connection, 400, **asked) == []
+
+
 def test_the_lists_of_real_contracts_give_the_same_texts(corpus: Corpus) -> None:
     if not (SHARED / "contract_nli").is_dir():
         pytest.skip("there is no ../shared/data")
